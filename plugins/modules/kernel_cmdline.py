@@ -27,6 +27,7 @@ description:
   - All other arguments are kept, byte for byte and in their order. When the last argument that was added is removed, the settings get
     the content that they had before, unless they were changed in between.
   - Afterwards the entry of each kernel is read. If one is not as it should be, or a command fails, everything is put back.
+  - A line that would be longer than kernels of this machine read, 2047 bytes on most, is refused before anything is written.
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.changes

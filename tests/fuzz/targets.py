@@ -24,9 +24,11 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.imag
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_file import is_microcode
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import (
     aliases,
+    disk_words,
     initcalls,
     install_command,
     modprobe,
+    network_words,
     parameters,
     pattern,
 )
@@ -92,6 +94,7 @@ def _cmdline(data: bytes) -> None:
     found = Cmdline.parse(text(data))
     _known = found.blacklisted, found.module_options, found.values("root")
     modprobe.ModprobeConfig(()).with_cmdline(found)
+    _named = [*disk_words.named_disks(found)], [*network_words.named_interfaces(found)], [*network_words.named_servers(found)]
     for module in ("vfio_pci", "nouveau"):
         parameters.given_to_built_in(found, "/proc/cmdline", module)
 
@@ -308,7 +311,7 @@ TARGETS = (
     Target("guests", _starts(lambda host, judge: guests.read(host, base_host.inventory(), judge, _always), *GUESTS)),
     Target("agents", _starts(_agents, *AGENTS)),
     Target("package databases", _packages),
-    Target("fstab", _uses("/etc/fstab", "/etc/crypttab", "/etc/kernel/proxmox-boot-uuids")),
+    Target("fstab", _uses("/etc/fstab", "/etc/crypttab", "/etc/veritytab", "/etc/kernel/proxmox-boot-uuids")),
     Target("mounts", _uses("/proc/self/mountinfo", "/proc/swaps")),
     Target("routes", _uses("/proc/net/route", "/proc/net/ipv6_route", "/proc/net/if_inet6", "/proc/net/fib_trie")),
     Target("dkms.conf", _dkms),

@@ -29,6 +29,9 @@ MODULES = {
     "exar_serial": [SERIAL],
     "mlx5_core": ["pci:v000015B3d*sv*sd*bc*sc*i*"],
     "virtio_pci": ["pci:v00001AF4d*sv*sd*bc*sc*i*"],
+    "amdgpu": ["pci:v00001002d*sv*sd*bc*sc*i*"],
+    "ccp": ["pci:v00001022d*sv*sd*bc*sc*i*"],
+    "qat_4xxx": ["pci:v00008086d00004940sv*sd*bc*sc*i*"],
     "vfio-pci": [ANY_VFIO],
 }
 MOUNT = "{number} 1 {device} / {place} rw,relatime shared:1 - {kind} {source} {options}\n"
@@ -111,7 +114,7 @@ class Host:
         self.tree.link(path, target)
         return self
 
-    def file(self, path: str, content: str) -> Host:
+    def file(self, path: str, content: str | bytes) -> Host:
         self.tree.file(path, content)
         return self
 

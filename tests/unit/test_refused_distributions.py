@@ -49,7 +49,10 @@ CALLS: dict[str, tuple[Call, str]] = {
     "kernel_cmdline": (_arguments, "changes no kernel arguments"),
     "dkms_package": (_drivers, "installs no drivers"),
 }
-IDS = ("nixos", "alpine", "flatcar", "opensuse-microos", "rhcos", "talos", "unraid", "gentoo", "void")
+IDS = (
+    *("nixos", "alpine", "flatcar", "opensuse-microos", "rhcos", "talos", "unraid", "gentoo", "void"),
+    *("bottlerocket", "vanilla", "chimeraos", "cos", "vyos", "truenas", "clear-linux-os", "chimera", "photon"),
+)
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
@@ -63,6 +66,21 @@ def test_each_module_refuses_before_it_writes(tmp_path: Path, module: str, name:
         call(tree.host(Commands(tree.root)), check_mode)
 
     assert contents(tree) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "evidence"),
+    [
+        ("ID=endless\n", "ID=endless"),
+        ("ID=bazzite\nID_LIKE=fedora\n", "ID=bazzite"),
+        ("ID=centos\nID_LIKE=fedora\nOSTREE_VERSION='9.2026'\n", "OSTREE_VERSION=9.2026"),
+    ],
+)
+def test_an_image_of_ostree_is_known_without_its_files(tmp_path: Path, text: str, evidence: str) -> None:
+    tree = gpu_host(tmp_path).file("/etc/os-release", text)
+
+    with pytest.raises(HostError, match=rf"^This host is an ostree or bootc image \({evidence}\)"):
+        _policy(tree.host(Commands(tree.root)), True)
 
 
 @pytest.mark.parametrize("name", IDS)

@@ -22,7 +22,7 @@ def boot_arguments(host: Host, loader: NextBoot, every: bool = False) -> tuple[B
     """Those of the kernel that boots next, or with ``every`` those of each; the running one's where no entry is known."""
     running = host.text_or_none(OSRELEASE)
     found = [
-        arguments_of(host, release, entry.cmdline, entry.cmdline_source)
+        arguments_of(host, release, entry.cmdline, entry.cmdline_source, entry.hypervisor)
         for release, entry in loader.entries.items()
         if every or loader.release in (None, release)
     ]

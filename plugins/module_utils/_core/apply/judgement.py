@@ -20,6 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.disk_words import named_disks
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.network_words import named_interfaces, named_servers
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import parse_boolean
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.boot_display import BootDisplay
@@ -102,7 +103,7 @@ class Judge:
     def _loss(self, device: Device, vfio_modules: t.Container[str]) -> Loss:
         claim = self._claim_of[device.address]
         if device.driver is None:
-            return Loss(device, claim, self.uses.console_only(device))
+            return Loss(device, claim, self.uses.without_driver(device))
         registered = self.inventory.drivers.get(device.driver)
         module = normalize_module_name((registered and registered.module) or device.driver)
         uses: tuple[Use, ...] = self.uses.of(device)
@@ -177,14 +178,14 @@ class Judge:
 
 
 def arguments_of(host: Host, loader: NextBoot) -> Arguments:
-    """What the kernels' arguments, now and at the next boot, say about consoles and disks."""
+    """What the kernels' arguments, now and at the next boot, say about consoles, disks and interfaces."""
     lines = [(Cmdline.read(host), CMDLINE)]
     lines += [(entry.cmdline, entry.cmdline_source) for release, entry in loader.entries.items() if loader.release in (None, release)]
     consoles = [value for cmdline, _where in lines for word in CONSOLE_WORDS for value in cmdline.values(word)]
     netconsoles = [value for cmdline, _where in lines for value in cmdline.values("netconsole")]
-    roots = [(f"{word}= in {where}", disk) for cmdline, where in lines for word, disk in named_disks(cmdline)]
-    nfs = [value for cmdline, _where in lines for word in ("nfsroot", "root") for value in cmdline.values(word) if ":/" in value]
-    servers = [value.partition(":/")[0].rpartition(":")[2] for value in nfs]
+    roots = [(f"{found.word}= in {where}", found.disk, found.place) for cmdline, where in lines for found in named_disks(cmdline)]
+    interfaces = [(f"{word}= in {where}", name) for cmdline, where in lines for word, name in named_interfaces(cmdline)]
+    servers = [server for cmdline, _where in lines for server in named_servers(cmdline)]
     started = firmware.current(host)
     partitions = () if started is None or not started.partition else ((str(started), f"PARTUUID={started.partition}"),)
     return Arguments(
@@ -193,6 +194,7 @@ def arguments_of(host: Host, loader: NextBoot) -> Arguments:
         tuple(dict.fromkeys(roots)),
         tuple(dict.fromkeys(servers)),
         partitions,
+        tuple(dict.fromkeys(interfaces)),
         functools.partial(_boot_display, host),
     )
 

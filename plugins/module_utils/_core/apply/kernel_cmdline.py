@@ -20,7 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, FileState, diff, needed
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline, longest_line, name_and_value
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import Way
@@ -84,6 +84,8 @@ def _apply(host: Host, request: CmdlineRequest, check_mode: bool) -> Result:
     plan = _plan(host, change, record)
     paths = (*(one.path for one in needed(plan.changes)), *_to_be_written(plan, change))
     after = tuple(_predicted(entry, change) for entry in plan.entries)
+    if plan.is_needed and change.wanted:
+        _refuse_too_long(host, after)
     if plan.is_needed and not check_mode:
         written, after = _carry_out(host, request, plan, record)
         paths = (*(one.path for one in needed(plan.changes)), *written)
@@ -142,6 +144,20 @@ def _to_be_written(plan: ArgumentPlan, change: ArgumentChange) -> tuple[str, ...
 
 def _predicted(entry: Entry, change: ArgumentChange) -> Entry:
     return dataclasses.replace(entry, cmdline=Cmdline.parse(change.edited(" ".join(entry.cmdline.arguments))))
+
+
+def _refuse_too_long(host: Host, after: t.Iterable[Entry]) -> None:
+    """Raises HostError where the kernel would not read a line to its end, for which no loader fails."""
+    longest = longest_line(host.machine)
+    running = cmdline_way.running_arguments(host) or ()
+    added = [word for word in running if name_and_value(word)[0] in cmdline_settings.ADDED]
+    for entry in after:
+        size = len(" ".join((*added, *entry.cmdline.arguments)).encode("utf-8", "surrogateescape"))
+        if longest is not None and size > longest:
+            raise HostError(
+                f"arguments: with them {entry.source} would have {size} bytes, of which a kernel of {host.machine} reads {longest}.",
+                "Remove other arguments first.",
+            )
 
 
 # -- doing

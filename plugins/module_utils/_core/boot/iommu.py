@@ -9,7 +9,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import BootArguments, after, switched_on
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu, is_default
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu, is_default, missing_option
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
@@ -20,12 +20,13 @@ WORDS = ("intel_iommu", "amd_iommu", "iommu")
 UNDER_XEN = "/proc/xen"
 
 
-def arguments_of(host: Host, release: str, cmdline: Cmdline, source: str) -> BootArguments:
+def arguments_of(host: Host, release: str, cmdline: Cmdline, source: str, hypervisor: str | None = None) -> BootArguments:
     """What a kernel is given when it boots, and how it stands to the running one."""
     running, now = host.text_or_none(OSRELEASE), Cmdline.read(host)
     by_itself = None if running is None else is_default(host, running)
     is_running = release == running and cmdline.arguments == now.arguments
-    return BootArguments(cmdline, source, is_default(host, release), is_running, switched_on(now, by_itself))
+    missing = missing_option(host, release)
+    return BootArguments(cmdline, source, is_default(host, release), is_running, switched_on(now, by_itself), missing, hypervisor)
 
 
 def expected(host: Host, inventory: Inventory, entry: BootEntry) -> tuple[bool | None, str | None]:
@@ -41,10 +42,11 @@ def expected(host: Host, inventory: Inventory, entry: BootEntry) -> tuple[bool |
     if "acpi=off" in entry.cmdline.of_kernel.arguments and "acpi=off" not in now.of_kernel.arguments:
         return None, f"There may be no IOMMU: {entry.cmdline_source} has acpi=off, without which the running kernel has found one."
     iommu = Iommu.read(host, inventory)
+    boot = arguments_of(host, entry.release, entry.cmdline, entry.cmdline_source)
     # What else a machine may have needs no argument, and the running kernel shows it.
-    if iommu.vendor != "intel" or (is_same and entry.release == host.text_or_none(OSRELEASE)):
+    if (iommu.vendor != "intel" and boot.missing_option is None) or (is_same and entry.release == host.text_or_none(OSRELEASE)):
         return known, None
-    will, why = after(iommu, arguments_of(host, entry.release, entry.cmdline, entry.cmdline_source))
+    will, why = after(iommu, boot)
     return (known, None) if will else (None, f"There may be no IOMMU: {why}.")
 
 

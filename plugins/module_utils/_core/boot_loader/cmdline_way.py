@@ -9,7 +9,7 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, in_charge
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, in_charge, other_loaders
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, PARTITIONS, SYSTEMD_BOOT
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import (
@@ -83,7 +83,8 @@ def find(host: Host) -> Way:
         return _of_proxmox(host, found)
     doubts = tuple(doubt for doubt in found.doubts if not doubt.startswith(HARMLESS))
     if len(found.menus) != 1 or doubts:
-        raise HostError(_unclear(found, doubts), f"Where it is clear to you which loader boots: {here.native}.")
+        native = None if found.menus else other_loaders.by_hand(host)
+        raise HostError(_unclear(found, doubts), f"Where it is clear to you which loader boots: {native or here.native}.")
     menu = found.menus[0]
     items = tuple(item for item in menu.kernels() if not item.is_recovery and _is_of_this_host(host, files, item))
     if not items:
@@ -251,9 +252,9 @@ def _unclear(found: InCharge, doubts: t.Sequence[str]) -> str:
 
 def _unmade(menu: Menu, makers: t.Mapping[MenuItem, str | None], here: Family) -> str:
     by = {maker: [item.source for item, one in makers.items() if one == maker] for maker in dict.fromkeys(makers.values())}
-    parts = [f"{', '.join(places[:SEEN])} by {maker or 'no program that is known and installed'}" for maker, places in by.items()]
+    parts = [f"by {maker or 'no program that is known and installed'} ({', '.join(places[:SEEN])})" for maker, places in by.items()]
     known = ", ".join(here.methods)
-    return f"{menu.loader} boots from entries that are made {'; '.join(parts)}: on {here.name} the ways are {known}."
+    return f"{menu.loader} boots from entries that are made {' and '.join(parts)}: on {here.name} the ways are {known}."
 
 
 def running_arguments(host: Host) -> tuple[str, ...] | None:

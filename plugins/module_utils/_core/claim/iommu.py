@@ -33,10 +33,17 @@ class BootArguments(t.NamedTuple):
     is_running: bool = False
     running_is_switched_on: bool = False
     """Whether the running kernel has its Intel IOMMU by an argument or by its default, which another one may lack."""
+    missing_option: str | None = None
+    """What the kernel's configuration lacks, without which it has no driver for an IOMMU of this CPU."""
+    hypervisor: str | None = None
+    """What starts the kernel as its guest."""
 
 
 def after(iommu: Iommu, boot: BootArguments) -> tuple[bool, str]:
     """Whether there will be an IOMMU, and why not: a clause."""
+    kept = _kept_from(iommu, boot)
+    if kept is not None:
+        return False, kept
     word = _switch(boot.cmdline, iommu.vendor)
     if word is not None and word.endswith("off"):
         return False, f"{boot.source} gives the kernel {word}"
@@ -51,6 +58,15 @@ def after(iommu: Iommu, boot: BootArguments) -> tuple[bool, str]:
     if boot.is_running:
         return False, "the running kernel has the same arguments, and none"
     return (iommu.described is True or (iommu.vendor == "intel" and word is not None)), "whether the firmware describes one is not shown"
+
+
+def _kept_from(iommu: Iommu, boot: BootArguments) -> str | None:
+    """Why a kernel has no IOMMU whatever it is given, as a clause."""
+    if boot.hypervisor is not None or (iommu.of_xen and boot.is_running):
+        return f"{boot.source} is that of a kernel under {boot.hypervisor or 'Xen'}, which keeps the IOMMU to itself"
+    if boot.missing_option is not None and not (boot.is_running and iommu.now):
+        return f"the kernel is built without {boot.missing_option}"
+    return None
 
 
 def switched_on(cmdline: Cmdline, is_default: bool | None) -> bool:
@@ -72,7 +88,12 @@ def needed_arguments(iommu: Iommu, boots: t.Sequence[BootArguments], passthrough
 
 
 def _lacks_switch(iommu: Iommu, boot: BootArguments) -> bool:
-    return not boot.is_default and _switch(boot.cmdline, iommu.vendor) is None and not after(iommu, boot)[0]
+    return (
+        not boot.is_default
+        and _kept_from(iommu, boot) is None
+        and _switch(boot.cmdline, iommu.vendor) is None
+        and not after(iommu, boot)[0]
+    )
 
 
 def _passes_through(boot: BootArguments) -> bool:
@@ -99,10 +120,14 @@ def refuse_without_iommu(iommu: Iommu, boots: t.Sequence[BootArguments], live: b
         )
     why = next((why for _found, why in results), "which kernel boots next cannot be determined")
     now = "no IOMMU after the next boot" if iommu.now else "no IOMMU, and none after the next boot"
-    raise HostError(f"This host has {now}: {why}. No VFIO driver can take a device.", _advice(iommu))
+    raise HostError(f"This host has {now}: {why}. No VFIO driver can take a device.", _advice(iommu, boots))
 
 
-def _advice(iommu: Iommu) -> str:
+def _advice(iommu: Iommu, boots: t.Sequence[BootArguments]) -> str:
+    if boots and all(_kept_from(iommu, boot) for boot in boots):
+        if boots[0].missing_option is not None:
+            return f"Boot a kernel with {boots[0].missing_option}."
+        return "Give devices to Xen's guests with its own xen-pciback (`xl pci-assignable-add`), or boot the kernel without Xen."
     virtual = "In a virtual machine, give it an IOMMU."
     if iommu.vendor == "intel":
         setup = "Switch on VT-d in the firmware's setup, and add" if iommu.described is False else "Add"

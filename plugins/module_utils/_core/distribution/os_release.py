@@ -17,13 +17,17 @@ OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
 @dataclasses.dataclass(frozen=True)
 class Names:
-    """``like`` are the words of ID_LIKE, ``variant`` is VARIANT_ID, ``image`` IMAGE_ID; empty where the file does not say."""
+    """``like`` are the words of ID_LIKE, ``variant`` is VARIANT_ID, ``image`` IMAGE_ID, ``ostree`` OSTREE_VERSION.
+
+    Empty where the file does not say.
+    """
 
     id: str
     like: tuple[str, ...]
     variant: str
     version: str = ""
     image: str = ""
+    ostree: str = ""
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -35,5 +39,5 @@ def names(host: Host) -> Names:
     """Empty where there is no such file."""
     text = next((text for text in (host.text_or_none(place) for place in OS_RELEASE) if text is not None), "")
     found = Assignments.parse(text)
-    own, variant, version, image = (found.get(key) or "" for key in ("ID", "VARIANT_ID", "VERSION_ID", "IMAGE_ID"))
-    return Names(own, tuple((found.get("ID_LIKE") or "").split()), variant, version, image)
+    own, *others = (found.get(key) or "" for key in ("ID", "VARIANT_ID", "VERSION_ID", "IMAGE_ID", "OSTREE_VERSION"))
+    return Names(own, tuple((found.get("ID_LIKE") or "").split()), *others)

@@ -54,7 +54,7 @@ _LAYOUT = "it can be tried at one's own risk with `" + ANYWAY + ": true`; "
 REFUSED = (
     Refused(
         "an ostree or bootc image",
-        ("rhcos", "coreos", "fedora-coreos"),
+        ("rhcos", "coreos", "fedora-coreos", "endless", "bazzite", "bluefin", "aurora", "ucore"),
         ("/run/ostree-booted", "/ostree/repo/config", "/sysroot/ostree/repo/config"),
         _ways(
             "use `rpm-ostree kargs --append-if-missing=…`, or with bootc a file in /usr/lib/bootc/kargs.d of the image, and reboot",
@@ -160,11 +160,65 @@ REFUSED = (
             "build them into the kernel snap",
         ),
     ),
+    *(
+        Refused(name, (known_as,), (), dict.fromkeys(UNWRITTEN, "its root is replaced by updates; no supported way is known"))
+        for name, known_as in (("SteamOS", "steamos"), ("ChimeraOS", "chimeraos"))
+    ),
     Refused(
-        "SteamOS",
-        ("steamos",),
+        "Bottlerocket",
+        ("bottlerocket",),
         (),
-        dict.fromkeys(UNWRITTEN, "its root is replaced by updates; no supported way is known"),
+        {
+            **dict.fromkeys(UNWRITTEN, "its root is read-only and checked; build them into a variant of it"),
+            "arguments": "set `settings.boot.kernel-parameters`, and reboot",
+        },
+    ),
+    Refused(
+        "Vanilla OS",
+        ("vanilla",),
+        (),
+        {
+            **dict.fromkeys(UNWRITTEN, "bring them in packages by `abroot pkg add` and `abroot pkg apply`, and reboot"),
+            "arguments": "use `abroot kargs edit`, and reboot",
+        },
+    ),
+    Refused(
+        "Container-Optimized OS",
+        ("cos",),
+        (),
+        {
+            **dict.fromkeys(UNWRITTEN, "its root is read-only and checked; build an image with cos-customizer"),
+            "drivers": "use `cos-extensions install` for those that it offers",
+        },
+    ),
+    Refused(
+        "VyOS",
+        ("vyos",),
+        (),
+        {
+            **dict.fromkeys(UNWRITTEN, "build them into an image, since each image begins without changes of the system"),
+            "arguments": "use `set system option kernel` in its configuration, and build what that lacks into an image",
+        },
+    ),
+    Refused(
+        "TrueNAS",
+        ("truenas",),
+        ("/usr/bin/midclt",),
+        {
+            **dict.fromkeys(UNWRITTEN, "its root is replaced by updates; isolate GPUs for guests on System → Advanced Settings"),
+            "arguments": "set `kernel_extra_options` by `midclt call system.advanced.update`, and reboot",
+        },
+    ),
+    Refused(
+        "Clear Linux",
+        ("clear-linux-os",),
+        (),
+        _ways(
+            "write them to a file in /etc/kernel/cmdline.d and run `clr-boot-manager update`",
+            "its initramfs is a part of the kernel's package; write the files by hand, and bind devices after boot",
+            "its initramfs is a part of the kernel's package, and cannot be changed; bind devices after boot",
+            "use its bundle kernel-native-dkms",
+        ),
     ),
     Refused(
         "Gentoo",
@@ -178,6 +232,30 @@ REFUSED = (
         ),
         can_try=True,
         includes_derivatives=True,
+    ),
+    Refused(
+        "Chimera Linux",
+        ("chimera",),
+        (),
+        _ways(
+            f"{_LAYOUT}otherwise edit /etc/default/grub and run `update-grub`",
+            f"{_LAYOUT}otherwise write the files by hand, and run `update-initramfs -u -k all`",
+            f"{_LAYOUT}otherwise run `update-initramfs -u -k all`",
+            f"{_LAYOUT}otherwise use `ckms`",
+        ),
+        can_try=True,
+    ),
+    Refused(
+        "Photon OS",
+        ("photon",),
+        (),
+        _ways(
+            f"{_LAYOUT}otherwise edit `photon_cmdline` in /boot/photon.cfg",
+            f"{_LAYOUT}otherwise write the files by hand, and run `dracut --force`",
+            f"{_LAYOUT}otherwise run `dracut --force`",
+            f"{_LAYOUT}otherwise build them by hand for its kernel",
+        ),
+        can_try=True,
     ),
     Refused(
         "Void",
@@ -231,6 +309,8 @@ def _find(host: Host, known: Names) -> tuple[Refused, str] | None:
         for one in REFUSED:
             if name in one.ids and (name == known.id or one.includes_derivatives):
                 return one, f"ID={known.id}" if name == known.id else f"ID_LIKE={name}"
+    if known.ostree:
+        return REFUSED[0], f"OSTREE_VERSION={known.ostree}"
     if known.variant in VARIANTS and {"fedora", "rhel", "centos"} & set(known.all):
         return REFUSED[0], f"VARIANT_ID={known.variant}"
     if host.which("transactional-update") is not None and _has_read_only_root(host):

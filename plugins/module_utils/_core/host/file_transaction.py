@@ -25,12 +25,12 @@ if t.TYPE_CHECKING:
 def read_state(host: Host, path: str) -> FileState | None:
     """The file's state, None if it does not exist.  Raises HostError if it is not a regular file."""
     if host.link(path) is not None:
-        raise HostError(f"{path} is a symbolic link, which this collection does not create.", "Remove it, or choose another policy name.")
+        raise HostError(f"{path} is a symbolic link, which this collection does not create.", "Have a regular file in its place.")
     status = host.stat(path)
     if status is None:
         return None
     if not stat_bits.S_ISREG(status.st_mode):
-        raise HostError(f"{path} is not a regular file.", "Remove it, or choose another policy name.")
+        raise HostError(f"{path} is not a regular file.", "Have a regular file in its place.")
     return FileState(host.read_bytes(path), stat_bits.S_IMODE(status.st_mode), status.st_uid != os.geteuid())
 
 

@@ -20,8 +20,16 @@ CMDLINE = "/proc/cmdline"
 WORD = re.compile(r'(?:[^\s"]+|"[^"]*(?:"|$))+')
 MODULE_OPTION = re.compile(r'([^.="\s]+)\.([^.="\s]+)(?:=(.*))?', re.DOTALL)
 _LOCK = re.compile(r"sysctl[./]kernel[./]modules_disabled=0*1")
+LINE_SIZES = {"x86_64": 2048, "aarch64": 2048, "ppc64le": 2048, "riscv64": 1024, "s390x": 4096, "loongarch64": 4096}
+"""COMMAND_LINE_SIZE by machine, with the byte that ends the line (include/uapi/asm/setup.h; s390's in its Kconfig)."""
 END = "--"
 """Behind it nothing is for the kernel or a module (parse_args() in kernel/params.c)."""
+
+
+def longest_line(machine: str) -> int | None:
+    """How many bytes of a command line a kernel reads at most; None where that is not known."""
+    size = LINE_SIZES.get(machine)
+    return None if size is None else size - 1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,33 +10,81 @@ import typing as t
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 
-_WHOLE = ("root", "resume", "mount.usr", "usr")
-# dracut.cmdline(7), systemd-cryptsetup-generator(8), systemd-fstab-generator(8), and mkinitcpio's hook encrypt.
-_AMONG_OTHERS = (
+SWAP = "swap"
+_WHOLE = {"root": "/", "resume": SWAP, "mount.usr": "/usr", "usr": "/usr", "boot": "/boot"} | {
+    f"systemd.verity_{what}_{part}": place for what, place in (("root", "/"), ("usr", "/usr")) for part in ("data", "hash")
+}
+"""For what the disk is that each word names: the place where it is mounted, or swap.  dracut checks a kernel in /boot (fips=1)."""
+# dracut.cmdline(7), systemd-cryptsetup-generator(8), and mkinitcpio's hook encrypt.
+_OPTIONS = ("rd.luks.options", "luks.options")
+_FOR_ROOT = (
     "cryptdevice",
     "cryptkey",
     "rd.luks.key",
     "luks.key",
     "rd.luks.data",
     "luks.data",
-    "rd.luks.options",
-    "luks.options",
-    "rd.systemd.mount-extra",
-    "systemd.mount-extra",
+    *_OPTIONS,
 )
+_MOUNTS = ("rd.systemd.mount-extra", "systemd.mount-extra")
+_SWAPS = ("rd.systemd.swap-extra", "systemd.swap-extra")
 _ENCRYPTED = ("rd.luks.uuid", "luks.uuid", "rd.luks.name", "luks.name")
 """Their values begin with the UUID of an encrypted disk, with or without `luks-`."""
 _DISK = re.compile(r"(?:(?<![^:=,])(?:UUID|LABEL|PARTUUID|PARTLABEL)=|/dev/)[^:,\s]+")
+_KEY = re.compile(r"(?:tpm2-device|fido2-device|pkcs11-uri)=[^,\s]+")
 _STARTS = ("/dev/", "UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=", "ZFS=")
+_NUMBER = re.compile(r"(?P<major>[0-9]{1,9}):(?P<minor>[0-9]{1,9})(?::[0-9]+)?|(?:0x)?(?P<both>[0-9a-f]{3,8})", re.IGNORECASE)
 _NO_DISKS = ("/dev/nfs", "/dev/ram0")
 
 
-def named_disks(cmdline: Cmdline) -> t.Iterator[tuple[str, str]]:
-    """Each word with a disk that it names, as it names it or as a tag."""
-    for word in _WHOLE:
-        yield from ((word, value) for value in cmdline.values(word) if value.startswith(_STARTS) and value not in _NO_DISKS)
-    for word in _AMONG_OTHERS:
-        yield from ((word, found) for value in cmdline.values(word) for found in _DISK.findall(value))
+class NamedDisk(t.NamedTuple):
+    """A word, and the disk or key that it names, as it names it, as a tag or as `major:minor`.
+
+    ``place`` is where it is mounted, or `SWAP`.
+    """
+
+    word: str
+    disk: str
+    place: str
+
+
+def named_disks(cmdline: Cmdline) -> t.Iterator[NamedDisk]:
+    """What the words name, in no order."""
+    for word, place in _WHOLE.items():
+        for value in cmdline.values(word):
+            disk = _as_number(value) if word in ("root", "resume") else None
+            if disk or (value.startswith(_STARTS) and value not in _NO_DISKS):
+                yield NamedDisk(word, disk or value, place)
+    for word in _OPTIONS:
+        yield from (NamedDisk(word, found, "/") for value in cmdline.values(word) for found in _KEY.findall(value))
+    for word in _FOR_ROOT:
+        yield from (NamedDisk(word, found, "/") for value in cmdline.values(word) for found in _DISK.findall(value))
+    yield from _extra(cmdline)
     for word in _ENCRYPTED:
         values = (value.partition("=")[0] for value in cmdline.values(word))
-        yield from ((word, f"UUID={value[len('luks-') :] if value.startswith('luks-') else value}") for value in values if value)
+        yield from (
+            NamedDisk(word, f"UUID={value[len('luks-') :] if value.startswith('luks-') else value}", "/") for value in values if value
+        )
+
+
+def _as_number(value: str) -> str | None:
+    """`major:minor` of a disk that is named by its number, as early_lookup_bdev() in block/early-lookup.c reads it."""
+    found = _NUMBER.fullmatch(value)
+    if found is None:
+        return None
+    if found["both"] is None:
+        return f"{int(found['major'])}:{int(found['minor'])}"
+    number = int(found["both"], 16)
+    # new_decode_dev() in include/linux/kdev_t.h.
+    return f"{(number & 0xFFF00) >> 8}:{(number & 0xFF) | ((number >> 12) & 0xFFF00)}"
+
+
+def _extra(cmdline: Cmdline) -> t.Iterator[NamedDisk]:
+    """Mounts and swap that systemd-fstab-generator(8) is told: WHAT:WHERE[:FSTYPE[:OPTIONS]], and WHAT[:OPTIONS]."""
+    for word in (*_MOUNTS, *_SWAPS):
+        for value in cmdline.values(word):
+            disk = _DISK.match(value)
+            rest = value[disk.end() :].lstrip(":").split(":") if disk is not None else []
+            options = rest[2 if word in _MOUNTS else 0 :]
+            if disk is not None and not {"nofail", "noauto"}.intersection(option for one in options for option in one.split(",")):
+                yield NamedDisk(word, disk[0], rest[0] if word in _MOUNTS else SWAP)

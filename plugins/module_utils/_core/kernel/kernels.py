@@ -10,7 +10,7 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import NEAR, HostError, cut
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import NEAR, HostError, cut, shown
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex, AliasMatch, normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import module_name
 
@@ -223,4 +223,5 @@ def chosen_releases(host: Host, wanted: t.Sequence[str], option: str = "kernels"
 
 def _unknown(release: str, installed: tuple[str, ...], option: str) -> HostError:
     there = f"Installed are {', '.join(installed)}." if installed else "No kernel is installed together with its modules."
-    return HostError(f"{option}: kernel {cut(release)} is not installed.", there)
+    name = cut(release) if release.isprintable() and release.strip() else shown(release)
+    return HostError(f"{option}: kernel {name} is not installed.", there)

@@ -24,6 +24,16 @@ TABLE_OF: t.Final[t.Mapping[Vendor, tuple[str, ...]]] = {
     "other": (),
 }
 """The firmware's tables that describe an IOMMU; VIOT is that of a virtual machine's virtio-iommu."""
+VENDOR_OF: t.Final[t.Mapping[str, Vendor]] = {
+    "GenuineIntel": "intel",
+    "CentaurHauls": "intel",
+    "Shanghai": "intel",
+    "AuthenticAMD": "amd",
+    "HygonGenuine": "amd",
+}
+"""By the CPU's name of its maker; those of Zhaoxin have an IOMMU like Intel's."""
+OPTION_OF: t.Final[t.Mapping[Vendor, str]] = {"intel": "CONFIG_INTEL_IOMMU", "amd": "CONFIG_AMD_IOMMU"}
+XEN, XEN_CONTROL = "/proc/xen/capabilities", "control_d"
 UNSAFE = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 DEFAULT_ON = re.compile(r"^CONFIG_INTEL_IOMMU_DEFAULT_ON(?:_INTGPU_OFF)?=y$", re.MULTILINE)
 VENDORS = re.compile(r"^(?:vendor_id|CPU implementer)\s*:\s*(\S+)", re.MULTILINE)
@@ -34,22 +44,24 @@ LARGEST = 4 << 20
 class Iommu:
     """``now``: whether the running kernel has one.  ``described``: whether the firmware describes one; None if that does not show.
 
-    ``unsafe``: whether VFIO works without one (no-IOMMU mode).
+    ``unsafe``: whether VFIO works without one (no-IOMMU mode).  ``of_xen``: whether Xen has it, which hides it from its control domain.
     """
 
     now: bool
     vendor: Vendor
     described: bool | None
     unsafe: bool
+    of_xen: bool = False
 
     @classmethod
     def read(cls, host: Host, inventory: Inventory) -> Iommu:
-        vendor = _vendor(host.text_or_none("/proc/cpuinfo") or "")
+        vendor = vendor_of(host)
+        of_xen = XEN_CONTROL in (host.text_or_none(XEN) or "").split(",")
         tables = TABLE_OF[vendor]
-        described = any(host.exists(f"{TABLES}/{table}") for table in tables) if tables and host.is_dir(TABLES) else None
+        described = any(host.exists(f"{TABLES}/{table}") for table in tables) if tables and host.is_dir(TABLES) and not of_xen else None
         groups = {name for name in host.names(GROUPS) if host.text_or_none(f"{GROUPS}/{name}/name") != NO_IOMMU}
         now = bool(groups or host.names(CLASS)) or any(_is_of_iommu(host, device) for device in inventory.devices)
-        return cls(now, vendor, described, host.text_or_none(UNSAFE) in ("Y", "1"))
+        return cls(now, vendor, described, host.text_or_none(UNSAFE) in ("Y", "1"), of_xen)
 
 
 def _is_of_iommu(host: Host, device: Device) -> bool:
@@ -79,18 +91,34 @@ def allows_unsafe_interrupts(host: Host) -> bool:
 
 def is_default(host: Host, release: str) -> bool | None:
     """Whether a kernel switches an Intel IOMMU on without an argument; None if its configuration cannot be read."""
+    text = _configuration(host, release)
+    return None if text is None else DEFAULT_ON.search(text) is not None
+
+
+def missing_option(host: Host, release: str) -> str | None:
+    """The option of a kernel's configuration without which it has no driver for the IOMMU of this machine's CPU, if it lacks it.
+
+    None, too, if the configuration cannot be read, or if a hypervisor gives the machine an IOMMU of its own.
+    """
+    option, text = OPTION_OF.get(vendor_of(host)), _configuration(host, release)
+    if option is None or text is None or host.exists(f"{TABLES}/VIOT"):
+        return None
+    return option if f"# {option} is not set\n" in text else None
+
+
+def _configuration(host: Host, release: str) -> str | None:
     for path in (f"/boot/config-{release}", f"/lib/modules/{release}/config", f"/usr/lib/modules/{release}/config"):
         text = host.head(path, LARGEST)
         if text is not None:
-            return DEFAULT_ON.search(text.decode("utf-8", "replace")) is not None
+            return text.decode("utf-8", "replace")
     return None
 
 
-def _vendor(cpuinfo: str) -> Vendor:
-    found = VENDORS.search(cpuinfo)
-    if found is None:
-        return "other"
-    if found[1].startswith("0x"):
+def vendor_of(host: Host) -> Vendor:
+    """Whose IOMMU the machine has, by its CPU; by the firmware's tables where that says nothing."""
+    found = VENDORS.search(host.text_or_none("/proc/cpuinfo") or "")
+    if found is not None and found[1].startswith("0x"):
         return "arm"
-    names: dict[str, Vendor] = {"GenuineIntel": "intel", "AuthenticAMD": "amd", "HygonGenuine": "amd"}
-    return names.get(found[1], "other")
+    if found is not None and found[1] in VENDOR_OF:
+        return VENDOR_OF[found[1]]
+    return next((vendor for vendor, tables in TABLE_OF.items() if tables and host.exists(f"{TABLES}/{tables[0]}")), "other")

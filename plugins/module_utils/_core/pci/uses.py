@@ -16,8 +16,17 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording i
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci import uses_mounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_console import console_uses
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_containers import Containers
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_kernel import kernel_users
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_keys import key_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_network import Network
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_processes import Processes, nvidia_nodes, nvidia_persistence
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_processes import (
+    Processes,
+    nvidia_instances,
+    nvidia_nodes,
+    nvidia_persistence,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_shared_nodes import shared_users
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_storage import ANY_PORT, Storage
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_targets import served
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Below, Node, read_below
@@ -46,15 +55,18 @@ class Use:
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """What kernels are given on their command lines, now and at the next boot: consoles, and disks with where they are named."""
+    """What kernels are given on their command lines, now and at the next boot: consoles, disks, interfaces."""
 
     consoles: tuple[str, ...] = ()
     netconsoles: tuple[str, ...] = ()
-    roots: tuple[tuple[str, str], ...] = ()
+    roots: tuple[tuple[str, str, str], ...] = ()
+    """Where a disk is named, its name, and where it is mounted."""
     servers: tuple[str, ...] = ()
-    """Of a root file system on NFS."""
+    """Of a root file system on a server."""
     partitions: tuple[tuple[str, str], ...] = ()
     """Those that the firmware has started the host from, as PARTUUID=, with the boot option."""
+    interfaces: tuple[tuple[str, str], ...] = ()
+    """Where an interface is named for the initramfs, and its name or hardware address."""
     display: t.Callable[[], BootDisplay | None] = lambda: None
     """Reads what the running kernel does about the firmware's framebuffer."""
 
@@ -69,6 +81,7 @@ class HostUses:
         interfaces = (node[4:] for device in inventory.devices for node in device.nodes if node.startswith("net/"))
         self._network = Network(host, frozenset(interfaces))
         self._processes = Processes(host)
+        self._containers = Containers(host)
 
     def of(self, device: Device) -> tuple[Use, ...]:
         """Everything that uses the function, or one of its virtual functions, at the moment or at boot."""
@@ -84,19 +97,22 @@ class HostUses:
         """Everything that uses a device of any bus, by its folder in sysfs."""
         return tuple(dict.fromkeys(self._below(read_below(self._host, [folder]))))
 
-    def console_only(self, device: Device) -> tuple[Use, ...]:
-        """Of a function without a driver: the console, which the firmware may have put on it."""
+    def without_driver(self, device: Device) -> tuple[Use, ...]:
+        """Of a function without a driver: the console, which the firmware may have put on it, and programs that drive it themselves."""
         clauses = console_uses(self._host, device, Below(), (), self._arguments.display)
-        return tuple(Use(clause, "console") for clause in clauses)
+        drivers = (Use(clause) for clause in self._processes.driving(device.address))
+        return (*(Use(clause, "console") for clause in clauses), *drivers)
 
     # --
 
     def _below(self, below: Below) -> t.Iterator[Use]:
         yield from self._disks(below)
         yield from self._interfaces(below)
+        yield from self._keys(below)
         if self._network.may_be_no_network and any(self._host.link_name(f"{folder}/driver") in VSOCK for folder in below.virtio):
             yield Use("this SSH connection may run over its socket (vsock)", "connection")
         yield from (Use(clause) for clause in self._processes.using(below.nodes.values()))
+        yield from (Use(clause) for clause in self._containers.given(below.nodes.values()))
         yield from (Use(clause) for clause in served(self._host, below))
         if below.mediated:
             yield Use(f"it has {counted(len(below.mediated), 'mediated device')} ({below.mediated[0]})")
@@ -107,12 +123,15 @@ class HostUses:
         nodes = [Node(name) for function in functions for name in self._nodes_of_driver(function)]
         addresses = [function.address for function in functions]
         yield from (Use(clause) for clause in self._processes.using(nodes, addresses))
+        yield from (Use(clause) for clause in self._containers.given(nodes))
         for interface, lower in self._network.of_programs.items():
             for clause in self._processes.making(lower, [*nodes, *below.nodes.values()], addresses):
                 yield Use(f"{interface} carries the default route, through {clause}", "route")
         if device.virtual_functions:
             yield Use(f"it has {counted(len(device.virtual_functions), 'virtual function')}, which would be lost")
+        yield from (Use(clause) for clause in kernel_users(self._host, self._inventory, functions, below))
         for function in functions:
+            yield from (Use(clause) for clause in shared_users(self._host, self._processes, function))
             if function.driver == "nvidia":
                 yield from self._nvidia(function)
             if function.driver == "cxl_pci" and any(name.startswith("region") for name in self._host.names("/sys/bus/cxl/devices")):
@@ -133,6 +152,9 @@ class HostUses:
     def _nvidia(self, function: Device) -> t.Iterator[Use]:
         if nvidia_nodes(self._host, function.address) is None:
             yield Use(f"which device node nvidia has made for {function.address}, and so whether it is in use, cannot be determined")
+        instances = range(nvidia_instances(self._host, function.address))
+        if instances:
+            yield Use(f"it has {counted(len(instances), 'MIG instance')}, which would be lost")
         clause = nvidia_persistence(self._host, function.address, self._processes)
         if clause is not None:
             yield Use(clause)
@@ -188,6 +210,12 @@ class HostUses:
                     return True
         return False
 
+    def _keys(self, below: Below) -> t.Iterator[Use]:
+        for entry in self._entries if below.nodes else ():
+            node = key_of(self._host, entry.source, below)
+            if node is not None:
+                yield Use(f"{entry.what}, and {node} may be it", entry.guard)
+
     # -- network
 
     def _interfaces(self, below: Below) -> t.Iterator[Use]:
@@ -203,14 +231,20 @@ class HostUses:
                 yield Use("over which interface this SSH connection runs cannot be determined, and it may be this one", "connection")
             elif carrier is not None and network.carries(own, carrier):
                 yield Use(f"{carrier} carries this SSH connection ({network.connection_address()})", "connection")
+        for where, named in self._arguments.interfaces:
+            if any(named in (name, self._network.hardware_address(name)) for name in own):
+                yield Use(f"{named} is named by {where}, so that the initramfs may need it for the root file system", "root")
         yield from self._remote_disks(own)
         yield from self._plain_interfaces(below, own)
 
     def _remote_disks(self, own: tuple[str, ...]) -> t.Iterator[Use]:
-        for server in self._arguments.servers:
-            if any(self._network.carries(own, name) for name in self._network.interfaces_to(server)):
-                yield Use(f"the root file system is on {server}", "root")
         up = next((name for name in own if self._network.is_up(name)), None) if self._network.may_carry(own) else None
+        for server in self._arguments.servers:
+            via = set(self._network.interfaces_to(server))
+            if any(self._network.carries(own, name) for name in via):
+                yield Use(f"the root file system is on {server}", "root")
+            elif up is not None and not via:
+                yield Use(f"the root file system is on {server}, over which interface cannot be determined, and {up} may be it", "root")
         for entry in self._entries if up is not None else ():
             backing = self._storage.backing(entry)
             via = {name for server in backing.servers for name in self._network.interfaces_to(server)} | backing.interfaces

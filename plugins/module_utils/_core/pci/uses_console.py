@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import read_below
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.boot_display import BootDisplay
@@ -16,6 +18,7 @@ if t.TYPE_CHECKING:
 CONSOLES = "/sys/class/vtconsole"
 IOMEM_FIRMWARE = re.compile(r"^[ \t]*([0-9a-f]+)-([0-9a-f]+) : (BOOTFB|efifb|vesafb|simplefb|simpledrm|simple-framebuffer)", re.MULTILINE)
 ADDRESS_OPTION = re.compile(r"(?:uart\w*|pl011|8250),(?:mmio\d*\w*|io),(0x[0-9a-f]+)|(?:pl011),(0x[0-9a-f]+)", re.IGNORECASE)
+RADIO_INPUTS = "/sys/devices/virtual/misc/uhid"
 VIRTIO_CONSOLE = "virtio_console"
 
 
@@ -47,8 +50,15 @@ def console_uses(
         found = ADDRESS_OPTION.search(value)
         if found is not None and _is_in_memory(host, device, int(found[1] or found[2], 16)):
             yield f"the console {value} is on it"
+    yield from _keyboards(host, below)
+
+
+def _keyboards(host: Host, below: Below) -> t.Iterator[str]:
     if below.keyboards:
         yield "a keyboard is connected to it"
+    elif below.radios and read_below(host, [RADIO_INPUTS]).keyboards:
+        # BlueZ makes the input devices of its keyboards itself, so that nothing says by which controller they are connected.
+        yield f"a keyboard may be connected to it by Bluetooth ({below.radios[0]})"
 
 
 def _is_virtio_console(host: Host, folder: str) -> bool:

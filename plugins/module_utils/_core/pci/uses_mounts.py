@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_keys import KEY
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -16,6 +17,8 @@ if t.TYPE_CHECKING:
 MOUNTINFO, SWAPS, FSTAB, CRYPTTAB = "/proc/self/mountinfo", "/proc/swaps", "/etc/fstab", "/etc/crypttab"
 EARLY_CRYPTTAB = "/etc/crypttab.initramfs"
 """What mkinitcpio puts into the image as crypttab (its hook sd-encrypt)."""
+CHECKED = {"/etc/veritytab": 3, "/etc/integritytab": 2}
+"""By table, how many columns there are up to the last with a disk."""
 UNITS = (
     "/etc/systemd/system",
     "/run/systemd/system",
@@ -26,11 +29,14 @@ UNITS = (
     "/run/systemd/generator.late",
 )
 """Of the units of a name the one in the first of these counts (systemd.unit(5))."""
-UNIT_LINE = re.compile(r"^[ \t]*(What|Where|Options)[ \t]*=[ \t]*(.*)$", re.MULTILINE)
+UNIT_LINE = re.compile(r"^[ \t]*(What|Where|Type|Options)[ \t]*=[ \t]*(.*)$", re.MULTILINE)
 POOLS = "/proc/spl/kstat/zfs"
 """One folder for each imported pool of ZFS (spa_stats_init() in OpenZFS)."""
 PROXMOX_ESPS = "/etc/kernel/proxmox-boot-uuids"
+NO_MAPS = ("systemd-1", "-hosts", "")
+"""What automounts have for a source that are not by a map of autofs(5) with what the host needs."""
 LARGEST = 4 << 20
+SWAP = "swap"
 ROOT_PLACES = frozenset(("/", "/usr", "/var", "/etc", "/lib", "/nix", "/nix/store", "/gnu/store", "/sysroot", "/ostree"))
 BOOT_PLACES = frozenset(("/efi", "/esp", "/bootefi"))
 ESCAPE = re.compile(r"\\([0-7]{3})")
@@ -69,13 +75,18 @@ class Entry:
 def guard_of(place: str) -> MountGuard:
     if place in ROOT_PLACES:
         return "root"
+    if place == SWAP:
+        return "swap"
     return "boot" if place in BOOT_PLACES or place == "/boot" or place.startswith("/boot/") else "data_mounts"
 
 
-def read_entries(host: Host, roots: t.Sequence[tuple[str, str]] = (), partitions: t.Sequence[tuple[str, str]] = ()) -> tuple[Entry, ...]:
+def read_entries(
+    host: Host, roots: t.Sequence[tuple[str, str, str]] = (), partitions: t.Sequence[tuple[str, str]] = ()
+) -> tuple[Entry, ...]:
     """Everything that is in use or is needed at boot.
 
-    ``roots`` are pairs of where a kernel's arguments name a disk, and its name; ``partitions`` of a boot option and its partition.
+    ``roots`` are where a kernel's arguments name a disk, its name and for what place (or "swap") that is; ``partitions`` are pairs of a
+    boot option and its partition.
     """
     mounted, at_boot = tuple(mounts(host)), tuple(_fstab(host))
     found = (
@@ -85,7 +96,8 @@ def read_entries(host: Host, roots: t.Sequence[tuple[str, str]] = (), partitions
         *_units(host),
         *_crypttab(host, CRYPTTAB, {entry.source for entry in (*mounted, *at_boot) if entry.guard in ("root", "boot")}),
         *_crypttab(host, EARLY_CRYPTTAB, None),
-        *(Entry(f"{source} is named by {where}", "root", source) for where, source in roots),
+        *_checked_disks(host),
+        *(Entry(f"{source} is named by {where}", guard_of(place), source) for where, source, place in roots),
         *(Entry(f"the firmware has started this host from {source} ({option})", "boot", source) for option, source in partitions),
         *(
             Entry(f"the pool {pool} is imported", "data_mounts", pool, "zfs")
@@ -110,6 +122,8 @@ def mounts(host: Host) -> t.Iterator[Entry]:
             yield Entry(f"{source} is mounted at {place}", guard_of(place), source, kind, options, fields[2], place, is_mounted=True)
         elif guard_of(place) != "data_mounts":
             yield Entry(f"{place} is mounted when it is accessed", guard_of(place), "", kind, options, None, place)
+        elif source not in NO_MAPS:
+            yield Entry(f"{place} is mounted when it is accessed ({source})", "data_mounts", source, kind, options, None, place)
 
 
 def _swaps(host: Host) -> t.Iterator[Entry]:
@@ -127,7 +141,7 @@ def _fstab(host: Host) -> t.Iterator[Entry]:
         source, place = _plain(fields[0]), _plain(fields[1])
         kind, options = (fields[2] if len(fields) > 2 else ""), tuple(fields[3].split(",")) if len(fields) > 3 else ()
         is_swap = kind == "swap" or place in ("none", "swap")
-        guard = "data_mounts" if is_swap else guard_of(place)
+        guard: MountGuard = "data_mounts" if is_swap else guard_of(place)
         at_boot = "noauto" not in options or "x-systemd.automount" in options
         # A boot partition that is only mounted for updates is no less needed.
         if guard in ("root", "boot") or (at_boot and "nofail" not in options):
@@ -149,10 +163,10 @@ def _units(host: Host) -> t.Iterator[Entry]:
             text = "\n".join(line for one in (path, *_drop_ins(host, name)) for line in _raw_lines(host, one))
             found = dict(UNIT_LINE.findall(text))
             source, place = found.get("What", "").strip(), found.get("Where", "").strip()
-            options = tuple(found.get("Options", "").strip().split(","))
+            kind, options = found.get("Type", "").strip(), tuple(found.get("Options", "").strip().split(","))
             guard = guard_of(place) if place else "data_mounts"
             if source and f"SourcePath={FSTAB}" not in text and ("nofail" not in options or guard != "data_mounts"):
-                yield Entry(f"{source} is needed for {place or 'swap'} ({path})", guard, source, "", options, None, place)
+                yield Entry(f"{source} is needed for {place or 'swap'} ({path})", guard, source, kind, options, None, place)
 
 
 def _drop_ins(host: Host, unit: str) -> t.Iterator[str]:
@@ -183,6 +197,22 @@ def _crypttab(host: Host, path: str, needed: t.Collection[str] | None) -> t.Iter
             on_disk = _ON_A_DISK.match(file)
             if on_disk is not None and on_disk[1] not in _NO_DISKS:
                 yield Entry(f"{on_disk[1]} is needed to unlock {fields[0]} at boot {where}", guard, on_disk[1])
+        for option in options:
+            if KEY.fullmatch(option):
+                yield Entry(f"{option} is needed to unlock {fields[0]} at boot {where}", guard, option)
+
+
+def _checked_disks(host: Host) -> t.Iterator[Entry]:
+    """Disks that are checked as they are read, and those with the sums for that (veritytab(5), integritytab(5))."""
+    for table, columns in CHECKED.items():
+        for number, line in enumerate(_raw_lines(host, table), 1):
+            fields = line.split()
+            options = fields[columns + 1].split(",") if len(fields) > columns + 1 else []
+            if len(fields) < 2 or fields[0].startswith("#") or {"nofail", "noauto"}.intersection(options):
+                continue
+            guard: MountGuard = "root" if fields[0] in ("root", "usr") or _EARLY.intersection(options) else "data_mounts"
+            for disk in map(_plain, fields[1:columns]):
+                yield Entry(f"{disk} is needed for {fields[0]} at boot ({table}:{number})", guard, disk)
 
 
 def _names(host: Host, folder: str) -> tuple[str, ...]:

@@ -61,6 +61,9 @@ class Network:
         """Whether it may carry traffic: it is not known to be down."""
         return self._host.text_or_none(f"{NETWORK}/{interface}/operstate") not in ("down", "notpresent", "lowerlayerdown")
 
+    def hardware_address(self, interface: str) -> str | None:
+        return self._host.text_or_none(f"{NETWORK}/{interface}/address")
+
     def may_carry(self, own: t.Collection[str]) -> bool:
         """Whether an interface of ``own`` has an address, or that cannot be determined: without one no connection of the host uses it."""
         return not self.addresses or any(self.addresses.get(name) for name in own)

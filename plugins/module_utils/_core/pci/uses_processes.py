@@ -10,12 +10,13 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Node
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Node
 
 NVIDIA = "/proc/driver/nvidia/gpus"
+NVIDIA_CAPABILITIES = "/proc/driver/nvidia/capabilities"
 MINOR = re.compile(r"^Device Minor:\s*(\d+)", re.MULTILINE)
 PERSISTENCE_DAEMON = "nvidia-persiste"
 """nvidia-persistenced, as the kernel cuts its name off."""
@@ -24,17 +25,23 @@ TUN, PPP = "/dev/net/tun", "/dev/ppp"
 INTERFACE = re.compile(r"^iff:\s*(\S+)", re.MULTILINE)
 """The interface of an open /dev/net/tun in fdinfo (tun_chr_show_fdinfo() in drivers/net/tun.c)."""
 RESOURCE = re.compile(r"/([0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])/(?:resource\d+(?:_wc)?|config|rom)")
+MAPPED = re.compile(r" (/(?:dev|sys/devices/pci|proc/bus/pci)\S*)$", re.MULTILINE)
+LARGEST_MAPS = 8 << 20
 GUESTS = re.compile(r"qemu|kvm|cloud-hyper|firecracker|crosvm|libvirt|bhyve|vmx|xen")
 
 
 class Open(t.NamedTuple):
-    """An open file of a process.  ``number`` is that of a device node, ``address`` the function whose memory it is."""
+    """An open file of a process, or one that it has closed and still has in its memory.
+
+    ``number`` is that of a device node, ``address`` the function whose memory it is.
+    """
 
     process: str
     command: str
     path: str
     number: str | None
     address: str | None
+    way: t.Literal["open", "mapped"] = "open"
 
     @property
     def _who(self) -> str:
@@ -43,11 +50,11 @@ class Open(t.NamedTuple):
 
     @property
     def what(self) -> str:
-        return f"{self._who} has {self.path} open"
+        return f"{self._who} has {self.path} {self.way}"
 
     @property
     def which_has(self) -> str:
-        return f"{self._who}, which has {self.path} open"
+        return f"{self._who}, which has {self.path} {self.way}"
 
 
 class Processes:
@@ -63,6 +70,19 @@ class Processes:
         if self._unreadable and (names or addresses):
             need = "" if self._host.is_root else " without root (`become: true`)"
             yield f"which files {self._unreadable} processes have open cannot be read{need}, so whether they use it cannot be determined"
+
+    def having(self, names: t.Iterable[str]) -> t.Iterator[Open]:
+        """Each open file that is one of these nodes, also under another name in a container."""
+        nodes = [Node(name, self._host.device_number(name)) for name in names]
+        return self._opened_of(*_names_and_numbers(nodes), ())
+
+    def driving(self, address: str) -> t.Iterator[str]:
+        """A clause for each process that has memory or the configuration of a function, by its files in sysfs."""
+        return (found.what for found in self._opened_of((), (), (address,)))
+
+    def of(self, process: str) -> t.Iterator[Open]:
+        """The open files of a process."""
+        return (found for found in self._opened if found.process == process)
 
     def making(self, interfaces: t.Collection[str], nodes: t.Iterable[Node], addresses: t.Collection[str]) -> t.Iterator[str]:
         """A clause for each process that has made one of these virtual interfaces, or may have, and has a device's node open."""
@@ -116,7 +136,8 @@ class Processes:
             except HostError:
                 unreadable += 1
                 continue
-            opened += self._files(process, command, handles)
+            files = list(self._files(process, command, handles))
+            opened += [*files, *self._mapped(process, command, {found.path for found in files})]
         return tuple(opened), unreadable, frozenset(commands)
 
     def _files(self, process: str, command: str, handles: t.Iterable[str]) -> t.Iterator[Open]:
@@ -130,6 +151,13 @@ class Processes:
             # A container may have the node under another name.
             number = self._host.device_number(f"/proc/{process}/fd/{handle}") if path.startswith("/dev/") else None
             yield Open(process, command, path, number, resource[1] if resource else None)
+
+    def _mapped(self, process: str, command: str, opened: t.Container[str]) -> t.Iterator[Open]:
+        found = MAPPED.findall((self._host.head(f"/proc/{process}/maps", LARGEST_MAPS) or b"").decode("utf-8", "surrogateescape"))
+        for path in dict.fromkeys(found):
+            if path not in opened:
+                resource = RESOURCE.search(path)
+                yield Open(process, command, path, None, resource[1] if resource else None, "mapped")
 
 
 def _names_and_numbers(nodes: t.Iterable[Node]) -> tuple[set[str], set[str]]:
@@ -145,6 +173,13 @@ def nvidia_nodes(host: Host, address: str) -> tuple[str, ...] | None:
     """The nodes of a GPU of the proprietary driver, which are not below it in sysfs; None if they cannot be determined."""
     found = MINOR.search(host.text_or_none(f"{NVIDIA}/{address}/information") or "")
     return None if found is None else (f"/dev/nvidia{found[1]}",)
+
+
+def nvidia_instances(host: Host, address: str) -> int:
+    """How many instances a GPU is divided into (MIG), which it loses with its driver; their folders name it by its minor number."""
+    nodes = nvidia_nodes(host, address)
+    folder = f"{NVIDIA_CAPABILITIES}/gpu{nodes[0][len('/dev/nvidia') :]}/mig" if nodes else None
+    return 0 if folder is None else sum(name.startswith("gi") for name in host.names(folder))
 
 
 def nvidia_persistence(host: Host, address: str, processes: Processes) -> str | None:

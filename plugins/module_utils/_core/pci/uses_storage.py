@@ -32,9 +32,15 @@ REMOTE = re.compile(
 )
 LAYERED = ("overlay", "aufs", "unionfs", "fuse.unionfs", "fuse.mergerfs", "fuse.overlayfs", "fuse-overlayfs")
 PATH_OPTIONS = ("lowerdir", "upperdir", "workdir", "br", "dirs", "lowerdir+", "datadir+")
+LUSTRE = re.compile(r"([^:,/@\s]+)@(?:tcp|o2ib|kfi|gni)\d*")
+"""The servers in the source of a mount (mount.lustre(8))."""
+MAPPED_SERVER = re.compile(r"(?:^|[\s,])([\w.-]+|\[[0-9a-fA-F:]+\])(?:\(\d+\))?:/")
 TRADDR = re.compile(r"(?:traddr|host_traddr)=([^,\s]+)")
 FC_PORT = re.compile(r"host_traddr=[^,\s]*pn-(0x[0-9a-f]+)", re.IGNORECASE)
 ANY_PORT = ""
+_NUMBER = re.compile(r"\d+:\d+")
+NEIGHBOUR = "/PARTNROFF="
+"""Behind a PARTUUID: so many partitions further on the same disk (block/early-lookup.c)."""
 # Disks without a device that have none below them either; every other one is a program's, a server's or a file's.
 _OF_MEMORY = re.compile(r"(?:ram|zram|nullb|md|dm-|loop|zd|bcache)\d")
 HOST_INTERFACE = re.compile(r"host_iface=([^,\s]+)")
@@ -99,7 +105,10 @@ class Storage:
         """Whether data that the next boot needs is on a disk that is made of others, and that is not active."""
         if entry.is_mounted or entry.guard != "data_mounts" or backing.numbers or not entry.source.startswith("/dev/"):
             return False
-        return not any(self._host.exists(f"/sys/class/block/{posixpath.basename(name)}") for name in backing.names)
+        return not any(map(self._is_there, backing.names))
+
+    def _is_there(self, disk: str) -> bool:
+        return self._host.exists(f"/sys/class/block/{posixpath.basename(disk)}")
 
     def _may_become_a_layer(self, node: Node) -> bool:
         known = self.udev(node)
@@ -131,6 +140,8 @@ class Storage:
             backing.numbers.add(entry.number)
         if entry.kind == "zfs" or entry.source.startswith("ZFS="):
             backing.pools.add(entry.source.partition("=")[2].partition("/")[0] or entry.source.partition("/")[0])
+        elif entry.kind == "autofs" and entry.source:
+            self._collect_map(entry.source, backing)
         elif entry.kind == "autofs":
             backing.unknown = not any(other.place == entry.place and other.source for other in self.entries if other != entry)
         elif entry.kind in LAYERED:
@@ -143,6 +154,9 @@ class Storage:
             self._collect_disks(entry, backing, layer)
 
     def _collect_server(self, entry: Entry, backing: Backing) -> None:
+        if entry.kind == "lustre" and LUSTRE.search(entry.source):
+            backing.servers |= set(LUSTRE.findall(entry.source))
+            return
         named = entry.option("addr") or entry.option("mon_addr")
         # ceph separates several monitors by commas or slashes.
         text = named or entry.source.partition("@")[2] or entry.source
@@ -153,6 +167,15 @@ class Storage:
             backing.any_interface = True
         else:
             backing.servers |= {match[1] or match[2] for match in found}
+
+    def _collect_map(self, path: str, backing: Backing) -> None:
+        """The servers in a map of autofs(5); one that is a program, or elsewhere, does not say them."""
+        text = self._host.text_or_none(path) if path.startswith("/") else None
+        if text is None or text.startswith("#!"):
+            backing.any_interface = True
+        else:
+            lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
+            backing.servers |= {server.strip("[]") for line in lines for server in MAPPED_SERVER.findall(line)}
 
     def _collect_layers(self, entry: Entry, backing: Backing, layer: int) -> None:
         """A file system of layers depends on those that its directories are in; mergerfs has these as its source."""
@@ -191,6 +214,9 @@ class Storage:
             self._collect_members(entry.kind, backing)
         if entry.kind in ("ext3", "ext4") and entry.is_mounted:
             backing.names |= self._journals_of(backing.names)
+        if "_netdev" in entry.options and not (backing.numbers or any(self._is_there(name) for name in backing.names)):
+            # Nobody has logged in to its server yet.
+            backing.any_interface = True
         self._collect_beneath(entry, sorted(backing.names - known), backing, layer)
 
     def _disks_in(self, text: str) -> t.Sequence[str]:
@@ -222,23 +248,32 @@ class Storage:
             self._collect_tagged(tag[1], tag[2], backing)
         elif source.startswith("/dev/"):
             backing.names |= {source, end_of_links(source, self._host.link)}
+        elif _NUMBER.fullmatch(source):
+            backing.numbers.add(source)
+            name = self._host.link_name(f"/sys/dev/block/{source}")
+            backing.names |= {f"/dev/{name}"} if name else set()
 
     def _collect_tagged(self, tag: str, value: str, backing: Backing) -> None:
         folder, keys = TAGS[tag]
+        value, is_neighbour, _distance = value.partition(NEIGHBOUR)
         encoded = _ENCODED.sub(lambda found: "".join(f"\\x{byte:02x}" for byte in found[0].encode("utf-8", "surrogateescape")), value)
         # The UUID of a file system or a partition means the same in other letters, which the link has.
         spelt = (encoded, encoded.lower(), encoded.upper()) if tag.endswith("UUID") else (encoded,)
         for path in (f"/dev/disk/{folder}/{one}" for one in spelt):
             target = end_of_links(path, self._host.link)
             if target != path:
-                backing.names.add(target)
+                backing.names.add(self._whole_disk(target) if is_neighbour else target)
                 return
         for number, known in self._udev_database:
             if any(known.get(key, "").lower() in (value.lower(), encoded.lower()) for key in keys):
                 backing.numbers.add(number)
                 return
         # Without these, nothing says which disk has the tag; with them, none has.
-        backing.unknown = not self._host.is_dir(f"/dev/disk/{folder}") and not self._udev_database
+        backing.unknown = bool(is_neighbour) or (not self._host.is_dir(f"/dev/disk/{folder}") and not self._udev_database)
+
+    def _whole_disk(self, partition: str) -> str:
+        folder = posixpath.dirname(self._host.link(f"/sys/class/block/{posixpath.basename(partition)}") or "")
+        return f"/dev/{posixpath.basename(folder)}"
 
     def _collect_beneath(self, entry: Entry, names: t.Iterable[str], backing: Backing, layer: int) -> None:
         """What disks without a PCI function depend on: files, pools, servers."""

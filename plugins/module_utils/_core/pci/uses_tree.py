@@ -18,6 +18,8 @@ MOST_FOLDERS = 50_000
 MOST_LAYERS = 64
 NVME_PATH = re.compile(r"(nvme\d+)c\d+(n\d+)")
 MDEV = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+VIRTIO = re.compile(r"virtio\d+")
+CHANNEL, WORK_QUEUE = re.compile(r"dma\d+chan\d+"), re.compile(r"wq\d+\.\d+")
 LETTERS = 0xFFFFFFFE
 """The keys 1 to 31, which make an input device a keyboard for udev (test_key() in udev-builtin-input_id.c)."""
 
@@ -51,6 +53,12 @@ class Below:
     """The folders of its virtio devices."""
     ports: list[str] = dataclasses.field(default_factory=list)
     """The names of its ports of Fibre Channel, by which disks that are elsewhere in sysfs say that they are behind it."""
+    channels: list[str] = dataclasses.field(default_factory=list)
+    """The folders of its channels of the kernel's DMA engine."""
+    work_queues: list[str] = dataclasses.field(default_factory=list)
+    """The folders of the work queues of an accelerator for data (idxd)."""
+    radios: list[str] = dataclasses.field(default_factory=list)
+    """Its controllers of Bluetooth."""
     complete: bool = True
 
     @property
@@ -86,16 +94,10 @@ def _look(host: Host, folder: str, found: Below) -> None:
     elif name == "net" and not host.names(folder):
         # The entries of another network namespace are not visible (drivers/base/core.c, net_namespace()).
         found.hidden_interfaces = True
-    elif kind == "tty":
-        found.terminals.append(name)
-    elif kind == "graphics":
-        found.framebuffers.append(name)
     elif kind == "fc_host":
         found.ports.append((host.text_or_none(f"{folder}/port_name") or "").lower())
-    elif name.startswith("virtio") and name[6:].isdecimal():
-        found.virtio.append(folder)
-    elif MDEV.fullmatch(name):
-        found.mediated.append(name)
+    else:
+        _look_at_names(folder, kind, name, found)
     if _is_keyboard(host, folder, name):
         found.keyboards.append(folder)
     _add_node(host, folder, found.nodes, 0)
@@ -103,6 +105,24 @@ def _look(host: Host, folder: str, found: Below) -> None:
     path = NVME_PATH.fullmatch(name)
     if path:
         _add_node(host, f"/sys/class/block/{path[1]}{path[2]}", found.nodes, 0)
+
+
+def _look_at_names(folder: str, kind: str, name: str, found: Below) -> None:
+    """``kind`` is the folder that it is in, which has the name of its class."""
+    if kind == "tty":
+        found.terminals.append(name)
+    elif kind == "graphics":
+        found.framebuffers.append(name)
+    elif kind == "bluetooth" and name.startswith("hci"):
+        found.radios.append(name)
+    elif MDEV.fullmatch(name):
+        found.mediated.append(name)
+    elif VIRTIO.fullmatch(name):
+        found.virtio.append(folder)
+    elif CHANNEL.fullmatch(name):
+        found.channels.append(folder)
+    elif WORK_QUEUE.fullmatch(name):
+        found.work_queues.append(folder)
 
 
 def _is_keyboard(host: Host, folder: str, name: str) -> bool:

@@ -205,3 +205,53 @@ def test_check_mode_of_the_policy_counts_with_arguments_that_are_still_to_be_add
     assert run(tree, CLAIM, check=True, pending_arguments=["intel_iommu=on"])["changed"]
     with pytest.raises(HostError, match="no IOMMU"):
         run(tree, CLAIM, pending_arguments=["intel_iommu=on"])
+
+
+@pytest.mark.parametrize(("vendor", "table"), [("CentaurHauls", "DMAR"), ("  Shanghai  ", "DMAR"), ("SomeNewMaker", "DMAR")])
+def test_other_makers_have_one_like_intels(tmp_path: Path, vendor: str, table: str) -> None:
+    done = call(machine(tmp_path, vendor, table))
+
+    assert (done["arguments"], done["will_be_enabled"]) == (["intel_iommu=on"], True)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "table", "option"),
+    [("GenuineIntel", "DMAR", "CONFIG_INTEL_IOMMU"), ("AuthenticAMD", "IVRS", "CONFIG_AMD_IOMMU")],
+)
+def test_no_argument_helps_a_kernel_that_is_built_without_its_driver(tmp_path: Path, vendor: str, table: str, option: str) -> None:
+    host = machine(tmp_path, vendor, table, f"# {option} is not set\n", f'{SETTINGS}GRUB_CMDLINE_LINUX="intel_iommu=on"\n')
+    done = call(host)
+
+    assert (done["changed"], done["will_be_enabled"], done["because"]) == (False, False, f"the kernel is built without {option}")
+    policy = gpu_host(tmp_path / "policy")
+    policy.file("/proc/cpuinfo", f"vendor_id\t: {vendor}\n").file(f"{TABLES}/{table}", b"table")
+    for group in policy.place("/sys/kernel/iommu_groups").iterdir():
+        (group / "name").write_text("vfio-noiommu\n")
+    release = policy.place("/proc/sys/kernel/osrelease").read_text().strip()
+    policy.file(f"/boot/config-{release}", f"# {option} is not set\n")
+    assert refused(policy, CLAIM) == (
+        f"This host has no IOMMU, and none after the next boot: the kernel is built without {option}. No VFIO driver can take a device. "
+        f"Boot a kernel with {option}."
+    )
+
+
+def test_an_entry_that_starts_xen_needs_no_argument(tmp_path: Path) -> None:
+    host = machine(tmp_path, table=None)
+    host.tree.file("/proc/xen/capabilities", "control_d\n")
+    menu = host.text("/boot/grub/grub.cfg").replace("\tlinux\t/boot/", "\tmultiboot2\t/boot/xen-4.20-amd64.gz\n\tmodule2\t/boot/")
+    host.tree.file("/boot/grub/grub.cfg", menu.replace("\tinitrd\t", "\tmodule2\t"))
+    done = call(host)
+
+    assert (done["arguments"], done["will_be_enabled"]) == ([], False)
+    assert "under /boot/xen-4.20-amd64.gz, which keeps the IOMMU to itself" in done["because"]
+
+
+def test_under_xen_its_own_way_is_named(tmp_path: Path) -> None:
+    tree = gpu_host(tmp_path / "policy").file("/proc/xen/capabilities", "control_d\n")
+    for group in tree.place("/sys/kernel/iommu_groups").iterdir():
+        (group / "name").write_text("vfio-noiommu\n")
+
+    with pytest.raises(HostError, match="under Xen, which keeps the IOMMU to itself") as caught:
+        run(tree, CLAIM)
+
+    assert "xl pci-assignable-add" in str(caught.value.hint)

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import Root
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.tests.unit import cmdline_hosts as hosts
@@ -459,3 +460,20 @@ def test_a_later_file_that_takes_the_argument_back_is_named_before_anything_is_w
     with pytest.raises(HostError, match=rf"{DROP_IN} cannot add iommu=pt: {LATER} sets "):
         host.call("iommu=pt", check_mode=check_mode)
     assert (host.files(), host.commands.calls) == (before, [])
+
+
+@pytest.mark.parametrize(("machine", "length", "is_read"), [("x86_64", 1950, True), ("x86_64", 1990, False), ("sparc64", 1990, True)])
+def test_a_line_that_no_kernel_reads_to_its_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: str, length: int, is_read: bool
+) -> None:
+    host = hosts.debian(tmp_path, SETTINGS.replace('"quiet"', f'"{"a.b=" + "x" * length}"'))
+    before = host.files()
+    monkeypatch.setattr(Host, "machine", machine)
+
+    for check_mode in (True, False):
+        if is_read:
+            assert host.call("iommu=pt", check_mode=check_mode)["changed"]
+            continue
+        with pytest.raises(HostError, match=r"would have 20\d\d bytes, of which a kernel of x86_64 reads 2047"):
+            host.call("iommu=pt", check_mode=check_mode)
+        assert host.files() == before

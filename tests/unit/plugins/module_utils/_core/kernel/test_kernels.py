@@ -287,5 +287,11 @@ def test_chosen_kernels_are_each_told_once_in_the_order_of_the_choice(tmp_path: 
         chosen_releases(host, ["9"], "natives")
 
 
+@pytest.mark.parametrize(("name", "shown"), [("", "''"), (" ", "' '"), ("6\x00", r"'6\\x00'"), ("6.18 x", "6.18 x")])
+def test_the_name_of_a_kernel_that_is_not_there_is_shown_so_that_it_can_be_seen(tmp_path: Path, name: str, shown: str) -> None:
+    with pytest.raises(HostError, match=rf"^kernels: kernel {shown} is not installed"):
+        chosen_releases(two_kernels(tmp_path).host(), [name])
+
+
 def test_the_nearest_name_is_looked_for_with_underscores() -> None:
     assert boots.kernel({"a_b": [], "axb": []}).nearest("a-b") == "a_b"

@@ -1,0 +1,89 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Device nodes that a driver makes for all its cards at once: whom of their users a card has.
+
+Where the kernel does not say with which cards such a process works, it works with all.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_processes import Open, Processes
+
+KFD = "/dev/kfd"
+NODES: t.Mapping[str, tuple[str, ...]] = {
+    "amdgpu": (KFD,),
+    "nvidia": ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-modeset"),
+    "ccp": ("/dev/sev",),
+    "megaraid_sas": ("/dev/megaraid_sas_ioctl_node",),
+    "mpt3sas": ("/dev/mpt3ctl", "/dev/mpt2ctl"),
+}
+"""By driver.  Their misc devices have no parent in sysfs; NVIDIA's are in no class at all."""
+NODES_OF_QAT = ("/dev/qat_adf_ctl",)
+CARD_OF_NVIDIA = re.compile(r"/dev/nvidia\d+")
+NUMBER_OF_NVIDIA = re.compile(r"195:(?!25[45]$)\d+")
+"""Nodes of one card each: major 195, of which 254 and 255 are those for setting modes and for all (nv.c of its open kernel modules)."""
+PROPERTY = re.compile(r"^(domain|location_id) ([0-9]{1,10})$", re.MULTILINE)
+PLACE = 0x0FFFFFFF
+"""The bits of location_id behind those with the number of a partition (kfd_topology.c)."""
+PLATFORM = "/sys/devices/platform"
+TOPOLOGY, COMPUTING = "/sys/class/kfd/kfd/topology/nodes", "/sys/class/kfd/kfd/proc"
+
+
+def shared_users(host: Host, processes: Processes, function: Device) -> t.Iterator[str]:
+    """A clause for each process that has such a node open and may work with this function."""
+    driver = function.driver or ""
+    nodes = NODES_OF_QAT if driver.startswith("qat_") else NODES.get(driver, ())
+    if driver == "amdgpu":
+        nodes = (*nodes, *_nodes_of_partitions(host))
+    for found in processes.having(nodes) if nodes else ():
+        if not _works_with_others_only(host, processes, function, found):
+            yield f"{found.what}, which is for all cards of {driver}"
+
+
+def _works_with_others_only(host: Host, processes: Processes, function: Device, found: Open) -> bool:
+    if found.path == KFD:
+        return _computes_elsewhere(host, function.address, found.process)
+    if function.driver != "nvidia":
+        return False
+    # The driver's own programs open the node of each card that they work with, which is judged by itself.
+    return any(
+        CARD_OF_NVIDIA.fullmatch(other.path) or (other.number is not None and NUMBER_OF_NVIDIA.fullmatch(other.number))
+        for other in processes.of(found.process)
+    )
+
+
+def _computes_elsewhere(host: Host, address: str, process: str) -> bool:
+    """Whether the kernel says that the process has neither memory nor a queue on the card (kfd_process.c)."""
+    here = f"{COMPUTING}/{process}"
+    cards = frozenset(_numbers_for_computing(host, address))
+    counted = [name for name in host.names(here) if name.startswith("vram_")]
+    if not cards or not counted:
+        return False
+    queues = {host.text_or_none(f"{here}/queues/{queue}/gpuid") for queue in host.names(f"{here}/queues")}
+    has_memory = any(f"vram_{card}" in counted and host.text_or_none(f"{here}/vram_{card}") != "0" for card in cards)
+    return not has_memory and not cards & queues
+
+
+def _numbers_for_computing(host: Host, address: str) -> t.Iterator[str]:
+    """The IDs of a card, and of its partitions, among those that compute, by its place: domain, then bus, device and function in one."""
+    domain, bus, rest = address.split(":")
+    slot, function = rest.split(".")
+    place = (int(domain, 16), int(bus, 16) << 8 | int(slot, 16) << 3 | int(function))
+    for node in host.names(TOPOLOGY):
+        number = host.text_or_none(f"{TOPOLOGY}/{node}/gpu_id")
+        known = dict(PROPERTY.findall(host.text_or_none(f"{TOPOLOGY}/{node}/properties") or ""))
+        if number is not None and number != "0" and place == (int(known.get("domain", "0")), int(known.get("location_id", "0")) & PLACE):
+            yield number
+
+
+def _nodes_of_partitions(host: Host) -> t.Iterator[str]:
+    """Those of a divided GPU of AMD, which are no devices below it (amdgpu_xcp_drv.c)."""
+    for device in host.names(PLATFORM):
+        if device.startswith("amdgpu_xcp"):
+            yield from (f"/dev/dri/{name}" for name in host.names(f"{PLATFORM}/{device}/drm"))
