@@ -218,3 +218,12 @@ def test_a_host_of_a_public_report_is_open_only_where_it_says_why(tmp_path: Path
 def test_at_most_a_twentieth_of_the_answers_for_public_reports_is_open() -> None:
     count = 2 * len(REPORTED)
     assert sum(len(opened) for _add, opened in REPORTED.values()) <= count / 20
+
+
+@pytest.mark.parametrize(("name", "winner"), [("70-site", "vfio-pci"), ("05-site", "nouveau")])
+@pytest.mark.parametrize("release", RELEASES)
+def test_udev_s_own_rules_say_where_a_card_is_to_the_rules_after_them(tmp_path: Path, release: str, name: str, winner: str) -> None:
+    tree = install(host(tmp_path), release, ("server",))
+    text = f'SUBSYSTEM=="pci", ENV{{ID_PATH}}=="pci-{CARD}", ATTR{{driver_override}}="vfio-pci", RUN{{builtin}}+="kmod load vfio-pci"\n'
+    tree.file(f"/etc/udev/rules.d/{name}.rules", text).file(f"/usr/lib/udev/rules.d/{name}.rules", text)
+    assert answers(tree)[CARD][:2] == ("certain", winner)

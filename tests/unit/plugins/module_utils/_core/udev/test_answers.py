@@ -73,10 +73,23 @@ def answer(text: str, subject: Subject = EVENT, around: Surroundings = AROUND, s
         ('ENV{ACTION}=="add"', True),
         ('ENV{SEQNUM}=="1"', None),
         ('ENV{DRIVER_IS}==""', True),
-        ('ENV{ID_PATH}=="x"', None),
-        ('ENV{ID_PATH}!="x"', None),
+        ('ENV{ID_PATH}==""', True),
+        ('ENV{ID_PATH}=="x"', False),
+        ('ENV{ID_MODEL}=="x"', None),
+        ('ENV{ID_MODEL}!="x"', None),
         ('ATTR{vendor}=="0x10de"', True),
         ('ATTR{config}=="x"', None),
+        ('ATTR{remove}!="x"', False),
+        ('ATTR{iommu_group}!="x"', False),
+        ('ATTR{power}!="x"', False),
+        ('ATTR{vendor/x}!="x"', False),
+        ('ATTR{physfn/vendor}!="x"', False),
+        ('ATTR{uevent}=="*PCI_ID=10DE:1DB1*"', True),
+        ('ATTR{uevent}=="*PCI_SLOT_NAME=0000:03:00.0*|*PCI_ID=10DE:1D*"', True),
+        ('ATTR{uevent}!="*PCI_SLOT_NAME=0000:03:00.0*"', True),
+        ('ATTR{uevent}=="*PCI_ID=*1DB1*"', None),
+        ('ATTR{uevent}=="*DRIVER=nouveau*"', None),
+        ('ATTR{uevent}=="?*"', None),
         ('SYSCTL{kernel/osrelease}=="6.12.0"', True),
         ('SYSCTL{kernel.osrelease}=="6.12.*"', True),
         ('SYSCTL{kernel/hostname}=="x"', None),
@@ -257,11 +270,32 @@ def test_the_tags_of_a_device_above_are_not_known() -> None:
         ('TEST=="driver_override"', True),
         ('TEST=="physfn"', False),
         ('TEST=="no_such"', None),
-        ('TEST=="[pci/0000:01:00.0]vendor"', None),
+        ('TEST=="[pci/0000:01:00.0]vendor"', True),
+        ('TEST=="[pci/0000:01:00.0]"', True),
+        ('TEST=="[pci/0000:09:00.0]"', False),
+        ('TEST=="[pci/0000:01:00.0]/sriov_numvfs"', False),
+        ('TEST=="[net/eth0]"', None),
+        ('TEST=="/sys/bus/pci/devices/0000:01:00.0"', True),
+        ('TEST=="/sys/bus/pci/devices/0000:09:00.0/vendor"', False),
+        ('TEST=="/sys/bus/pci/devices/$kernel/vendor"', True),
+        ('TEST=="/sys$devpath/driver_override"', True),
+        ('TEST=="/sys$devpath/physfn"', False),
+        ('TEST=="/sys/bus/pci/drivers/vfio-pci"', None),
+        ('TEST{0200}=="driver_override"', True),
+        ('TEST{0200}!="driver_override"', False),
+        ('TEST{0111}=="driver_override"', False),
+        ('TEST{0222}=="vendor"', False),
+        ('TEST{0444}=="[pci/0000:01:00.0]vendor"', True),
+        ('TEST{0200}=="rescan"', True),
+        ('TEST{0020}=="rescan"', None),
+        ('TEST{0200}=="sriov_numvfs"', False),
+        ('TEST{0100}=="/etc/program"', True),
+        ('TEST{0022}=="/etc/program"', False),
+        ('TEST{0111}!="/etc/gone"', True),
     ],
 )
 def test_a_file_is_looked_for_by_its_path_or_below_the_device(text: str, holds: bool | None) -> None:
-    around = dataclasses.replace(AROUND, files=Files({"/etc": frozenset(("vfio",))}))
+    around = dataclasses.replace(AROUND, files=Files({"/etc": frozenset(("vfio", "program"))}, modes={"/etc/program": 0o755}))
     assert answer(text, around=around, state=State(properties={"X": "vfio"})) is holds
 
 
@@ -283,6 +317,32 @@ def test_the_attribute_of_another_function_is_that_ones() -> None:
     assert attribute_of("[pci/0000:09:00.0]vendor", EVENT, AROUND, State()) is MISSING
     assert attribute_of("[pci/0000:00:01.0]vendor", EVENT, Surroundings(), State()) is None
     assert attribute_of("[net/eth0]mtu", EVENT, AROUND, State()) is None
+
+
+def test_a_virtual_function_need_not_be_there_when_another_device_s_event_comes() -> None:
+    virtual = device("0000:03:00.1", physical_function="0000:02:00.0")
+    around = dataclasses.replace(AROUND, others={**OTHERS, virtual.address: virtual})
+    for text in ('TEST=="[pci/0000:03:00.1]"', 'TEST!="/sys/bus/pci/devices/0000:03:00.1"', 'ATTR{[pci/0000:03:00.1]vendor}=="x"'):
+        assert answer(text, around=around) is None
+    assert answer('ATTR{[pci/0000:03:00.1]vendor}=="0x10de"', Subject.of(virtual, around.others), around) is True
+
+
+def test_a_virtual_function_shows_what_its_physical_one_has() -> None:
+    physical = dataclasses.replace(CARD, max_virtual_functions=4)
+    virtual = device("0000:03:00.1", physical_function=CARD.address)
+    event = Subject.of(virtual, {CARD.address: physical, virtual.address: virtual})
+    assert answer('ATTR{physfn/vendor}=="0x10de", ATTR{physfn/sriov_totalvfs}=="4", TEST=="physfn/sriov_numvfs"', event) is True
+    assert answer('ATTR{physfn/vendor}=="0x10de"', Subject.of(virtual)) is None
+    assert answer('TEST=="physfn/vendor"', Subject.of(virtual)) is None
+
+
+def test_an_override_is_compared_with_the_one_before_the_event_until_a_rule_writes_it() -> None:
+    text = 'ATTR{driver_override}=="(null)"'
+    state = State()
+    assert agreement(keys(text), EVENT, AROUND, state) == Agreement(True, keys(text))
+    assert state.has_asked_override
+    assert [answer(text, state=State(override=written)) for written in ("(null)", "vfio-pci", None)] == [True, False, None]
+    assert answer('ATTRS{driver_override}=="x"') is None
 
 
 def test_an_attributes_name_may_be_filled_in() -> None:
@@ -417,7 +477,13 @@ def test_what_lies_between_bridges_is_not_known() -> None:
         ("100%% $$", "100% $"),
         ("%d", None),
         ("%b", None),
-        ("%M", None),
+        ("<%M:%m>", "<0:0>"),
+        ("<$devnode$links$parent>", "<>"),
+        ("$name", "0000:02:00.0"),
+        ("<%c>", "<a  bc d>"),
+        ("%c{2}", "bc"),
+        ("%c{2+}", "bc d"),
+        ("<%c{9}>", "<>"),
         ("$attr{config}", None),
         ("$attr{sriov_totalvfs}", None),
         ("$env{SEQNUM}", None),
@@ -426,7 +492,19 @@ def test_what_lies_between_bridges_is_not_known() -> None:
     ],
 )
 def test_substitutions_are_filled_in_from_the_event(text: str, value: str | None) -> None:
-    assert expanded(text, EVENT, AROUND, State(properties={"X": "1"})) == value
+    assert expanded(text, EVENT, AROUND, State(properties={"X": "1"}, result="a  bc d")) == value
+
+
+def test_the_device_above_that_a_rule_has_matched_gives_its_name_driver_and_attributes() -> None:
+    found = agreement(keys('KERNELS=="0000:00:01.0"'), EVENT, AROUND, State())
+    state = State(parent=found.parent)
+    assert expanded("$id %d $attr{boot_vga}|$attr{vendor}", EVENT, AROUND, state) == "0000:00:01.0 pcieport |0x10de"
+    own = agreement(keys('KERNELS=="0000:02:00.0"'), EVENT, AROUND, State())
+    assert [expanded(one, EVENT, AROUND, State(parent=own.parent)) for one in ("%b", "%d")] == ["0000:02:00.0", None]
+
+
+def test_of_a_device_of_another_subsystem_its_node_and_what_a_program_said_are_not_known() -> None:
+    assert [expanded(one, NETWORK, AROUND, State(result=None)) for one in ("%M", "$name", "%c")] == [None, None, None]
 
 
 @pytest.mark.parametrize(("name", "number"), [("card0", "0"), ("sda12", "12"), ("1a", ""), ("x", "")])
