@@ -44,7 +44,7 @@ class Iommu:
 
     @classmethod
     def read(cls, host: Host, inventory: Inventory) -> Iommu:
-        vendor = _vendor(host.text_or_none("/proc/cpuinfo") or "")
+        vendor = vendor_of(host)
         tables = TABLE_OF[vendor]
         described = any(host.exists(f"{TABLES}/{table}") for table in tables) if tables and host.is_dir(TABLES) else None
         groups = {name for name in host.names(GROUPS) if host.text_or_none(f"{GROUPS}/{name}/name") != NO_IOMMU}
@@ -86,8 +86,9 @@ def is_default(host: Host, release: str) -> bool | None:
     return None
 
 
-def _vendor(cpuinfo: str) -> Vendor:
-    found = VENDORS.search(cpuinfo)
+def vendor_of(host: Host) -> Vendor:
+    """Who has made the processor, and with it the IOMMU; `other` where that does not show."""
+    found = VENDORS.search(host.text_or_none("/proc/cpuinfo") or "")
     if found is None:
         return "other"
     if found[1].startswith("0x"):
