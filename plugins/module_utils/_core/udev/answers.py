@@ -42,6 +42,7 @@ _MOST_COMPARED = 64
 _GLOB = re.compile(r"[*?\[]")
 _MOST_DIGITS = 9
 _OF_ANOTHER = re.compile(r"\[pci/([^\]]+)\]/*(.*)", re.DOTALL)
+_OF_DEVICES = re.compile(r"/sys(/devices/.*/([0-9a-f]{4,}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]))(?:/+(.*))?", re.DOTALL)
 _OF_BUS = re.compile(r"/sys/bus/pci/devices/([^/]+)(?:/+(.*))?", re.DOTALL)
 # What udev gives for a device without a node.
 _WITHOUT_NODE: t.Mapping[str, str] = {"D": "", "L": "", "M": "0", "m": "0", "N": "", "P": ""}
@@ -385,6 +386,10 @@ def _owner_of(path: str, subject: Subject, around: Surroundings) -> tuple[Subjec
     another = _OF_ANOTHER.fullmatch(path) or _OF_BUS.fullmatch(path)
     if another is not None:
         return _function(another[1], subject, around), another[2] or ""
+    absolute = _OF_DEVICES.fullmatch(path)
+    found = None if absolute is None else _function(absolute[2], subject, around)
+    if absolute is not None and isinstance(found, Subject) and found.devpath == absolute[1]:
+        return found, absolute[3] or ""
     own = f"/sys{subject.devpath}"
     if subject.devpath is not None and (path == own or path.startswith(f"{own}/")):
         return subject, path[len(own) + 1 :]

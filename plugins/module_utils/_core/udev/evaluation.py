@@ -124,6 +124,9 @@ class Evaluation:
                 answer = self._result_of(key, found)
                 doubt = found.doubt or (key if answer is None else None)
                 found = dataclasses.replace(found, holds=False if answer is False else found.holds and answer, doubt=doubt)
+            elif key.name == "RESULT" and self._state.result is not None and found.holds is True:
+                # One that stands beside a PROGRAM is compared only now.
+                found = dataclasses.replace(found, holds=key.agrees(self._state.result))
             elif not key.is_match:
                 self._assign(rule, key, found)
             if found.holds is False:
@@ -139,8 +142,9 @@ class Evaluation:
         certain = found.holds is True and not found.drivers
         state = self._state
         if key.name == "PROGRAM":
-            state.result = None
-            return None
+            well = self._around.endings.get(key.value)
+            state.result = "" if well is not None and (certain or state.result == "") else None
+            return None if well is None else well != key.is_negated
         if key.attribute == "cmdline":
             return self._import_word(key, certain)
         if key.attribute == "file":

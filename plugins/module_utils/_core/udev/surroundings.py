@@ -112,6 +112,8 @@ class Surroundings:
     in_initrd: bool = False
     complete: bool = False
     has_groups: bool | None = None
+    endings: t.Mapping[str, bool] = dataclasses.field(default_factory=dict)
+    """By command line, whether PROGRAM goes well, where that is known; such a program writes nothing."""
 
     def word(self, wanted: str) -> str | None:
         """What IMPORT{cmdline} takes from the command line (proc_cmdline_get_key()): `1` for a word without a value; None for no word."""

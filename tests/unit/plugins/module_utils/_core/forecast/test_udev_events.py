@@ -525,3 +525,24 @@ def test_a_virtual_function_s_own_rule_may_come_before_or_after_its_native(asks:
     function = device("0000:05:10.0", "8086:10d3", class_code=0x020000, physical_function=owner.address)
     found = forecast((owner, function), boot_with(f'KERNEL=="0000:05:10.0", {asks}{TAKE}\n'))
     assert set(found[function.address].outcomes) >= {"e1000e", "vfio-pci"}
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        f'ATTR{{uevent}}=="*PCI_SLOT_NAME=0000:02:00.0*", {TAKE}',
+        f'ATTR{{uevent}}!="*PCI_SLOT_NAME=0000:01:00.0*", ATTR{{vendor}}=="0x10de", {TAKE}',
+        f'ATTR{{vendor}}=="0x10de", ENV{{A}}="$name"\nENV{{A}}=="0000:02:00.0", {TAKE}',
+        f'KERNELS=="0000:0*:00.0", ATTR{{vendor}}=="0x10de", ENV{{A}}="$id"\nENV{{A}}=="0000:02:00.0", {TAKE}',
+        f'SUBSYSTEM=="pci", IMPORT{{builtin}}="path_id"\nENV{{ID_PATH}}=="pci-0000:02:00.0", {TAKE}',
+    ],
+)
+def test_twins_are_told_apart_by_what_such_a_key_asks(rules: str) -> None:
+    found = winners(boot_with(f"{rules}\n"))
+    assert found[CARD.address].outcomes == ("nouveau",)
+    assert "vfio-pci" in found[OTHER.address].outcomes
+
+
+def test_what_the_device_above_gives_tells_twins_apart() -> None:
+    won = winners(boot_with(f'ATTR{{vendor}}=="0x10de", IMPORT{{parent}}=="PCI_ID", {TAKE}\n'))
+    assert won[CARD.address].outcomes != won[OTHER.address].outcomes

@@ -181,6 +181,27 @@ def test_the_path_of_a_function_below_other_buses_is_not_known(path: str | None)
     assert event.state.properties.get("ID_PATH") is None
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('PROGRAM=="/good", ATTR{x}="a"', ["/good", "a"]),
+        ('PROGRAM="/good", ATTR{x}="a"', ["/good", "a"]),
+        ('PROGRAM!="/good", ATTR{x}="a"', ["/good"]),
+        ('PROGRAM=="/bad", ATTR{x}="a"', ["/bad"]),
+        ('PROGRAM!="/bad", ATTR{x}="a"', ["/bad", "a"]),
+        ('PROGRAM=="/good", RESULT=="", ATTR{x}="a"', ["/good", "a"]),
+        ('PROGRAM=="/good", RESULT=="y", ATTR{x}="a"', ["/good"]),
+        ('PROGRAM=="/good", RESULT!="y", ATTR{x}="a"', ["/good", "a"]),
+        ('PROGRAM=="/good"\nRESULT=="y", ATTR{x}="a"', ["/good"]),
+        ('PROGRAM=="/x"\nPROGRAM=="/bad"\nRESULT=="", ATTR{x}="a"', ["/x", "/bad", "a"]),
+        (f'PROGRAM=="/x"\n{DOUBT}, PROGRAM=="/good"\nRESULT=="", ATTR{{x}}="a"', ["/x", "/good?", "a?"]),
+        (f'{DOUBT}, PROGRAM=="/good", RESULT=="", ATTR{{x}}="a"', ["/good?", "a?"]),
+    ],
+)
+def test_a_program_whose_end_is_known_decides(text: str, found: list[str]) -> None:
+    assert done(text, endings={"/good": True, "/bad": False}) == found
+
+
 def test_a_word_of_the_command_line_is_imported_or_ends_the_rule() -> None:
     cmdline = Cmdline.parse("quiet gpu=vfio")
     assert done('IMPORT{cmdline}="gpu", ATTR{x}="a"', cmdline=cmdline) == ["gpu", "a"]
