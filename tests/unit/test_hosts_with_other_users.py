@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 
     from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import Truth
 
-PASSWD = "root:x:0:0::/root:/bin/sh\nkvm:x:1000:1000::/home/kvm:/bin/sh\n"
+ACCOUNTS = "root:x:0:0::/root:/bin/sh\nkvm:x:1000:1000::/home/kvm:/bin/sh\n"
 OWN_UNIT = "/home/kvm/.config/systemd/user/card.service"
 WANTED = {"/home/kvm/.config/systemd/user/default.target.wants/card.service": "../card.service"}
 SUDO = f"[Service]\nExecStart=/usr/bin/sudo {MOVER}\n"
@@ -28,14 +28,14 @@ STARTS = "[Service]\nExecStart=/usr/bin/systemctl start card.service\n"
 RULE = 'polkit.addRule((action) => action.id == "org.freedesktop.systemd1.manage-units" ? polkit.Result.YES : undefined);\n'
 MAY_START = {"/etc/polkit-1/rules.d/50-kvm.rules": RULE}
 SYSTEM_S = {f"{OWN}/card.service": UNIT, MOVER: MOVES}
-CRON = {f"{LIB}/cron.service": "[Service]\nExecStart=/usr/sbin/cron -f\n", MOVER: MOVES, "/etc/passwd": PASSWD}
+CRON = {f"{LIB}/cron.service": "[Service]\nExecStart=/usr/sbin/cron -f\n", MOVER: MOVES, "/etc/passwd": ACCOUNTS}
 LOGIN = "[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin kvm --noclear %I $TERM\n"
 
 
 def users(truth: Truth, unit: str, more: t.Mapping[str, str] | None = None, *, lingers: bool = True, **links: str) -> Drawn:
     """A host with a unit that another user has for the own manager."""
     lingering = {"/var/lib/systemd/linger/kvm": ""} if lingers else {}
-    files = {OWN_UNIT: unit, MOVER: MOVES, "/etc/passwd": PASSWD, **lingering, **(more or {})}
+    files = {OWN_UNIT: unit, MOVER: MOVES, "/etc/passwd": ACCOUNTS, **lingering, **(more or {})}
     return Drawn(truth, files, {**WANTED, **links}, open=() if truth is NATIVE else (CARD,))
 
 

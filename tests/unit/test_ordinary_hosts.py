@@ -81,6 +81,18 @@ def test_nothing_that_a_package_starts_acts_on_a_driver(stock: Tree) -> None:
 
 
 @pytest.mark.parametrize("release", RELEASES)
+def test_nothing_that_a_lingering_user_s_manager_starts_does_either(tmp_path: Path, release: str) -> None:
+    tree = install(host(tmp_path), release, GROUPS)
+    tree.file("/etc/passwd", "root:x:0:0::/root:/bin/sh\nkvm:x:1000:1000::/home/kvm:/bin/sh\n").file("/var/lib/systemd/linger/kvm")
+    own = "/home/kvm/.config/systemd/user"
+    for name, command in (("syncthing", "serve --no-browser"), ("podman", "start --all"), ("pipewire", "")):
+        tree.file(f"{own}/{name}.service", f"[Service]\nExecStart=/usr/bin/{name} {command}\n[Install]\nWantedBy=default.target\n")
+        tree.link(f"{own}/default.target.wants/{name}.service", f"../{name}.service")
+    found = started(tree)
+    assert (found.early, found.later) == ((), ())
+
+
+@pytest.mark.parametrize("release", RELEASES)
 def test_nothing_does_where_each_text_has_to_be_read(tmp_path: Path, release: str) -> None:
     """Without dpkg's database, on the host that has all packages."""
     found = started(install(host(tmp_path), release, GROUPS, known=False))

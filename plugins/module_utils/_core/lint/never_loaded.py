@@ -30,7 +30,7 @@ def ids_that_nothing_loads(host: HostPolicy) -> t.Iterator[Finding]:
                 taken.setdefault((claim.source, module, native), []).append(claim.device.address)
         for (source, module, native), addresses in taken.items():
             # That the module is kept out is a finding of its own.
-            if not (root.config.blacklisted(module) or _is_loaded(boot, module)):
+            if not (root.config.blacklisted(module) or _is_loaded(host, boot, module)):
                 spelt = module.replace("_", "-") if module == "vfio_pci" else module
                 missing = f"nothing loads {spelt} before {native}, which takes {_it(addresses)}"
                 said = f"{source} gives {listed(addresses)} to {spelt}, but {missing}."
@@ -52,8 +52,10 @@ def _native(root: Stage, claim: PolicyClaim) -> str | None:
     return None
 
 
-def _is_loaded(boot: Boot, module: str) -> bool:
-    """Whether something names the module that can load it, at whatever time."""
+def _is_loaded(host: HostPolicy, boot: Boot, module: str) -> bool:
+    """Whether something names the module that can load it, at whatever time, be it in an initramfs that is yet to be built."""
+    if any(normalize_module_name(one.name) == module for one in host.files.for_image):
+        return True
     if module in boot.cmdline.refused or any(
         "load" in one.acts and (one.modules is None or module in one.modules) for one in boot.all_influences
     ):

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, ROOT
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, ROOT, Listed
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import PolicyFiles
 from ansible_collections.vfio.variants.tests.unit.boots import boot, device, stage
 from ansible_collections.vfio.variants.tests.unit.judged import judged, kinds, sentence
 
@@ -48,6 +49,11 @@ def test_lists_rules_words_and_images_load_modules_too() -> None:
     assert "ids-not-loaded" not in kinds(boot(stage(INITRAMFS, modprobe=IDS, load=["vfio_pci"]), stage(ROOT, modprobe=IDS)), devices=[V100])
     assert "ids-not-loaded" not in kinds(boot(modprobe=IDS, modules={"nouveau": []}, builtin=["vfio_pci"]), devices=[V100])
     assert "ids-not-loaded" not in kinds(boot(modprobe=IDS, rules='KERNEL=="0000:3b:00.0", ATTR{driver_override}="x"\n'), devices=[V100])
+
+
+def test_a_list_for_an_initramfs_that_is_yet_to_be_built_counts() -> None:
+    files = PolicyFiles(for_image=(Listed("vfio-pci", "/etc/initramfs-tools/modules:1"),))
+    assert "ids-not-loaded" not in kinds(boot(modprobe=IDS), devices=[V100], files=files)
 
 
 def test_other_mistakes_of_the_line_are_told_beside_it() -> None:
