@@ -11,14 +11,14 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import GUEST, MOVES, NATIVE, OWN, UNIT, Drawn
+from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import GUEST, NATIVE, OWN, UNIT, Drawn
 from ansible_collections.vfio.variants.tests.unit.test_hosts_of_guides import CRON_LINK
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import CARD, LIB, MOVER, compare
+from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import CARD, LIB, MOVER, MOVES, compare
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-    from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import Truth
+    from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import Truth
 
 ACCOUNTS = "root:x:0:0::/root:/bin/sh\nkvm:x:1000:1000::/home/kvm:/bin/sh\n"
 OWN_UNIT = "/home/kvm/.config/systemd/user/card.service"

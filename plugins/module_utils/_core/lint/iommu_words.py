@@ -36,7 +36,7 @@ def words_for_another_processor(host: HostPolicy) -> t.Iterator[Finding]:
 
 
 def acs_override_without_its_patch(host: HostPolicy) -> t.Iterator[Finding]:
-    """`pcie_acs_override=` is no part of Linux: Proxmox, CachyOS and linux-zen add it, other distributions do not."""
+    """`pcie_acs_override=` is not a part of Linux: Proxmox, CachyOS and linux-zen add it, other distributions do not."""
     for boot in host.boots:
         argument = next((one for one in boot.cmdline.arguments if one.startswith(("pcie_acs_override=", "pcie-acs-override="))), None)
         if argument is not None and STOCK.fullmatch(boot.release):

@@ -537,12 +537,12 @@ def test_a_virtual_function_s_own_rule_may_come_before_or_after_its_native(asks:
         f'SUBSYSTEM=="pci", IMPORT{{builtin}}="path_id"\nENV{{ID_PATH}}=="pci-0000:02:00.0", {TAKE}',
     ],
 )
-def test_twins_are_told_apart_by_what_such_a_key_asks(rules: str) -> None:
+def test_identical_cards_are_told_apart_by_what_such_a_key_asks(rules: str) -> None:
     found = winners(boot_with(f"{rules}\n"))
     assert found[CARD.address].outcomes == ("nouveau",)
     assert "vfio-pci" in found[OTHER.address].outcomes
 
 
-def test_what_the_device_above_gives_tells_twins_apart() -> None:
+def test_what_the_device_above_gives_tells_identical_cards_apart() -> None:
     won = winners(boot_with(f'ATTR{{vendor}}=="0x10de", IMPORT{{parent}}=="PCI_ID", {TAKE}\n'))
     assert won[CARD.address].outcomes != won[OTHER.address].outcomes
