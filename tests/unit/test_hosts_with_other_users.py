@@ -11,9 +11,11 @@ import typing as t
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.other_users import gets_root
 from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import GUEST, NATIVE, OWN, UNIT, Drawn
 from ansible_collections.vfio.variants.tests.unit.test_hosts_of_guides import CRON_LINK
 from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import CARD, LIB, MOVER, MOVES, compare
+from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +52,10 @@ HOSTS: dict[str, Drawn] = {
     "podman": users(NATIVE, "[Service]\nExecStart=/usr/bin/podman start --all\n"),
     "a unit of the system's, which it may start": users(GUEST, STARTS, {**SYSTEM_S, **MAY_START}),
     "a unit of the system's, which it may not start": users(NATIVE, STARTS, SYSTEM_S),
+    "an attribute that tmpfiles.d hands to a group": users(
+        GUEST, UNIT, {"/etc/tmpfiles.d/kvm.conf": "z /sys/bus/pci/devices/*/driver_override 0664 root kvm\n"}
+    ),
+    "another program's file that is handed to a group": users(NATIVE, UNIT, {"/etc/tmpfiles.d/kvm.conf": "z /dev/kvm 0660 root kvm\n"}),
     "a unit of its own": users(NATIVE, STARTS.replace("start", "--user start", 1), {**SYSTEM_S, **MAY_START}),
     "a unit with sudo of a user who is logged in": users(
         GUEST,
@@ -73,3 +79,19 @@ def test_a_program_that_makes_its_caller_root_counts(tmp_path: Path, mode: int, 
     tree = users(truth, "[Service]\nExecStart=/usr/local/bin/helper\n").tree(tmp_path)
     tree.file("/usr/local/bin/helper", b"\x7fELF\x02\x01\x01\0", mode)
     compare(tree, truth, () if truth is NATIVE else tuple(truth))
+
+
+@pytest.mark.parametrize(
+    ("rule", "hands_out"),
+    [
+        ('SUBSYSTEM=="pci", RUN+="/bin/chgrp kvm /sys$devpath/driver_override"\n', True),
+        ('SUBSYSTEM=="pci", RUN+="/bin/sh -c \'chmod g+w %S%p/driver_override\'"\n', True),
+        ('# SUBSYSTEM=="pci", RUN+="/bin/chgrp kvm /sys$devpath/driver_override"\n', False),
+        ('KERNEL=="kvm", GROUP="kvm", MODE="0660"\n', False),
+    ],
+)
+def test_what_a_rule_lets_others_write_counts_where_they_do(tmp_path: Path, rule: str, hands_out: bool) -> None:
+    host = Tree(tmp_path).file("/etc/udev/rules.d/60-kvm.rules", rule).host()
+    command = f"/bin/sh -c 'echo vfio-pci > /sys/bus/pci/devices/{CARD}/driver_override'"
+    assert gets_root(host, command) is hands_out
+    assert not gets_root(host, "/usr/bin/podman start --all")

@@ -30,6 +30,13 @@ POLICIES = ("/etc/polkit-1/rules.d", "/usr/local/share/polkit-1/rules.d", "/etc/
 _ASKS_FOR_ROOT = re.compile(r"(?<![\w.-])(?:sudo|doas|pkexec|run0)\s")
 _ASKS_SYSTEMD = re.compile(r"(?<![\w.-])systemctl\s+(?!(?:-\S+\s+)*--user\b)")
 _LETS_USERS = b"org.freedesktop.systemd1.manage-units"
+# What gives others than root the right to write to attributes, by folders and suffixes; and what a command of theirs writes to then.
+_HANDING: t.Mapping[str, str] = {
+    **dict.fromkeys(("/etc/udev/rules.d", "/usr/local/lib/udev/rules.d"), ".rules"),
+    **dict.fromkeys(("/etc/tmpfiles.d", "/usr/local/lib/tmpfiles.d"), ".conf"),
+}
+_HANDS_OUT = re.compile(rb"^(?:[^#\n]*\b(?:chmod|chgrp|chown|setfacl)\b[^\n]*(?:/sys|\$sys|%S)|[zZmaA]\S*[ \t]+/sys/)", re.MULTILINE)
+_WRITES = re.compile(r"/sys/(?:bus/pci|devices)/")
 _LOGS_IN = re.compile(r"\bagetty\b.*\s(?:-a\s*|--autologin[=\s]\s*)([a-z_][\w.-]*)")
 
 
@@ -62,13 +69,15 @@ def _homes(host: Host) -> dict[str, str]:
 
 
 def gets_root(tree: FileTree, text: str) -> bool:
-    """Whether a command of another user asks a program for root's rights, or is one that has them."""
+    """Whether a command of another user asks a program for root's rights, has them, or needs none for what it writes to."""
     program = text.split(maxsplit=1)[0].strip("\"'") if text.strip() else ""
     script = (tree.head(program, LARGEST_SCRIPT) or b"").decode("utf-8", "surrogateescape") if program.startswith("/") else ""
     texts = (text, script if script.startswith("#!") else "")
     if any(_ASKS_FOR_ROOT.search(one) for one in texts) or _is_root_s(tree, program):
         return True
-    return any(_ASKS_SYSTEMD.search(one) for one in texts) and any(_lets_users_start_units(tree))
+    if any(_ASKS_SYSTEMD.search(one) for one in texts) and any(_lets_users_start_units(tree)):
+        return True
+    return any(_WRITES.search(one) for one in texts) and any(_hands_attributes_out(tree))
 
 
 def _is_root_s(tree: FileTree, program: str) -> bool:
@@ -79,6 +88,13 @@ def _is_root_s(tree: FileTree, program: str) -> bool:
     ownership = Ownership.of(tree)
     real = ownership.resolved(program)
     return not (ownership.is_intact(real) if ownership.is_readable else real.startswith(PACKAGED))
+
+
+def _hands_attributes_out(tree: FileTree) -> t.Iterator[bool]:
+    """Whether files of the host's own let others write to attributes of sysfs."""
+    for folder, suffix in _HANDING.items():
+        for name in tree.names(folder) if tree.is_dir(folder) else ():
+            yield name.endswith(suffix) and _HANDS_OUT.search(tree.head(f"{folder}/{name}", LARGEST_SCRIPT) or b"") is not None
 
 
 def _lets_users_start_units(tree: FileTree) -> t.Iterator[bool]:
