@@ -45,7 +45,7 @@ HOSTS: dict[str, Drawn] = {
     "a unit without rights": users(NATIVE, UNIT),
     "a unit with sudo": users(GUEST, SUDO),
     "a unit with sudo of a user who does not linger": users(NATIVE, SUDO, lingers=False),
-    "a script with sudo": users(GUEST, "[Service]\nExecStart=%h/bin/card\n", {"/home/kvm/bin/card": f"#!/bin/sh\nsudo {MOVER}\n"}),
+    "a script with sudo": users(GUEST, "[Service]\nExecStart=%h/.bin/card\n", {"/home/kvm/.bin/card": f"#!/bin/sh\nsudo {MOVER}\n"}),
     "a unit that may gain no rights": users(NATIVE, f"{SUDO}NoNewPrivileges=yes\n"),
     "a prefix that gives no rights": users(NATIVE, f"[Service]\nExecStart=+{MOVER}\n"),
     "a unit for users alone": users(GUEST, f"[Unit]\nConditionUser=!root\nConditionGroup=kvm\n{SUDO}"),
