@@ -81,6 +81,18 @@ def test_nothing_that_a_package_starts_acts_on_a_driver(stock: Tree) -> None:
 
 
 @pytest.mark.parametrize("release", RELEASES)
+def test_nothing_that_a_lingering_user_s_manager_starts_does_either(tmp_path: Path, release: str) -> None:
+    tree = install(host(tmp_path), release, GROUPS)
+    tree.file("/etc/passwd", "root:x:0:0::/root:/bin/sh\nkvm:x:1000:1000::/home/kvm:/bin/sh\n").file("/var/lib/systemd/linger/kvm")
+    own = "/home/kvm/.config/systemd/user"
+    for name, command in (("syncthing", "serve --no-browser"), ("podman", "start --all"), ("pipewire", "")):
+        tree.file(f"{own}/{name}.service", f"[Service]\nExecStart=/usr/bin/{name} {command}\n[Install]\nWantedBy=default.target\n")
+        tree.link(f"{own}/default.target.wants/{name}.service", f"../{name}.service")
+    found = started(tree)
+    assert (found.early, found.later) == ((), ())
+
+
+@pytest.mark.parametrize("release", RELEASES)
 def test_nothing_does_where_each_text_has_to_be_read(tmp_path: Path, release: str) -> None:
     """Without dpkg's database, on the host that has all packages."""
     found = started(install(host(tmp_path), release, GROUPS, known=False))
@@ -218,3 +230,12 @@ def test_a_host_of_a_public_report_is_open_only_where_it_says_why(tmp_path: Path
 def test_at_most_a_twentieth_of_the_answers_for_public_reports_is_open() -> None:
     count = 2 * len(REPORTED)
     assert sum(len(opened) for _add, opened in REPORTED.values()) <= count / 20
+
+
+@pytest.mark.parametrize(("name", "winner"), [("70-site", "vfio-pci"), ("05-site", "nouveau")])
+@pytest.mark.parametrize("release", RELEASES)
+def test_udev_s_own_rules_say_where_a_card_is_to_the_rules_after_them(tmp_path: Path, release: str, name: str, winner: str) -> None:
+    tree = install(host(tmp_path), release, ("server",))
+    text = f'SUBSYSTEM=="pci", ENV{{ID_PATH}}=="pci-{CARD}", ATTR{{driver_override}}="vfio-pci", RUN{{builtin}}+="kmod load vfio-pci"\n'
+    tree.file(f"/etc/udev/rules.d/{name}.rules", text).file(f"/usr/lib/udev/rules.d/{name}.rules", text)
+    assert answers(tree)[CARD][:2] == ("certain", winner)

@@ -22,6 +22,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, PENDING
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import DIRECTORIES
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Vendor, vendor_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 
 if t.TYPE_CHECKING:
@@ -114,6 +115,8 @@ class PolicyFiles:
     start: StartFiles = NO_START_FILES
     masks: Masks = NO_MASKS
     """What is in the policy and switched off."""
+    vendor: Vendor = "other"
+    """Who has made the processor."""
     absent: frozenset[tuple[str, str]] = frozenset()
     """Release and name of VFIO modules that modules.dep lists and whose files do not exist."""
 
@@ -146,6 +149,7 @@ def read_policy_files(host: Host, boots: t.Sequence[Boot], kernels: t.Sequence[K
         grub=(*reader.files((SETTINGS,)), *reader.of((FOLDER,))),
         start=start_files.read(host),
         masks=masks.read(host, boots, inventory),
+        vendor=vendor_of(host),
         synonyms=_synonyms(host, _unknown_words(boots, kernels, for_image), kernels),
         absent=frozenset(
             (kernel.release, module)

@@ -100,6 +100,7 @@ def read_stage(
         influences=_influences(view, kernel, host, inventory, cmdline),
         programs=rule_programs.judged(view, rules, kernel, inventory),
         absent_programs=rule_programs.absent(view, rules),
+        endings=rule_programs.endings(view, rules),
     )
     stage = with_judged_commands(stage, view)
     return Early(stage, flow.blacklisted if flow.blacklist_lasts else ())

@@ -89,7 +89,8 @@ def read_stage(
         *unsure,
     )
     absent = rule_programs.absent(tree, rules)
-    return Stage(ROOT, "/", steps, kernel, whole, rules, about, no_coldplug=none, programs=programs, absent_programs=absent)
+    ends = rule_programs.endings(tree, rules)
+    return Stage(ROOT, "/", steps, kernel, whole, rules, about, no_coldplug=none, programs=programs, absent_programs=absent, endings=ends)
 
 
 def _other_files_doubt(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[str, ...]:

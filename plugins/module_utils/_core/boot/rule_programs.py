@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import modprobe_path
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.exit_status import succeeds
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.kernel_programs import HARMLESS, PROGRAMS
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import EVENT_DEVICE, Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.read import judge_unit, units_of
@@ -57,6 +58,18 @@ def absent(tree: FileTree, rules: Rules) -> frozenset[str]:
         return has_folder and _NAME.fullmatch(name) is not None and not any(tree.exists(f"{folder}/{name}") for folder in UDEV_FOLDERS)
 
     return frozenset(key.value for rule in rules.rules for key in rule.keys if _runs_program(key) and is_absent(key.value))
+
+
+def endings(tree: FileTree, rules: Rules) -> dict[str, bool]:
+    """By command line, whether PROGRAM goes well, of commands such as `/bin/true`, `/usr/bin/test -e FILE` and those that are not there."""
+    gone = absent(tree, rules)
+    found: dict[str, bool] = {}
+    for key in (key for rule in rules.rules for key in rule.keys if key.name == "PROGRAM"):
+        program = key.value.partition(" ")[0].strip("'\"")
+        well = False if key.value in gone else succeeds(tree, key.value) if program.startswith("/") and tree.exists(program) else None
+        if well is not None:
+            found[key.value] = well
+    return found
 
 
 def of_units(

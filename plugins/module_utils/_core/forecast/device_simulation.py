@@ -195,13 +195,13 @@ class DeviceSimulation:
 
     def _run_job(self, job: Job) -> None:
         # udev looks at the driver once in an event.
-        driver, is_known = None, False
+        driver, is_known, override = None, False, self.state.override
         for effect in job.effects:
             if isinstance(effect, AfterUnbind) and not self._was_unbound:
                 break
             if isinstance(effect, IfDriver):
                 driver, is_known = (driver, True) if is_known else (self.state.driver, True)
-                if not job.own or not effect.holds(driver):
+                if not job.own or not effect.holds(driver, override):
                     continue
                 effect = effect.effect  # noqa: PLW2901
             self._apply(effect, job.own)

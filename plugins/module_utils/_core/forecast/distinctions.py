@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
 
-_OF_PLACE = frozenset("knpsEb")
+_OF_PLACE = frozenset("knpsEbdD")
 """Substitutions that are not the same for devices of one identity."""
 _OWN_NAME = frozenset(("$kernel", "%k"))
 _FACTS = frozenset(("DEVPATH", "TEST"))
@@ -39,6 +39,8 @@ class Distinctions:
     """The keys of one rule about the devices above."""
     above: frozenset[str] = frozenset()
     """Addresses of which a rule asks whether they are above a device."""
+    asks_parent: bool = False
+    """Whether a rule imports what the device above has."""
     each: bool = False
     """Whether a value depends on the device's address, so that no two are alike."""
 
@@ -57,10 +59,11 @@ class Distinctions:
             frozenset((*(asked - patterns), *others)),
             tuple(sorted(patterns)),
             around,
-            tuple(dict.fromkeys(key for key in keys if key.name in _FACTS)),
+            tuple(dict.fromkeys(key for key in keys if key.name in _FACTS or _is_about_uevent(key))),
             tuple(sorted(names - IDENTITY)),
             tuple(chains),
             frozenset(above - patterns),
+            any(key.name == "IMPORT" and key.attribute == "parent" for key in keys),
             any(_differs(key) or _sets_apart(key, properties) for key in keys),
         )
 
@@ -72,11 +75,13 @@ class Distinctions:
         return device.modalias, device.revision, place, *(() if alone else self._facts(device))
 
     def _facts(self, device: Device) -> t.Iterator[t.Hashable]:
-        if not (self.facts or self.attributes or self.chains or self.above):
+        if not (self.facts or self.attributes or self.chains or self.above or self.asks_parent):
             return
         subject, state = Subject.of(device, self.around.others), State()
         if self.above:
             yield tuple(one.name for one in subject.parents if one.name in self.above)
+        if self.asks_parent:
+            yield [one.device is not None for one in subject.parents[:1]] == [True]
         yield from (agreement((key,), subject, self.around, state).holds for key in self.facts)
         for name in self.attributes:
             value = attribute_of(name, subject, self.around, state)
@@ -84,6 +89,10 @@ class Distinctions:
         for keys in self.chains:
             found = on_one_of_chain(keys, subject, self.around, state)
             yield found.holds, found.drivers
+
+
+def _is_about_uevent(key: Key) -> bool:
+    return key.name == "ATTR" and key.attribute == "uevent" and key.is_match
 
 
 def _is_plain(keys: tuple[Key, ...]) -> bool:
@@ -126,6 +135,9 @@ def _sets_apart(key: Key, asked: frozenset[str]) -> bool:
 
 def _asked_addresses(key: Key) -> t.Sequence[str]:
     """The addresses, or patterns of addresses, that a rule's key matches on; the kernel's have no capital letters."""
+    if key.is_match and key.of_another is not None:
+        # What a virtual function has is known to its own event alone.
+        return (key.of_another[1],)
     by_address = key.is_match and (key.name in ("KERNEL", "KERNELS") or key.attribute == "PCI_SLOT_NAME")
     value = key.value.lower() if key.ignores_case else key.value
     return value.split("|") if by_address else ()

@@ -8,6 +8,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.driver_keys import hold
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
@@ -120,13 +121,13 @@ Plain = t.Union[OfDevice, OfAll]
 
 @dataclasses.dataclass(frozen=True)
 class IfDriver:
-    """An effect that the event has only if the keys hold for the driver that its device has then."""
+    """An effect that the event has only if the keys hold for the driver that its device has then, and the override that it had before."""
 
     keys: tuple[Key, ...]
     effect: Plain
 
-    def holds(self, driver: str | None) -> bool:
-        return all(key.agrees(driver or "") for key in self.keys)
+    def holds(self, driver: str | None, override: str | None) -> bool:
+        return hold(self.keys, driver, override)
 
 
 Effect = t.Union[Plain, IfDriver]

@@ -73,7 +73,8 @@ def around_of(boot: Boot, stage: Stage, others: Devices) -> Surroundings:
     """What udev finds in a stage."""
     rules = stage.rules
     groups = boot.has_iommu if boot.iommu_doubt is None else None
-    return Surroundings(stage.kernel.release, boot.cmdline, rules.files, others, stage.name == INITRAMFS, rules.complete, groups)
+    in_initrd = stage.name == INITRAMFS
+    return Surroundings(stage.kernel.release, boot.cmdline, rules.files, others, in_initrd, rules.complete, groups, stage.endings)
 
 
 def settled(rules: t.Iterable[Rule], around: Surroundings, subject: Subject, action: str) -> t.Iterator[Rule]:

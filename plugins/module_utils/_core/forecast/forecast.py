@@ -33,6 +33,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effec
     OWN,
     AfterUnbind,
     Bind,
+    IfDriver,
     NewId,
     RemoveId,
     SetAutoprobe,
@@ -312,7 +313,7 @@ class _Simulation:
         """
         written = [
             DeviceState(override=effect.driver, override_because=(effect.because,))
-            for effect in event
+            for effect in (plain(one) for one in event if not isinstance(one, IfDriver) or one.holds(None, None))
             if isinstance(effect, SetOverride) and effect.address in (OWN, device.address)
         ]
         states: list[DeviceState] = []

@@ -27,6 +27,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidde
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.stage_events import StageEvents, stage_events
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.driver_keys import hold, is_about_override
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import BIND, UNBIND
 
 if t.TYPE_CHECKING:
@@ -100,7 +101,8 @@ def _cause(effect: Effect, event: str, device: Device, known: t.Collection[str])
         return None
     drivers = None
     if isinstance(effect, IfDriver):
-        drivers = tuple(sorted(name for name in known if effect.holds(name)))
+        asked = [key for key in effect.keys if not is_about_override(key)]
+        drivers = tuple(sorted(name for name in known if hold(asked, name, None))) if asked else None
     return HiddenCause(one.because.source, one.because.fact, (), event, device.address, drivers)
 
 

@@ -17,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forei
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_effects import RuleEffects
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.driver_keys import is_about_override
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import Evaluation
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, BIND, UNBIND, of_bus, of_driver, of_module
 
@@ -131,7 +132,7 @@ class StageEvents:
         return (one for effect in effects for one in self._noticed(effect, device, None))
 
     def _noticed(self, effect: Effect, device: Device, states: t.Sequence[DeviceState] | None) -> t.Iterator[Influence]:
-        if isinstance(effect, IfDriver) and states is not None and not any(effect.holds(state.driver) for state in states):
+        if isinstance(effect, IfDriver) and states is not None and not any(effect.holds(state.driver, state.override) for state in states):
             return
         one = plain(effect)
         if isinstance(one, LoadRequest):
@@ -186,8 +187,9 @@ def stage_events(boot: Boot, stage: Stage, modprobe: Modprobe, others: Devices) 
 
 
 def depend_on_driver(rules: Rules) -> bool:
-    """Whether what an event does depends on the driver that its device has."""
-    return any(key.name in ("DRIVER", "DRIVERS") and key.is_match for rule in rules.rules for key in rule.keys)
+    """Whether what an event does depends on the driver that its device has, or on its override."""
+    keys = (key for rule in rules.rules for key in rule.keys if key.is_match)
+    return any(key.name in ("DRIVER", "DRIVERS") or is_about_override(key) for key in keys)
 
 
 def _names_subsystem(rule: Rule, subsystem: str) -> bool:

@@ -28,6 +28,8 @@ GENERAL = frozenset(
     )
 )
 """Kinds that say that something is not understood; of the same line another kind says why."""
+APART = frozenset(("ids-not-loaded", "unknown-parameter"))
+"""Kinds about what a line leaves out or says besides: they explain nothing else."""
 LONGEST = 1000
 """Characters of a sentence: it can show a word of the file, and a file can consist of one word."""
 OF_WHOLE_FILE = frozenset(("line-ends",))
@@ -35,7 +37,7 @@ OF_WHOLE_FILE = frozenset(("line-ends",))
 
 def without_consequences(findings: t.Sequence[Finding]) -> tuple[Finding, ...]:
     """Without what only follows from a plainer mistake in the same line, or in the file's line ends."""
-    explained = {finding.source for finding in findings if finding.kind not in GENERAL}
+    explained = {finding.source for finding in findings if finding.kind not in GENERAL | APART}
     files = {_path(finding.source) for finding in findings if finding.kind in OF_WHOLE_FILE}
     return tuple(
         finding

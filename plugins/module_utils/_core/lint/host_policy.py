@@ -58,6 +58,7 @@ def listed(words: tuple[str, ...] | list[str]) -> str:
 
 STUBS = frozenset(("pci_stub", "pciback", "xen_pciback"))
 """Stub drivers: they take ids= as vfio_pci does, but have no `vfio_pci:` alias."""
+_FILE_END = re.compile(r"\.ko(?:\.(?:gz|xz|zst))?$")
 _PINNED = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")
 
 RULE, IDS, DRIVERCTL = "rule", "ids", "driverctl"
@@ -129,8 +130,8 @@ class HostPolicy:
 
     def nearest(self, name: str) -> str | None:
         """The module with the most similar name."""
-        wanted = normalize_module_name(name)
-        wanted = wanted[: -len(".ko")] if wanted.endswith(".ko") else wanted
+        # Of a file's path the name is meant.
+        wanted = normalize_module_name(_FILE_END.sub("", name.rpartition("/")[2]))
         return next(iter(difflib.get_close_matches(wanted, sorted(self.modules), 1, NEAR)), None)
 
     @functools.cached_property

@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.other_users import ROOT, logged_in
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -48,7 +49,6 @@ _SCRIPTS: t.Final[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = (
     (("gdm.service", "gdm3.service", "display-manager.service"), ("/etc/gdm3/Init/*", "/etc/gdm/Init/*", "/etc/X11/gdm/Init/*")),
     (("acpid.service",), ("/etc/acpi/*.sh",)),
 )
-_LOGS_IN = re.compile(r"\bagetty\b.*\s(?:-a\s*|--autologin[=\s]\s*)root\b")
 PROFILES = (
     *("/etc/profile", "/etc/profile.d/*.sh", "/etc/bash.bashrc", "/etc/zsh/zprofile", "/etc/zprofile", "/etc/zsh/zshrc"),
     *(
@@ -72,15 +72,10 @@ def read(host: Host, judge: Judge, started: t.Collection[Unit]) -> t.Iterator[In
     scripts = (path for units, places in _SCRIPTS if runs(units) for path in _files(host, places))
     for path, key in configurations:
         yield from _of_configuration(host, judge, path, re.compile(rf"^\s*{key}\s*(.+)$"))
-    for path in (*scripts, *(_files(host, PROFILES) if root_logs_in(started) else ())):
+    for path in (*scripts, *(_files(host, PROFILES) if ROOT in logged_in(started) else ())):
         yield from judge.of_file(path, path)
     if runs(("docker.service", "dockerd.service", "docker.socket")):
         yield from _containers(host)
-
-
-def root_logs_in(started: t.Iterable[Unit]) -> bool:
-    """Whether one of these units logs root in by itself."""
-    return any(_LOGS_IN.search(setting.value) for unit in started for setting in unit.all("Service", "ExecStart"))
 
 
 def _of_configuration(host: Host, judge: Judge, path: str, wanted: re.Pattern[str]) -> t.Iterator[Influence]:

@@ -51,6 +51,8 @@ class Conditions:
     tree: FileTree
     cmdline: Cmdline | None = None
     release: str | None = None
+    is_user_s: bool = False
+    """Whether it is another user's manager that asks, and not the system's."""
 
     def may_hold(self, unit: Unit) -> bool:
         """Whether the unit can be started by its conditions."""
@@ -84,9 +86,11 @@ class Conditions:
 
     def _user(self, value: str) -> bool | None:
         # The system's own manager is root's.
-        return value in ("root", "0", "@system")
+        return None if self.is_user_s else value in ("root", "0", "@system")
 
     def _group(self, value: str) -> bool | None:
+        if self.is_user_s:
+            return None
         return True if value in ("root", "0") else False if value.isdigit() else None
 
     def _first_boot(self, value: str) -> bool | None:

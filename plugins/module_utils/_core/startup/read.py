@@ -18,6 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup import
     extensions,
     generators,
     guests,
+    other_users,
     schedules,
     services,
     site_hooks,
@@ -28,7 +29,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.comman
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.conditions import Conditions
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import FOLDERS, OF_ROOT, UnitFiles, mask_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import FOLDERS, UnitFiles, mask_of, of_user
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.units import StartedUnits
 
 if t.TYPE_CHECKING:
@@ -44,8 +45,6 @@ if t.TYPE_CHECKING:
 OF_ENVIRONMENT = tuple(folder.replace("system-generators", "system-environment-generators") for folder in generators.FOLDERS)
 BUS_SERVICES = tuple(f"{folder}/dbus-1/system-services" for folder in ("/etc", "/usr/local/share", "/usr/share", "/lib"))
 RUN_GENERATOR = "systemd-run-generator"
-LINGERS = "/var/lib/systemd/linger/root"
-"""That root's own manager runs from boot on (loginctl(1), enable-linger)."""
 OF_A_MANAGER = ("default.target", "basic.target", "timers.target", "sockets.target", "paths.target")
 INITS = ("/sbin/init", "/usr/sbin/init", "/lib/systemd/systemd", "/usr/lib/systemd/systemd")
 KEXEC = "/etc/default/kexec"
@@ -107,12 +106,16 @@ class _Units:
         cmdline: Cmdline | None,
         masked: t.Collection[str],
         files: UnitFiles | None = None,
+        is_user_s: bool = False,
+        system: _Units | None = None,
     ) -> None:
+        """``system`` are the units that programs have systemd start, where they are others."""
         self._host = host
-        self.conditions = Conditions(host, cmdline, kernel.release)
+        self._is_user_s = is_user_s
+        self.conditions = Conditions(host, cmdline, kernel.release, is_user_s)
         self.files = files or UnitFiles(host, masked)
         self._known: dict[str, tuple[Influence, ...]] = {}
-        self.judge = Judge(host, kernel, inventory, self.judged)
+        self.judge = Judge(host, kernel, inventory, (system or self).judged)
 
     def judged(self, name: str, source: str) -> tuple[Influence, ...]:
         """A unit by its name, with what it pulls in."""
@@ -131,7 +134,7 @@ class _Units:
         keys = services.BESIDE if unit.name.startswith(SIMULATED) else services.KEYS
         return tuple(
             one
-            for command in services.commands(unit, self._host, keys)
+            for command in services.commands(unit, self._host, keys, self._is_user_s)
             for one in self.judge.of(command.text, command.source, command.environment, command.folder)
         )
 
@@ -157,7 +160,7 @@ class _Reader:
         yield from early_modules.read(self._host, self._kernel, self._inventory)
         for started in list(self._started.found.values()):
             yield from self._units.of(started)
-        yield from self._of_root()
+        yield from self._of_managers()
         if generators.can_run(self._host, RUN_GENERATOR):
             for command in self._words.runs:
                 yield from self._judge.of(command, f"{self._source}: systemd.run=", {})
@@ -214,14 +217,14 @@ class _Reader:
 
     # -- units
 
-    def _of_root(self) -> t.Iterator[Influence]:
-        """What the manager starts that root has of its own, which runs while root lingers or is logged in."""
-        if not (self._host.exists(LINGERS) or commands_of_daemons.root_logs_in(one.unit for one in self._started.found.values())):
-            return
-        units = _Units(self._host, self._kernel, self._inventory, self._cmdline, (), UnitFiles(self._host, folders=OF_ROOT))
-        asked = [(name, LINGERS) for name in OF_A_MANAGER]
-        for started in StartedUnits(units.files, asked, units.conditions.may_hold).found.values():
-            yield from units.of(started)
+    def _of_managers(self) -> t.Iterator[Influence]:
+        """What the managers start that root and others have of their own, which run while these linger or are logged in."""
+        for one in other_users.managers(self._host, [started.unit for started in self._started.found.values()]):
+            files = UnitFiles(self._host, folders=of_user(one.home), owner=(one.user, one.home))
+            units = _Units(self._host, self._kernel, self._inventory, self._cmdline, (), files, one.user != other_users.ROOT, self._units)
+            asked = [(name, one.by) for name in OF_A_MANAGER]
+            for started in StartedUnits(units.files, asked, units.conditions.may_hold).found.values():
+                yield from units.of(started)
 
     def _is_started(self, unit: str) -> bool:
         return unit in self._started.found or any(unit in started.unit.names for started in self._started.found.values())
@@ -297,5 +300,5 @@ class _Reader:
 
     def _jobs(self, jobs: t.Iterable[Job]) -> t.Iterator[Influence]:
         for job in jobs:
-            if not job.user:
+            if not job.user or other_users.gets_root(self._host, job.command):
                 yield from self._judge.of(job.command, job.source, {})

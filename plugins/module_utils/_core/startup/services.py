@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.exit_status import succeeds
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.other_users import gets_root
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.output_programs import only_writes_out
 
 if t.TYPE_CHECKING:
@@ -25,7 +26,6 @@ _OTHER_VIEW = re.compile(r"Director|Paths|Image|FileSystem|ProtectHome|PrivateTm
 _PREFIXES = re.compile(r"[-@:+!|]*")
 _SEVERAL = re.compile(r"\s+;\s+")
 _MODULE = re.compile(r"CAP_SYS_(?:ADMIN|MODULE|RAWIO)|CAP_DAC_OVERRIDE|^~")
-_ASKS_FOR_ROOT = re.compile(r"(?<![\w.-])(?:sudo|doas|pkexec|run0)\s")
 LARGEST_ENVIRONMENT = 64 << 10
 
 
@@ -40,21 +40,24 @@ class Command:
     """Its working directory, if the unit names one."""
 
 
-def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS) -> tuple[Command, ...]:
-    """What the unit runs when it is started, by these keys, without what cannot act because of its rights."""
+def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS, of_user: bool = False) -> tuple[Command, ...]:
+    """What the unit runs when it is started, by these keys, without what cannot act because of its rights.
+
+    ``of_user`` says that it is of another user's own manager, where the prefixes give no rights.
+    """
     keys = [*wanted]
     if unit.last("Service", "Type") == "oneshot" and not unit.is_true("RemainAfterExit"):
         keys.append("ExecStop")
     environment = _environment(unit, tree)
     section = {"socket": "Socket", "mount": "Mount", "swap": "Swap"}.get(unit.name.rpartition(".")[2], "Service")
     found: list[Command] = []
-    confined = is_confined(unit, section)
+    confined = of_user or is_confined(unit, section)
     folder = unit.last(section, "WorkingDirectory") or ""
     root = (unit.last(section, "RootDirectory") or "").rstrip("/")
     reached = _reached(unit, section, tree)
     for key in keys:
         for source, prefix, text in itertools.islice(_commands(unit, section, key), reached.get(key)):
-            privileged = "+" in prefix or "!" in prefix
+            privileged = not of_user and ("+" in prefix or "!" in prefix)
             if text and not only_writes_out(text) and (privileged or not confined or _becomes_root(unit, section, text, tree)):
                 inside = f"{root}{text}" if root and tree.is_file(f"{root}{text.split(maxsplit=1)[0]}") else text
                 found.append(Command(inside, source, environment, folder.lstrip("-") if folder.startswith(("/", "-/")) else None))
@@ -109,10 +112,7 @@ def is_confined(unit: Unit, section: str = "Service") -> bool:
 
 def _becomes_root(unit: Unit, section: str, text: str, tree: FileTree) -> bool:
     """Whether a command of another user asks a program for root's rights."""
-    if unit.is_true("NoNewPrivileges", section):
-        return False
-    script = (tree.head(text.split(maxsplit=1)[0].strip("\"'"), LARGEST_ENVIRONMENT) or b"").decode("utf-8", "surrogateescape")
-    return _ASKS_FOR_ROOT.search(text) is not None or (script.startswith("#!") and _ASKS_FOR_ROOT.search(script) is not None)
+    return not unit.is_true("NoNewPrivileges", section) and gets_root(tree, text)
 
 
 _ASSIGNED = re.compile(r"\"([A-Za-z_]\w*)=((?:[^\"\\]|\\.)*)\"|'([A-Za-z_]\w*)=([^']*)'|([A-Za-z_]\w*)=(\S*)")

@@ -25,13 +25,13 @@ FOLDERS = (
 )
 KINDS = (".service", ".socket", ".target", ".timer", ".path", ".mount", ".automount", ".swap", ".device", ".slice", ".scope")
 LARGEST = 256 << 10
-# Those of the manager that root has of its own, by priority (systemd.unit(5), user units).
-OF_ROOT = (
-    "/root/.config/systemd/user.control",
-    "/root/.config/systemd/user",
+# Those of a user's own manager, by priority (systemd.unit(5), user units).
+_OF_USER = (
+    "{home}/.config/systemd/user.control",
+    "{home}/.config/systemd/user",
     "/etc/xdg/systemd/user",
     "/etc/systemd/user",
-    "/root/.local/share/systemd/user",
+    "{home}/.local/share/systemd/user",
     "/usr/local/share/systemd/user",
     "/usr/share/systemd/user",
     "/usr/local/lib/systemd/user",
@@ -42,6 +42,11 @@ MOST_DROP_INS = 64
 _FOLDERS_OF_UNIT = (".d", ".wants", ".requires", ".upholds")
 _CONTINUED = re.compile(r"\\\n(?:[#;][^\n]*\n)*")
 _SPECIFIER = re.compile(r"%([%a-zA-Z])")
+
+
+def of_user(home: str) -> tuple[str, ...]:
+    """The folders of a user's own manager."""
+    return tuple(folder.replace("{home}", home) for folder in _OF_USER)
 
 
 class Setting(t.NamedTuple):
@@ -83,12 +88,18 @@ class Unit:
 
 
 class UnitFiles:
-    """All unit files of a tree; ``despite_masks`` as they would be if nothing masked one."""
+    """All unit files of a tree; ``despite_masks`` as they would be if nothing masked one; ``owner`` is the manager's user and home."""
 
     def __init__(
-        self, tree: FileTree, masked: t.Iterable[str] = (), despite_masks: bool = False, folders: t.Sequence[str] = FOLDERS
+        self,
+        tree: FileTree,
+        masked: t.Iterable[str] = (),
+        despite_masks: bool = False,
+        folders: t.Sequence[str] = FOLDERS,
+        owner: tuple[str, str] = ("root", "/root"),
     ) -> None:
         self._tree = tree
+        self._owner = owner
         self._despite_masks = despite_masks
         merged = tree.link("/lib") is not None
         self.folders = tuple(folder for folder in folders if not (merged and folder.startswith("/lib/")))
@@ -120,7 +131,10 @@ class UnitFiles:
         if name in self._masked or any(map(self.is_mask, self.paths(name))):
             return None
         found = ((path, self._tree.head(path, LARGEST) or b"") for path in self._drop_ins((name,)))
-        return tuple(one for path, text in found for one in parsed(text.decode("utf-8", "surrogateescape"), self._tree.shown(path), name))
+        return tuple(one for path, text in found for one in self._parsed(text, path, name))
+
+    def _parsed(self, content: bytes, path: str, name: str) -> t.Iterator[Setting]:
+        return parsed(content.decode("utf-8", "surrogateescape"), self._tree.shown(path), name, self._owner)
 
     def load(self, name: str) -> Unit | None:
         """A unit; None if there is no such unit, or if it is masked."""
@@ -150,12 +164,11 @@ class UnitFiles:
         if not content:
             return None
         names += [alias for known in tuple(names) for alias in self._aliases.get(known, ()) if alias not in names]
-        settings = [*parsed(content.decode("utf-8", "surrogateescape"), self._tree.shown(path), base)]
+        settings = [*self._parsed(content, path, base)]
         if base in self._masked:
             return None
         for drop_in in self._drop_ins(names):
-            text = self._tree.head(drop_in, LARGEST) or b""
-            settings += parsed(text.decode("utf-8", "surrogateescape"), self._tree.shown(drop_in), base)
+            settings += self._parsed(self._tree.head(drop_in, LARGEST) or b"", drop_in, base)
         return Unit(base, tuple(names), path, tuple(settings))
 
     def _aliases_with_folders(self) -> dict[str, list[str]]:
@@ -213,7 +226,7 @@ def mask_of(tree: FileTree, unit: str, folders: t.Sequence[str]) -> str | None:
     return path if path is not None and is_mask(tree, path) else None
 
 
-def parsed(text: str, shown: str, name: str) -> t.Iterator[Setting]:
+def parsed(text: str, shown: str, name: str, owner: tuple[str, str] = ("root", "/root")) -> t.Iterator[Setting]:
     """The assignments of a unit file, with its specifiers replaced as far as they are known."""
     section = ""
     lines = _CONTINUED.sub(lambda match: " \0" + "\0" * (match[0].count("\n") - 1), text)
@@ -227,11 +240,11 @@ def parsed(text: str, shown: str, name: str) -> t.Iterator[Setting]:
             section = line[1:-1]
         elif line and line[0] not in "#;" and "=" in line:
             key, _equals, value = line.partition("=")
-            yield Setting(section, key.strip(), specified(value.strip(), name), f"{shown}:{here}")
+            yield Setting(section, key.strip(), specified(value.strip(), name, owner), f"{shown}:{here}")
 
 
-def specified(value: str, name: str) -> str:
-    """A value with the specifiers that a unit's name decides."""
+def specified(value: str, name: str, owner: tuple[str, str] = ("root", "/root")) -> str:
+    """A value with the specifiers that a unit's name and the manager's user decide."""
     stem = name.rpartition(".")[0]
     instance = instance_of(name)
     known = {
@@ -248,9 +261,9 @@ def specified(value: str, name: str) -> str:
         "t": "/run",
         "S": "/var/lib",
         "E": "/etc",
-        "h": "/root",
-        "u": "root",
-        "U": "0",
+        "h": owner[1],
+        "u": owner[0],
+        **({"U": "0"} if owner[0] == "root" else {"t": "%t", "S": f"{owner[1]}/.local/state", "E": f"{owner[1]}/.config"}),
     }
     return _SPECIFIER.sub(lambda match: known.get(match[1], match[0]), value)
 

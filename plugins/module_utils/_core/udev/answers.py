@@ -15,11 +15,19 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.archite
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import driver_keys
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import PARENTS, PCI, Key
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, MISSING, UNKNOWN_PROPERTIES, Missing, Subject
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import (
+    ADD,
+    MISSING,
+    PATH_PROPERTIES,
+    UNKNOWN_PROPERTIES,
+    Attribute,
+    Missing,
+    Subject,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.sysfs_files import allows, in_uevent
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import substitutions
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Attribute
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
 
 Answer = t.Optional[bool]
@@ -32,6 +40,12 @@ _LONGEST_VALUE = 512
 _MOST_COMPARED = 64
 """Names that rules have set and that are compared with one pattern; a few times as many as the rules of distributions set."""
 _GLOB = re.compile(r"[*?\[]")
+_MOST_DIGITS = 9
+_OF_ANOTHER = re.compile(r"\[pci/([^\]]+)\]/*(.*)", re.DOTALL)
+_OF_DEVICES = re.compile(r"/sys(/devices/.*/([0-9a-f]{4,}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]))(?:/+(.*))?", re.DOTALL)
+_OF_BUS = re.compile(r"/sys/bus/pci/devices/([^/]+)(?:/+(.*))?", re.DOTALL)
+# What udev gives for a device without a node.
+_WITHOUT_NODE: t.Mapping[str, str] = {"D": "", "L": "", "M": "0", "m": "0", "N": "", "P": ""}
 
 
 @dataclasses.dataclass
@@ -48,6 +62,12 @@ class State:
     tags_known: bool = True
     result: str | None = ""
     """What PROGRAM has written."""
+    override: Attribute = MISSING
+    """The override that rules have written in this event, None if it cannot be determined; MISSING if they have written none."""
+    has_asked_override: bool = False
+    """Whether a rule has compared it: udev keeps what it has read once, and up to systemd 257 does not see what it writes afterwards."""
+    parent: Subject | None = None
+    """The device that agrees with the keys about the devices above in the present rule; None if there are none, or it is not known."""
 
     _known: set[str] = dataclasses.field(default_factory=set)
     """The properties that may have a value: forgetting all again and again takes no longer than setting them."""
@@ -92,12 +112,14 @@ class State:
 
 @dataclasses.dataclass(frozen=True)
 class Agreement:
-    """``drivers`` are keys about the driver of the event's device, which must hold besides."""
+    """``drivers`` are keys about the driver of the event's device, or its override before the event, which must hold besides."""
 
     holds: Answer
     drivers: tuple[Key, ...] = ()
     doubt: Key | None = dataclasses.field(default=None, compare=False)
     """The first comparison that cannot be decided, where that is one of the rule's own."""
+    parent: Subject | None = dataclasses.field(default=None, compare=False)
+    """The device of the chain that agrees with the keys about the devices above, if that is known."""
 
 
 NO = Agreement(False)
@@ -115,7 +137,8 @@ def property_of(name: str, subject: Subject, around: Surroundings, state: State)
     if value != "" or subject.device is None:
         # Of other devices than PCI functions, drivers and modules no property is known.
         return value if value or (around.complete and subject.name is not None) else None
-    known = around.complete and state.all_known and not name.startswith(BROUGHT_BY_BUILTINS)
+    # Of what builtins bring, that of path_id is among the properties once it has been run.
+    known = around.complete and state.all_known and (name in PATH_PROPERTIES or not name.startswith(BROUGHT_BY_BUILTINS))
     return value if known else None
 
 
@@ -148,25 +171,59 @@ def _substituted(letter: str, attribute: str | None, subject: Subject, around: S
     if letter == "E":
         return property_of(attribute or "", subject, around, state)
     if letter == "s":
-        value = attribute_of(attribute or "", subject, around, state)
-        # An attribute that there is not gives nothing, unless a device above that a rule has matched has it.
-        return value.rstrip() if isinstance(value, str) else None
+        return _shown_attribute(attribute or "", subject, around, state)
+    if letter in "bd":
+        parent = state.parent
+        return None if parent is None else parent.name if letter == "b" else parent.driver
+    if letter == "c":
+        return _of_result(state.result, attribute)
+    if letter in _WITHOUT_NODE:
+        return None if subject.device is None else _WITHOUT_NODE[letter] or (subject.name if letter == "D" else "")
     return {"S": "/sys", "r": "/dev"}.get(letter)
+
+
+def _shown_attribute(name: str, subject: Subject, around: Surroundings, state: State) -> str | None:
+    """An attribute of the device, else of the one above that the rule has matched, else nothing (FORMAT_SUBST_ATTR in udev-format.c)."""
+    value = attribute_of(name, subject, around, state)
+    if isinstance(value, Missing) and state.parent is not None:
+        above = attribute_of(name, state.parent, around, state)
+        value = "" if isinstance(above, Missing) else above
+    return value.rstrip() if isinstance(value, str) else None
+
+
+def _of_result(result: str | None, part: str | None) -> str | None:
+    """`%c`, a word of it, or all from a word on."""
+    if result is None or not part:
+        return result
+    number = int(part.strip().rstrip("+")[:_MOST_DIGITS])
+    words = list(re.finditer(r"\S+", result))
+    if number == 0 or number > len(words):
+        return result if number == 0 else ""
+    return result[words[number - 1].start() :] if part.endswith("+") else words[number - 1][0]
 
 
 def attribute_of(name: str, subject: Subject, around: Surroundings, state: State) -> Attribute:
     """An attribute of a device, or of another that is named in brackets."""
     another = Key("ATTR", name, "==", "").of_another
     if another is not None:
-        subsystem, other, rest = another
-        if subsystem != PCI or not around.others:
-            return None
-        device = around.others.get(other)
-        return MISSING if device is None else Subject.of(device, around.others).attribute(rest)
+        owner = _function(another[1], subject, around) if another[0] == PCI else None
+        return owner.attribute(another[2]) if isinstance(owner, Subject) else owner
+    if name == driver_keys.OVERRIDE and subject.is_event_s and state.override is not MISSING:
+        return state.override
     if any(True for _one in substitutions(name)):
         inner = expanded(name, subject, around, state)
         return None if inner is None else subject.attribute(inner)
     return subject.attribute(name)
+
+
+def _function(address: str, subject: Subject, around: Surroundings) -> Subject | Missing | None:
+    """The function of an address; None where that is not known, as of a virtual one, which need not be there yet."""
+    if subject.device is not None and subject.name == address:
+        return subject
+    device = around.others.get(address)
+    if device is None:
+        return MISSING if around.others else None
+    return None if device.is_virtual else Subject.of(device, around.others)
 
 
 def agreement(keys: t.Sequence[Key], subject: Subject, around: Surroundings, state: State) -> Agreement:
@@ -179,7 +236,7 @@ def agreement(keys: t.Sequence[Key], subject: Subject, around: Surroundings, sta
     for key in keys:
         if not key.is_match or key.is_run or key.name in PARENTS or (runs and key.name == "RESULT"):
             continue
-        about_driver = () if subject.driver is not None else driver_keys.of_event_s_device(key)
+        about_driver = () if subject.driver is not None else _handed_on(key, state)
         if about_driver:
             drivers += about_driver
             continue
@@ -194,14 +251,23 @@ def agreement(keys: t.Sequence[Key], subject: Subject, around: Surroundings, sta
             return NO
         doubt = about_parents[0] if above.holds is None and doubt is None else doubt
         whole, drivers = whole and above.holds, (*drivers, *above.drivers)
+        return Agreement(whole, drivers, doubt, above.parent)
     return Agreement(whole, drivers, doubt)
+
+
+def _handed_on(key: Key, state: State) -> tuple[Key, ...]:
+    """The comparisons about the driver, or the override before the event, that a key stands for."""
+    if not driver_keys.is_about_override(key):
+        return driver_keys.of_event_s_device(key)
+    state.has_asked_override = True
+    return (key,) if isinstance(state.override, Missing) else ()
 
 
 def on_one_of_chain(keys: t.Sequence[Key], subject: Subject, around: Surroundings, state: State) -> Agreement:
     """Whether one device, the event's own or one above it, agrees with all keys; the first that does counts."""
     found: list[Agreement] = []
     for one in (subject, *subject.parents):
-        each = _on_one(keys, one, around, state)
+        each = dataclasses.replace(_on_one(keys, one, around, state), parent=one)
         if each.holds is True and one is not subject and not subject.all_parents:
             each = Agreement(None)
         if each.holds is True and not each.drivers and not found:
@@ -251,6 +317,8 @@ def _of_parent(key: Key, one: Subject, around: Surroundings, state: State) -> An
 def _answer(key: Key, subject: Subject, around: Surroundings, state: State) -> Answer:
     name = key.name
     if name == "ATTR":
+        if key.attribute == "uevent" and subject.device is not None:
+            return in_uevent(key, subject.uevent)
         return _about_attribute(key, attribute_of(key.attribute or "", subject, around, state))
     if name == "TAG":
         return _about_tags(key, around, state)
@@ -280,9 +348,7 @@ def _fact(key: Key, subject: Subject, around: Surroundings, state: State) -> str
 def _about_attribute(key: Key, value: Attribute) -> Answer:
     if isinstance(value, Missing):
         return False
-    if value is None:
-        return None
-    return key.agrees(value if key.value[-1:].isspace() else value.rstrip())
+    return None if value is None else key.agrees_with_attribute(value)
 
 
 def _about_tags(key: Key, around: Surroundings, state: State) -> Answer:
@@ -302,9 +368,29 @@ def _about_file(key: Key, subject: Subject, around: Surroundings, state: State) 
     path = expanded(key.value, subject, around, state)
     if path is None or "*" in path:
         return None
-    is_there = around.files.has(path) if path.startswith("/") else subject.has(path) if not path.startswith("[") else None
-    if path == GROUP and subject.device is not None:
-        is_there = around.has_groups if subject.device.iommu_group is not None else None
-    if is_there is None or (is_there and key.attribute):
-        return None
-    return is_there != key.is_negated
+    owner, rest = _owner_of(path, subject, around)
+    if owner is None or isinstance(owner, Missing):
+        is_there = None if owner is None else False
+    elif owner.device is not None and rest == GROUP:
+        is_there = around.has_groups if owner.device.iommu_group is not None else None
+    else:
+        is_there = around.files.has(rest) if rest.startswith("/") else owner.has(rest) if rest else True
+    if is_there and key.attribute:
+        mask = int(key.attribute, 8)
+        is_there = around.files.allows(rest, mask) if rest.startswith("/") else allows(rest, mask) if rest else None
+    return None if is_there is None else is_there != key.is_negated
+
+
+def _owner_of(path: str, subject: Subject, around: Surroundings) -> tuple[Subject | Missing | None, str]:
+    """The device in whose folder a path is, and the rest of the path, which of other folders is all of it."""
+    another = _OF_ANOTHER.fullmatch(path) or _OF_BUS.fullmatch(path)
+    if another is not None:
+        return _function(another[1], subject, around), another[2] or ""
+    absolute = _OF_DEVICES.fullmatch(path)
+    found = None if absolute is None else _function(absolute[2], subject, around)
+    if absolute is not None and isinstance(found, Subject) and found.devpath == absolute[1]:
+        return found, absolute[3] or ""
+    own = f"/sys{subject.devpath}"
+    if subject.devpath is not None and (path == own or path.startswith(f"{own}/")):
+        return subject, path[len(own) + 1 :]
+    return subject, path

@@ -11,6 +11,7 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import (
     Agreement,
     Answer,
@@ -19,6 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers i
     expanded,
     property_of,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.driver_keys import NO_OVERRIDE, OVERRIDE
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.pending import Jumps, RunList
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Done, Rule
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import PATH_PROPERTIES, path_of
@@ -29,6 +31,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
 
 FINAL, CLEARS = ":=", ("=", ":=")
+LAST_WITH_ANY_PARENT = 257
+"""The last systemd of which it is known that IMPORT{parent} goes well wherever there is a parent (import_parent_into_properties())."""
 YES = Agreement(True)
 _REMOVES = "-="
 
@@ -76,6 +80,8 @@ class Evaluation:
             constant = rule.constant
             if constant is not None and not self._jumps:
                 self._done += constant
+                for done in constant:
+                    self._keep_override(done)
                 yield rule, YES
                 continue
             addresses = rule.addresses
@@ -83,6 +89,7 @@ class Evaluation:
                 continue
             found = self._within_jumps(rule, agreement(rule.in_order, self._subject, self._around, self._state))
             if found.holds is not False:
+                self._state.parent = found.parent
                 found = self._carry_out(rule, found)
             if found.holds is False:
                 continue
@@ -95,7 +102,7 @@ class Evaluation:
         if not here or found.holds is False:
             return found
         unless = tuple(key for key in here if key is not None)
-        return Agreement(found.holds if len(unless) == len(here) else None, (*found.drivers, *unless), found.doubt)
+        return dataclasses.replace(found, holds=found.holds if len(unless) == len(here) else None, drivers=(*found.drivers, *unless))
 
     def _jump(self, rule: Rule, target: str, found: Agreement) -> tuple[str, str] | None:
         if found.holds is True and not found.drivers:
@@ -116,7 +123,10 @@ class Evaluation:
                 self._note(self._done, rule, key, found)
                 answer = self._result_of(key, found)
                 doubt = found.doubt or (key if answer is None else None)
-                found = Agreement(False if answer is False else found.holds and answer, found.drivers, doubt)
+                found = dataclasses.replace(found, holds=False if answer is False else found.holds and answer, doubt=doubt)
+            elif key.name == "RESULT" and self._state.result is not None and found.holds is True:
+                # One that stands beside a PROGRAM is compared only now.
+                found = dataclasses.replace(found, holds=key.agrees(self._state.result))
             elif not key.is_match:
                 self._assign(rule, key, found)
             if found.holds is False:
@@ -132,8 +142,9 @@ class Evaluation:
         certain = found.holds is True and not found.drivers
         state = self._state
         if key.name == "PROGRAM":
-            state.result = None
-            return None
+            well = self._around.endings.get(key.value)
+            state.result = "" if well is not None and (certain or state.result == "") else None
+            return None if well is None else well != key.is_negated
         if key.attribute == "cmdline":
             return self._import_word(key, certain)
         if key.attribute == "file":
@@ -158,7 +169,13 @@ class Evaluation:
         state = self._state
         state.forget_matching(key.value)
         state.all_known = state.all_known and key.value.startswith("ID_")
-        return not key.is_negated
+        version = self._around.files.version
+        if version is not None and version <= LAST_WITH_ANY_PARENT:
+            return not key.is_negated
+        # Later ones ask whether the parent has such a property, of which those of the kernel are known.
+        above = self._subject.parents[:1] if self._subject.all_parents else ()
+        known = {name for one in above if one.device is not None for name in ("DEVPATH", "SUBSYSTEM", *one.uevent)}
+        return not key.is_negated if any(matches(name, key.value) for name in known) else None
 
     def _import_path(self, key: Key, certain: bool) -> Answer:
         """As udev-builtin-path_id.c, which is run once for an event."""
@@ -200,6 +217,7 @@ class Evaluation:
             self._set_tag(key, certain)
         elif key.name in ("ATTR", "SYSCTL"):
             self._note(self._done, rule, key, found)
+            self._keep_override(self._done[-1])
         elif key.name == "RUN":
             self._add_run(rule, key, found)
 
@@ -212,6 +230,13 @@ class Evaluation:
             before = property_of(name, self._subject, self._around, state)
             value = None if before is None else f"{before} {value}" if before else value
         state.set_property(name, value)
+
+    def _keep_override(self, done: Done) -> None:
+        """Of what is written to the device's own override, what later rules of the event read; an empty value is not written."""
+        if (done.key.name, done.key.attribute) != ("ATTR", OVERRIDE) or (done.value == "" and done.certain and not done.drivers):
+            return
+        known = done.certain and not done.drivers and not self._state.has_asked_override and done.value is not None
+        self._state.override = (done.value.partition("\n")[0] or NO_OVERRIDE) if known and done.value is not None else None
 
     def _set_tag(self, key: Key, certain: bool) -> None:
         tag = expanded(key.value, self._subject, self._around, self._state)

@@ -8,6 +8,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.numbered_matches import numbered_matches
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import PATH_PROPERTIES
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -36,6 +37,6 @@ def read(tree: FileTree) -> dict[str, tuple[tuple[str, str], ...]]:
             seen.add(name)
             text = (b"" if _OF_NAMES.fullmatch(path) else tree.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape")
             for line, match in numbered_matches(_PROPERTY, text):
-                if not match[1].startswith(_DESCRIBES):
+                if not match[1].startswith(_DESCRIBES) or match[1] in PATH_PROPERTIES:
                     found.setdefault(match[1], []).append((match[2].strip(), f"{tree.shown(path)}:{line}"))
     return {name: tuple(values) for name, values in found.items()}

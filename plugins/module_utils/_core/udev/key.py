@@ -90,6 +90,10 @@ class Key:
         """Whether the key's comparison holds for this value."""
         return self._finds(fact) != self.is_negated
 
+    def agrees_with_attribute(self, value: str) -> bool:
+        """Blanks at the end of an attribute's value count only if the key's own value has some there (token_match_attr())."""
+        return self.agrees(value if self.value[-1:].isspace() else value.rstrip())
+
     def _finds(self, fact: str) -> bool:
         value = self.value
         if self.ignores_case:
@@ -97,7 +101,8 @@ class Key:
         if self.name == "SUBSYSTEM" and value in _SUBSYSTEMS:
             return fact in _SUBSYSTEMS
         alternatives = value.split("|")
-        return fact in alternatives or (_GLOB.search(value) is not None and any(matches(fact, pattern) for pattern in alternatives))
+        # A backslash is a sign only where another part of the value makes it a pattern (string_is_glob()).
+        return fact in alternatives if _GLOB.search(value) is None else any(matches(fact, pattern) for pattern in alternatives)
 
 
 def attribute_of_another(key: Key) -> tuple[str, str] | None:

@@ -19,6 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject i
     BIND,
     KERNEL_PROPERTIES,
     NO_DEVICES,
+    PATH_PROPERTIES,
     UNBIND,
     Devices,
     Subject,
@@ -102,7 +103,7 @@ class Rules:
                 break
             words = asked
         found = tuple(rule for path in contents for rule in taken.get(path, ()))
-        files = Files.read(tree, (key for rule in found for key in rule.keys if key.is_match or key.is_run))
+        files = Files.read(tree, (key for rule in found for key in rule.keys if key.is_match or key.is_run), version)
         masked = tuple(tree.shown(path) for path in masked_files(tree, directories, version))
         return cls(found, tuple(sorted(problems, key=lambda one: (one.path, one.line))), files, complete=True, masked=masked)
 
@@ -159,7 +160,8 @@ def _asked_words(files: t.Iterable[t.Sequence[Rule]]) -> tuple[bytes, ...]:
     """What a file must contain to set a property or tag that one of the rules asks for."""
     found = dict.fromkeys(name for rules in files for name in _asked(rules))
     words = tuple(_TAG.encode() if name == _TAG else f"{{{name}}}".encode("utf-8", "surrogateescape") for name in found)
-    return words if KERNEL_PROPERTIES.issuperset(found) else (*words, *_BRINGS_ANY)
+    built_in = () if found.keys().isdisjoint(PATH_PROPERTIES) else (b"path_id",)
+    return words if KERNEL_PROPERTIES.issuperset(found) else (*words, *_BRINGS_ANY, *built_in)
 
 
 def _asked(rules: t.Sequence[Rule]) -> t.Iterator[str]:

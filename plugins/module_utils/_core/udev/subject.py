@@ -10,6 +10,8 @@ import re
 import types
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.sysfs_files import EVERYWHERE, is_never_read
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
@@ -56,12 +58,6 @@ VGA = 0x0300
 PATH_PROPERTIES: t.Final = ("ID_PATH", "ID_PATH_TAG")
 """What IMPORT{builtin}="path_id" sets for a PCI function."""
 _PLAIN_PATH = re.compile(r"/devices/pci[0-9a-f]{4,}:[0-9a-f]{2}(?:/[0-9a-f]{4,}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])+")
-# What each PCI function has in sysfs (pci-sysfs.c), whatever it is.
-_EVERYWHERE = frozenset(
-    "broken_parity_status class config consistent_dma_mask_bits d3cold_allowed device dma_mask_bits driver_override enable irq"
-    " local_cpulist local_cpus modalias msi_bus power power/control remove rescan resource revision subsystem subsystem_device"
-    " subsystem_vendor uevent vendor".split()
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,6 +111,10 @@ class Subject:
         get = _IDENTITY.get(name)
         if get is not None:
             return get(device)
+        if is_never_read(name) or (name.startswith("physfn/") and not device.is_virtual):
+            return MISSING
+        if name.startswith("physfn/"):
+            return None if self._physical is None else self._physical.attribute(name.partition("/")[2])
         if name == "boot_vga":
             return str(int(device.boot_vga)) if device.class_code >> 8 == VGA else MISSING
         if name == "numa_node":
@@ -123,16 +123,29 @@ class Subject:
             return MISSING
         return str(device.max_virtual_functions) if name == "sriov_totalvfs" else None
 
+    @functools.cached_property
+    def _physical(self) -> Subject | None:
+        """The physical function of a virtual one, where it is known."""
+        found = None if self.device is None else self.others.get(self.device.physical_function or "")
+        return None if found is None else Subject.of(found, self.others)
+
+    @functools.cached_property
+    def uevent(self) -> dict[str, str]:
+        """The lines that the bus adds to the file of that name, in the kernel's order (pci_uevent() in drivers/pci/pci-driver.c)."""
+        names = ("PCI_CLASS", "PCI_ID", "PCI_SUBSYS_ID", "PCI_SLOT_NAME", "MODALIAS")
+        return {} if self.device is None else {name: _PROPERTIES[name](self.device) for name in names}
+
     def has(self, path: str) -> bool | None:
         """Whether something is at this path below its folder in sysfs."""
         device = self.device
         if device is None:
             return None
         first, _slash, rest = path.partition("/")
-        if path in _EVERYWHERE:
+        if path in EVERYWHERE:
             return True
         if first == "physfn":
-            return device.is_virtual and (not rest or None)
+            physical = self._physical
+            return device.is_virtual and (not rest or (None if physical is None else physical.has(rest)))
         if first.startswith("sriov_"):
             return bool(device.max_virtual_functions)
         if path == "boot_vga":

@@ -7,8 +7,10 @@ from __future__ import annotations
 import dataclasses
 import posixpath
 import re
+import stat as stat_bits
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.architecture import of_tree
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
@@ -34,14 +36,19 @@ class Files:
     folders: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
     imported: t.Mapping[str, Properties | None] = dataclasses.field(default_factory=dict)
     """None where there is no such file."""
+    modes: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """The permissions of files of which TEST asks for some."""
     architecture: str | None = None
+    version: int | None = None
+    """systemd's, if it is known."""
     from_hwdb: t.Mapping[str, tuple[tuple[str, str], ...]] = dataclasses.field(default_factory=dict)
     """By the name of a property, the values that the hardware database has for some devices, each with its file and line."""
 
     @classmethod
-    def read(cls, tree: FileTree, keys: t.Iterable[Key]) -> Files:
+    def read(cls, tree: FileTree, keys: t.Iterable[Key], version: int | None = None) -> Files:
         folders: dict[str, frozenset[str]] = {}
         imported: dict[str, Properties | None] = {}
+        modes: dict[str, int] = {}
         architecture = None
         for key in keys:
             path = key.value
@@ -52,14 +59,21 @@ class Files:
                 continue
             if key.name == "TEST" and folder not in folders and len(folders) < MOST_FOLDERS:
                 folders[folder] = frozenset(tree.names(folder))
+            if key.name == "TEST" and key.attribute and isinstance(tree, Host) and len(modes) < MOST_FOLDERS:
+                status = None if _FORMAT.search(path) else tree.stat(path)
+                modes.update({} if status is None else {path: stat_bits.S_IMODE(status.st_mode)})
             if key.name == "IMPORT" and key.attribute == "file" and not _FORMAT.search(path) and len(imported) < MOST_FOLDERS:
                 imported[path] = _properties_of(tree, path)
-        return cls(folders, imported, architecture, hwdb.read(tree))
+        return cls(folders, imported, modes, architecture, version, hwdb.read(tree))
 
     def has(self, path: str) -> bool | None:
         """Whether a path exists; None if that cannot be determined."""
         names = self.folders.get(posixpath.dirname(path)) if lasts(path) else None
         return None if names is None else posixpath.basename(path) in names
+
+    def allows(self, path: str, mask: int) -> bool | None:
+        """Whether a file that exists gives one of the permissions; None if that was not read."""
+        return self.modes[path] & mask > 0 if path in self.modes else None
 
 
 def lasts(path: str) -> bool:
@@ -98,6 +112,8 @@ class Surroundings:
     in_initrd: bool = False
     complete: bool = False
     has_groups: bool | None = None
+    endings: t.Mapping[str, bool] = dataclasses.field(default_factory=dict)
+    """By command line, whether PROGRAM goes well, where that is known; such a program writes nothing."""
 
     def word(self, wanted: str) -> str | None:
         """What IMPORT{cmdline} takes from the command line (proc_cmdline_get_key()): `1` for a word without a value; None for no word."""

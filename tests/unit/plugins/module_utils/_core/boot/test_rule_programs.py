@@ -55,3 +55,31 @@ def test_a_program_that_udev_does_not_find_loads_nothing(tmp_path: Path, program
     (device,) = device_info(tree.host(Commands(tree.root)), devices=GPU)["devices"]
     found: dict[str, t.Any] = device["kernels"][DEBIAN_13]
     assert (found["winner"], found["certainty"]) == winner
+
+
+def test_it_is_known_how_some_programs_end(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/usr/bin/test", b"\x7fELF", 0o755).file("/usr/bin/true", b"\x7fELF", 0o755).file("/etc/guest")
+    tree.file("/usr/lib/udev/own", "#!/bin/sh\n", 0o755)
+    given = {
+        "/usr/bin/true": True,
+        "/usr/bin/test -e /etc/guest": True,
+        "/usr/bin/test -e /etc/none": False,
+        "/usr/bin/test -e /run/guest": None,
+        "/usr/bin/false": None,
+        "/usr/bin/true $env{X}": None,
+        "own": None,
+        "gone": False,
+    }
+    tree.file(RULES, "".join(f'PROGRAM=="{program}", ENV{{A}}="1"\n' for program in given))
+    found = rule_programs.endings(tree.host(), Rules.read(tree.host()))
+    assert found == {program: well for program, well in given.items() if well is not None}
+
+
+@pytest.mark.parametrize(("path", "winner"), [("/etc/hostname", ("vfio-pci", "certain")), ("/etc/none", ("nouveau", "certain"))])
+def test_a_rule_that_asks_test_for_a_file_is_decided_by_the_file(tmp_path: Path, path: str, winner: tuple[str | None, str]) -> None:
+    rule = f'SUBSYSTEM=="pci", KERNEL=="{GPU}", PROGRAM=="/usr/bin/test -e {path}", ATTR{{driver_override}}="vfio-pci"'
+    tree = booting(tmp_path).file(RULES, f'{rule}, RUN{{builtin}}+="kmod load vfio-pci"\n')
+    tree.file("/usr/bin/test", b"\x7fELF", 0o755).file("/etc/hostname", "host\n")
+    (device,) = device_info(tree.host(Commands(tree.root)), devices=GPU)["devices"]
+    found: dict[str, t.Any] = device["kernels"][DEBIAN_13]
+    assert (found["winner"], found["certainty"]) == winner

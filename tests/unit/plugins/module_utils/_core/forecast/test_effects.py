@@ -32,7 +32,7 @@ def driver(value: str, operator: str = "==") -> Key:
 )
 def test_all_keys_must_agree_with_the_driver_and_none_is_the_empty_name(keys: tuple[Key, ...], holds: set[str | None]) -> None:
     effect = IfDriver(keys, EFFECT)
-    assert {name for name in ("nouveau", "nvidia", "vfio-pci", None) if effect.holds(name)} == holds
+    assert {name for name in ("nouveau", "nvidia", "vfio-pci", None) if effect.holds(name, None)} == holds
     assert plain(effect) is plain(EFFECT) is EFFECT
 
 

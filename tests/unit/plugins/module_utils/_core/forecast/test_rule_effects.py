@@ -312,14 +312,14 @@ def test_a_module_that_may_be_loaded_is_noticed_with_what_is_inserted_for_it() -
 def test_what_depends_on_the_driver_is_done_under_that_condition() -> None:
     (own,) = effects('DRIVER=="nouveau", ATTR{driver_override}="vfio-pci"')
     assert isinstance(own, IfDriver)
-    assert (bare(own.effect), [own.holds(driver) for driver in ("nouveau", "vfio-pci", None)]) == (
+    assert (bare(own.effect), [own.holds(driver, None) for driver in ("nouveau", "vfio-pci", None)]) == (
         (SetOverride, OWN, "vfio-pci"),
         [True, False, False],
     )
     (first, second) = effects('DRIVER=="", ATTR{[pci/0000:02:00.0]driver_override}="vfio-pci"')
     assert isinstance(first, IfDriver)
     assert isinstance(second, IfDriver)
-    assert first.holds(None)
+    assert first.holds(None, None)
     assert bare(first.effect) == (SetOverride, OTHER.address, "vfio-pci")
     assert isinstance(second.effect, Noticed)
     assert second.effect.influence.addresses == frozenset((OTHER.address,))

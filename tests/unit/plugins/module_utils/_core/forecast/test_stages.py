@@ -250,6 +250,7 @@ BOOL = ParameterType("bool")
         ({"enable_sriov": BOOL}, "", None, CERTAIN),
         ({"enable_sriov": BOOL}, "options vfio-pci enable_sriov=1\n", None, CERTAIN),
         ({"enable_sriov": BOOL}, "options mine_vfio_pci enable_sriov=1\n", "mine_vfio_pci", CERTAIN),
+        # A driver that has vfio_pci_core_sriov_configure() and no such parameter may ask something else before it calls that.
         ({}, "", None, UNKNOWN),
         (None, "", None, UNKNOWN),
     ],

@@ -15,6 +15,7 @@ V100 = device("0000:3b:00.0", driver="nouveau")
 SECOND = device("0000:5e:00.0", driver="nouveau")
 NIC = device("0000:02:00.0", "8086:10d3", class_code=0x020000, driver="e1000e")
 HOST = [V100, NIC]
+FIRST = "softdep nouveau pre: vfio-pci\nsoftdep e1000e pre: vfio-pci\n"
 
 
 def test_of_two_ids_the_last_counts_and_the_lost_ones_are_named() -> None:
@@ -44,7 +45,7 @@ def test_ids_given_twice_in_one_line_are_told_too() -> None:
 
 
 def test_a_last_list_with_all_of_the_first_loses_nothing() -> None:
-    text = "options vfio-pci ids=10de:1db1\noptions vfio-pci disable_vga=1 ids=8086:10D3,10DE:1DB1\n"
+    text = f"{FIRST}options vfio-pci ids=10de:1db1\noptions vfio-pci disable_vga=1 ids=8086:10D3,10DE:1DB1\n"
     assert kinds(boot(modprobe=text), devices=HOST) == []
 
 
@@ -71,7 +72,7 @@ def test_an_entry_that_is_not_an_id_is_told(value: str, words: str) -> None:
     "value", ["10de:1db1", "0x10DE:0x1DB1", "10de:1db1:ffffffff:ffffffff:030200:ffff00", "10de:1db1,,8086:10d3", '"10de:1db1"']
 )
 def test_what_the_kernel_takes_is_fine(value: str) -> None:
-    assert kinds(boot(modprobe=f"options vfio-pci ids={value}"), devices=HOST) == []
+    assert kinds(boot(stage(modprobe=f"options vfio-pci ids={value}", load=["vfio-pci"])), devices=HOST) == []
 
 
 def test_a_list_longer_than_the_kernel_takes_keeps_the_module_out() -> None:

@@ -14,7 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast impor
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint import udev_mistakes
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci import device, iommu
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import tokens
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev import attribute_paths, subject
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev import attribute_paths, subject, sysfs_files
 from ansible_collections.vfio.variants.tests.unit.boots import device as card
 from ansible_collections.vfio.variants.tests.unit.sources import FILES, LINUX
 
@@ -66,8 +66,24 @@ def test_attributes_of_every_function_are_in_linux_s_lists() -> None:
     listed = {name.removeprefix("dev_") for name in re.findall(r"&dev_attr_(\w+)\.attr", lists)}
     # These are of each device of a bus, or folders and links.
     of_all = {"config", "driver_override", "power", "power/control", "subsystem", "uevent"}
-    assert subject._EVERYWHERE - of_all <= listed
+    assert sysfs_files.EVERYWHERE - of_all <= listed
     assert set(udev_mistakes.ATTRIBUTES) - {"label", "index", "config", "reset_method"} <= attributes().keys() | listed
+
+
+def test_attributes_have_the_modes_that_linux_gives_them() -> None:
+    text = LINUX.text(SYSFS) + LINUX.text(VIRTUAL)
+    given = {
+        name: {"RO": 0o444, "RW": 0o644, "WO": 0o200}[kind]
+        for kind, name in re.findall(r"^static DEVICE_ATTR_(R[OW]|WO)\((\w+)\);", text, re.MULTILINE)
+    }
+    given.update((name, 0o444) for name in re.findall(r"^pci_config_attr\((\w+),", text, re.MULTILINE))
+    given.update((name, int(mode, 8)) for name, mode in re.findall(r"(?:__ATTR|IGNORE_LOCKDEP)\((\w+), (0\d+),", text))
+    modes = sysfs_files.MODES
+    of_all = {"config", "driver_override", "power", "power/control", "subsystem", "uevent", "physfn"}
+    assert {name for name in modes if given.get(name) not in modes[name]} == of_all
+    assert "static DEVICE_ATTR_RW(driver_override);" in LINUX.text("drivers/base/bus.c")
+    assert 'sysfs_emit(buf, "%s\\n", dev->driver_override.name)' in LINUX.text("drivers/base/bus.c")
+    assert all(sysfs_files.is_never_read(name) for name, mode in given.items() if not mode & 0o444)
 
 
 def test_attributes_of_a_function_s_identity_are_written_as_linux_writes_them() -> None:

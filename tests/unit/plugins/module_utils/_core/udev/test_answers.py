@@ -73,10 +73,23 @@ def answer(text: str, subject: Subject = EVENT, around: Surroundings = AROUND, s
         ('ENV{ACTION}=="add"', True),
         ('ENV{SEQNUM}=="1"', None),
         ('ENV{DRIVER_IS}==""', True),
-        ('ENV{ID_PATH}=="x"', None),
-        ('ENV{ID_PATH}!="x"', None),
+        ('ENV{ID_PATH}==""', True),
+        ('ENV{ID_PATH}=="x"', False),
+        ('ENV{ID_MODEL}=="x"', None),
+        ('ENV{ID_MODEL}!="x"', None),
         ('ATTR{vendor}=="0x10de"', True),
         ('ATTR{config}=="x"', None),
+        ('ATTR{remove}!="x"', False),
+        ('ATTR{iommu_group}!="x"', False),
+        ('ATTR{power}!="x"', False),
+        ('ATTR{vendor/x}!="x"', False),
+        ('ATTR{physfn/vendor}!="x"', False),
+        ('ATTR{uevent}=="*PCI_ID=10DE:1DB1*"', True),
+        ('ATTR{uevent}=="*PCI_SLOT_NAME=0000:03:00.0*|*PCI_ID=10DE:1D*"', True),
+        ('ATTR{uevent}!="*PCI_SLOT_NAME=0000:03:00.0*"', True),
+        ('ATTR{uevent}=="*PCI_ID=*1DB1*"', None),
+        ('ATTR{uevent}=="*DRIVER=nouveau*"', None),
+        ('ATTR{uevent}=="?*"', None),
         ('SYSCTL{kernel/osrelease}=="6.12.0"', True),
         ('SYSCTL{kernel.osrelease}=="6.12.*"', True),
         ('SYSCTL{kernel/hostname}=="x"', None),
@@ -237,34 +250,6 @@ def test_the_tags_of_a_device_above_are_not_known() -> None:
     assert answer('TAGS=="x", KERNELS=="0000:02:00.0"') is False
 
 
-# -- files
-
-
-@pytest.mark.parametrize(
-    ("text", "holds"),
-    [
-        ('TEST=="/etc/vfio"', True),
-        ('TEST!="/etc/vfio"', False),
-        ('TEST=="/etc/gone"', False),
-        ('TEST!="/etc/gone"', True),
-        ('TEST=="/srv/x"', None),
-        ('TEST=="/etc/v*"', None),
-        ('TEST=="/run/vfio"', None),
-        ('TEST{0111}=="/etc/vfio"', None),
-        ('TEST{0111}=="/etc/gone"', False),
-        ('TEST=="/etc/$env{X}"', True),
-        ('TEST=="/etc/$env{SEQNUM}"', None),
-        ('TEST=="driver_override"', True),
-        ('TEST=="physfn"', False),
-        ('TEST=="no_such"', None),
-        ('TEST=="[pci/0000:01:00.0]vendor"', None),
-    ],
-)
-def test_a_file_is_looked_for_by_its_path_or_below_the_device(text: str, holds: bool | None) -> None:
-    around = dataclasses.replace(AROUND, files=Files({"/etc": frozenset(("vfio",))}))
-    assert answer(text, around=around, state=State(properties={"X": "vfio"})) is holds
-
-
 # -- attributes
 
 
@@ -417,7 +402,13 @@ def test_what_lies_between_bridges_is_not_known() -> None:
         ("100%% $$", "100% $"),
         ("%d", None),
         ("%b", None),
-        ("%M", None),
+        ("<%M:%m>", "<0:0>"),
+        ("<$devnode$links$parent>", "<>"),
+        ("$name", "0000:02:00.0"),
+        ("<%c>", "<a  bc d>"),
+        ("%c{2}", "bc"),
+        ("%c{2+}", "bc d"),
+        ("<%c{9}>", "<>"),
         ("$attr{config}", None),
         ("$attr{sriov_totalvfs}", None),
         ("$env{SEQNUM}", None),
@@ -426,7 +417,19 @@ def test_what_lies_between_bridges_is_not_known() -> None:
     ],
 )
 def test_substitutions_are_filled_in_from_the_event(text: str, value: str | None) -> None:
-    assert expanded(text, EVENT, AROUND, State(properties={"X": "1"})) == value
+    assert expanded(text, EVENT, AROUND, State(properties={"X": "1"}, result="a  bc d")) == value
+
+
+def test_the_device_above_that_a_rule_has_matched_gives_its_name_driver_and_attributes() -> None:
+    found = agreement(keys('KERNELS=="0000:00:01.0"'), EVENT, AROUND, State())
+    state = State(parent=found.parent)
+    assert expanded("$id %d $attr{boot_vga}|$attr{vendor}", EVENT, AROUND, state) == "0000:00:01.0 pcieport |0x10de"
+    own = agreement(keys('KERNELS=="0000:02:00.0"'), EVENT, AROUND, State())
+    assert [expanded(one, EVENT, AROUND, State(parent=own.parent)) for one in ("%b", "%d")] == ["0000:02:00.0", None]
+
+
+def test_of_a_device_of_another_subsystem_its_node_and_what_a_program_said_are_not_known() -> None:
+    assert [expanded(one, NETWORK, AROUND, State(result=None)) for one in ("%M", "$name", "%c")] == [None, None, None]
 
 
 @pytest.mark.parametrize(("name", "number"), [("card0", "0"), ("sda12", "12"), ("1a", ""), ("x", "")])

@@ -11,7 +11,16 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_systemd
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import architecture
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev import answers, hwdb, key, rules, surroundings, syntax, values
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev import (
+    answers,
+    evaluation,
+    hwdb,
+    key,
+    rules,
+    surroundings,
+    syntax,
+    values,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
 from ansible_collections.vfio.variants.tests.unit.sources import PROGRAMS
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
@@ -52,6 +61,12 @@ def test_every_architecture_has_the_name_that_systemd_gives_to_the_machine(tmp_p
             found[machine] = files.architecture
     assert known <= found.keys()
     assert set(found.items()) <= said
+
+
+def test_a_parent_without_the_property_is_enough_for_an_import_up_to_the_last_systemd_of_which_it_is_known() -> None:
+    for version in (252, evaluation.LAST_WITH_ANY_PARENT):
+        imports = PROGRAMS.text(f"systemd-{version}/src/udev/udev-rules.c", "static int import_parent_into_properties(", "\n}\n")
+        assert re.findall(r"return (\w+);", imports) == ["0", "r", "r", "1"]
 
 
 def test_machines_of_elf_files_have_their_numbers_from_linux_and_their_names_from_systemd() -> None:

@@ -145,8 +145,8 @@ def test_a_rule_for_other_addresses_is_passed_over() -> None:
         ('IMPORT{builtin}="usb_id", ATTR{x}="a"', ["usb_id", "a?"]),
         ('IMPORT{program}="/x", ATTR{x}="a"', ["/x", "a?"]),
         ('IMPORT{db}="X", ATTR{x}="a"', ["X", "a?"]),
-        ('IMPORT{parent}="X", ATTR{x}="a"', ["X", "a"]),
-        ('IMPORT{parent}!="X", ATTR{x}="a"', ["X"]),
+        ('IMPORT{parent}="X", ATTR{x}="a"', ["X", "a?"]),
+        ('IMPORT{parent}!="X", ATTR{x}="a"', ["X", "a?"]),
     ],
 )
 def test_what_is_run_decides_whether_the_rule_goes_on(text: str, found: list[str]) -> None:
@@ -179,6 +179,27 @@ def test_the_path_of_a_function_below_other_buses_is_not_known(path: str | None)
     event = Evaluation(rules, Surroundings(complete=True), Subject.of(device("0000:02:00.0", path=path)), "add")
     assert [one.certain for one in event.done()] == [True, False]
     assert event.state.properties.get("ID_PATH") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('PROGRAM=="/good", ATTR{x}="a"', ["/good", "a"]),
+        ('PROGRAM="/good", ATTR{x}="a"', ["/good", "a"]),
+        ('PROGRAM!="/good", ATTR{x}="a"', ["/good"]),
+        ('PROGRAM=="/bad", ATTR{x}="a"', ["/bad"]),
+        ('PROGRAM!="/bad", ATTR{x}="a"', ["/bad", "a"]),
+        ('PROGRAM=="/good", RESULT=="", ATTR{x}="a"', ["/good", "a"]),
+        ('PROGRAM=="/good", RESULT=="y", ATTR{x}="a"', ["/good"]),
+        ('PROGRAM=="/good", RESULT!="y", ATTR{x}="a"', ["/good", "a"]),
+        ('PROGRAM=="/good"\nRESULT=="y", ATTR{x}="a"', ["/good"]),
+        ('PROGRAM=="/x"\nPROGRAM=="/bad"\nRESULT=="", ATTR{x}="a"', ["/x", "/bad", "a"]),
+        (f'PROGRAM=="/x"\n{DOUBT}, PROGRAM=="/good"\nRESULT=="", ATTR{{x}}="a"', ["/x", "/good?", "a?"]),
+        (f'{DOUBT}, PROGRAM=="/good", RESULT=="", ATTR{{x}}="a"', ["/good?", "a?"]),
+    ],
+)
+def test_a_program_whose_end_is_known_decides(text: str, found: list[str]) -> None:
+    assert done(text, endings={"/good": True, "/bad": False}) == found
 
 
 def test_a_word_of_the_command_line_is_imported_or_ends_the_rule() -> None:
@@ -231,6 +252,40 @@ def test_what_comes_from_the_device_above_is_named_by_a_pattern() -> None:
     assert state("ID_*") == ({"ID_X": None, "Y": "2"}, True)
     assert state("Y") == ({"ID_X": "1", "Y": None}, False)
     assert state("*") == ({"ID_X": None, "Y": None}, False)
+
+
+def test_up_to_systemd_257_any_parent_is_enough_and_later_it_needs_the_property() -> None:
+    port = device("0000:00:01.0", "8086:1901", class_code=0x060400, path="/devices/pci0000:00/0000:00:01.0")
+    card = device("0000:02:00.0", path="/devices/pci0000:00/0000:00:01.0/0000:02:00.0")
+
+    def found(pattern: str, version: int | None, operator: str = "=") -> list[bool]:
+        text = f'IMPORT{{parent}}{operator}"{pattern}", ATTR{{x}}="a"\n'
+        rules = parse(text, "/etc/udev/rules.d/90-site.rules", version)
+        around = Surroundings(complete=True, files=Files(version=version))
+        return [one.certain for one in Evaluation(rules, around, Subject.of(card, {port.address: port}), "add").done()][1:]
+
+    assert [found("ID_*", version) for version in (252, 257, 258, None)] == [[True], [True], [False], [False]]
+    assert [found("PCI_*", version) for version in (257, 262)] == [[True], [True]]
+    assert [found("ID_*", version, "!=") for version in (257, 262)] == [[], [False]]
+    assert found("MODALIAS", 262, "!=") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('ATTR{driver_override}="a"\nATTR{driver_override}=="a", ATTR{x}="b"', ["a", "b"]),
+        ('ATTR{driver_override}="a"\nATTR{driver_override}=="(null)", ATTR{x}="b"', ["a"]),
+        ('ATTR{driver_override}=e"a\\nb"\nATTR{driver_override}=="a", ATTR{x}="b"', ["a\nb", "b"]),
+        ('ATTR{driver_override}=e"\\n"\nATTR{driver_override}=="(null)", ATTR{x}="b"', ["\n", "b"]),
+        ('ATTR{driver_override}=""\nATTR{driver_override}=="a", ATTR{x}="b"', ["", "b ==a"]),
+        (f'{DOUBT}, ATTR{{driver_override}}="a"\nATTR{{driver_override}}=="a", ATTR{{x}}="b"', ["a?", "b?"]),
+        (f'{DRIVER}, ATTR{{driver_override}}="a"\nATTR{{driver_override}}=="a", ATTR{{x}}="b"', ["a ==nouveau", "b?"]),
+        ('ATTR{driver_override}="$env{SEQNUM}"\nATTR{driver_override}=="a", ATTR{x}="b"', ["None", "b?"]),
+        ('ATTR{driver_override}=="c", ATTR{driver_override}="a"\nATTR{driver_override}=="a", ATTR{x}="b"', ["a ==c", "b?"]),
+    ],
+)
+def test_an_override_that_a_rule_has_written_is_what_a_later_one_reads(text: str, found: list[str]) -> None:
+    assert done(text) == found
 
 
 def test_a_builtin_that_reads_sets_properties_that_are_not_known_anyway() -> None:

@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Parameters of modules that do not exist: the kernel ignores them (unknown_module_param_cb() in kernel/module/main.c)."""
+
+from __future__ import annotations
+
+import difflib
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import Parameter
+    from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
+
+OF_VFIO: t.Mapping[str, tuple[str, ...]] = {
+    "vfio_pci": ("ids", "nointxmask", "disable_vga", "disable_idle_d3", "enable_sriov", "disable_denylist"),
+    "vfio_iommu_type1": ("allow_unsafe_interrupts", "disable_hugepages", "dma_entry_limit"),
+    "vfio": ("enable_unsafe_noiommu_mode",),
+}
+"""What each kernel's module may have, whether or not its file is read."""
+OF_ALL = ("async_probe", "dyndbg")
+"""What the kernel takes for any module."""
+NEAR = 0.84
+
+
+def misspelt_parameters(host: HostPolicy) -> t.Iterator[Finding]:
+    """A parameter that resembles one of the module's, or is one of another module of VFIO."""
+    for boot, root in host.roots:
+        for module in root.config.modules_with_options:
+            known = _parameters(boot, module)
+            if not known or (module in root.kernel.builtins and module not in root.kernel.modules):
+                continue
+            for given in given_to(root.config, module):
+                name = normalize_module_name(given.name)
+                if name not in known and name not in OF_ALL and (host.is_site(given.source.path) or not given.source.line):
+                    yield from _unknown(module, given, name, known)
+
+
+def _parameters(boot: Boot, module: str) -> tuple[str, ...]:
+    facts = boot.modules.get(module)
+    types = () if facts is None or not facts.types else tuple(facts.types)
+    return tuple(dict.fromkeys((*types, *OF_VFIO.get(module, ()))))
+
+
+def _unknown(module: str, given: Parameter, name: str, known: t.Sequence[str]) -> t.Iterator[Finding]:
+    source = str(given.source)
+    value = "" if given.value is None else f"={given.value}"
+    owner = next((other for other, names in OF_VFIO.items() if module in OF_VFIO and name in names), None)
+    said = f"{source}: {module} has no parameter {given.name}, so `{given}` has no effect."
+    if owner is not None:
+        yield Finding("unknown-parameter", source, f"{said} It is one of {owner}: write `options {owner} {name}{value}`.")
+        return
+    near = next(iter(difflib.get_close_matches(name, known, 1, NEAR)), None)
+    if near is not None:
+        yield Finding("unknown-parameter", source, f"{said} Write `{near}{value}`.")
