@@ -33,7 +33,17 @@ from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import 
 )
 from ansible_collections.vfio.variants.tests.unit.test_hosts_of_guides import said
 from ansible_collections.vfio.variants.tests.unit.test_hosts_of_strangers import THIS, rule
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import CARD, LIB, MOVER, MOVES, MULTI_USER, SAME, compare
+from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import (
+    ADDED,
+    CARD,
+    LIB,
+    MOVER,
+    MOVES,
+    MULTI_USER,
+    NIC,
+    SAME,
+    compare,
+)
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 from ansible_collections.vfio.variants.tests.unit.worked_examples import MODULES
 
@@ -48,6 +58,8 @@ STOCK = {"/etc/udev/rules.d/80-drivers.rules": "/dev/null"}
 ITS_IDS = IDS["/etc/modprobe.d/ids.conf"]
 ALIAS = "vfio_pci:v000010DEd00001DB1sv00000000sd00000000bc03sc02i00"
 OTHER, AUDIO = "0000:0a:00.0", "0000:3b:00.1"
+ITS = f"/sys/bus/pci/devices/{CARD}"
+NOTHING_FOUND = "udev looks for that path below the event's device, and so finds nothing. Write ATTR{[pci/ADDRESS]driver_override}."
 TAKES = "takes away what other rules run for these devices: udev loads no driver for them."
 FOR_MODULES = "takes its words for modules. Put the comment into a line of its own."
 MONIT, CHECK = "/etc/monit/conf.d/site", "check process site with pidfile /run/site.pid\n"
@@ -178,6 +190,8 @@ HOSTS: dict[str, Drawn] = {
         NEITHER, {LATE: f'{CARDS}, RUN="/bin/true"\n'}, then=installed("/bin/true")
     ),
     "a builtin in place of all others": Drawn(NEITHER, {LATE: f'{CARDS}, RUN{{builtin}}="kmod load loop"\n'}),
+    "an attribute by its whole path": rule(NATIVE, f'{ADDED}, KERNEL=="{NIC}", ATTR{{{ITS}/remove}}="1"'),
+    "an attribute with a slash before it": rule({CARD: None, SAME: "nouveau"}, f'{THIS}, ATTR{{/remove}}="1"'),
     "a last builtin for one of two cards": rule(NATIVE, f'{THIS}, RUN{{builtin}}:="kmod load vfio-pci"'),
     "an override with a final assignment": rule(GUEST, f'{THIS}, ATTR{{driver_override}}:="vfio-pci", {LOAD}'),
     "a property with a final assignment": rule(NEITHER, f'{CARDS}, ENV{{MODALIAS}}:=""'),
@@ -247,6 +261,10 @@ WARNED: dict[str, tuple[dict[str, str], str]] = {
     "a comment behind a softdep": (
         {CONF: f"{ITS_IDS}{SOFTDEP.strip()} # early\n"},
         f"{CONF}:2: kmod knows no comment behind `{SOFTDEP.strip()} # early`, and {FOR_MODULES}",
+    ),
+    "an attribute by its whole path": (
+        {RULE: f'{ADDED}, ATTR{{{ITS}/driver_override}}="vfio-pci"\n'},
+        f'{RULE}:1: `ATTR{{{ITS}/driver_override}}="vfio-pci"`: {NOTHING_FOUND}',
     ),
     "a precaution of guides": ({CONF: "blacklist lbm-nouveau\nblacklist rivatv\n"}, ""),
     "an alias for VFIO in a list": ({LISTED: f"{ALIAS}\n"}, ""),

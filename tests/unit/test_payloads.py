@@ -30,7 +30,7 @@ LIMITS = {
     "device_table": (0, 0),
     "dkms_package": (86, 530_000),
     "fleet_report": (0, 0),
-    "host_claims": (345, 2_280_000),
+    "host_claims": (345, 2_290_000),
     "host_report": (0, 0),
     "initramfs": (213, 1_290_000),
     "iommu": (105, 640_000),
@@ -40,7 +40,7 @@ LIMITS = {
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (12, 49_000),
-    "unchanged_record": (343, 2_260_000),
+    "unchanged_record": (343, 2_270_000),
 }
 """Files of the core, and their bytes of source, by module."""
 EXTRA = 40_000

@@ -160,6 +160,10 @@ def _attributes(line: UdevLine) -> t.Iterator[Mistake]:
         if key.name not in ("ATTR", "ATTRS") or key.attribute is None or "[" in key.attribute:
             continue
         name = key.attribute.rpartition("/")[2]
+        if key.attribute.startswith("/sys/"):
+            said = f"`{key.text}`: udev looks for that path below the event's device, and so finds nothing."
+            yield "udev-attribute", f"{said} Write {key.name}{{[pci/ADDRESS]{name}}}."
+            continue
         meant = OF_USB.get(name) or (None if name in ATTRIBUTES else _nearest(name.lower().replace("-", "_"), ATTRIBUTES, 0.8))
         if meant == "driver" or (name == "driver" and not key.is_match):
             meant = "driver_override"
