@@ -135,7 +135,7 @@ def image(names: t.Sequence[str] = (), listed: str = "", **files: str) -> Then:
     return make
 
 
-def started(name: str, program: str, files: t.Mapping[str, str], truth: t.Mapping[str, str | None] = GUEST) -> Drawn:
+def started(name: str, program: str, files: t.Mapping[str, str], truth: t.Mapping[str, str | None]) -> Drawn:
     own = {f"{LIB}/{name}.service": f"[Service]\nExecStart={program}\n", program: "\x7fELF", MOVER: MOVES, **files}
     return Drawn(truth, own, {f"{MULTI_USER}/{name}.service": f"{LIB}/{name}.service"}, open=() if truth is NATIVE else (CARD,))
 
@@ -233,9 +233,9 @@ HOSTS: dict[str, Drawn] = {
     "kmod's blacklist with a dash": Drawn({AUDIO: "snd_hda_intel"}, cmdline="modprobe.blacklist=snd-hda-intel", then=audio),
     "a value that begins like a bool": said(f"options vfio-pci ids=10de:1db1 disable_denylist=1,1\n{SOFTDEP}", BOTH),
     # As monit's manual says of `check program` and `start program`.
-    "monit checks by a program": started("monit", "/usr/bin/monit", {MONIT: f"check program card with path {MOVER}\n"}),
+    "monit checks by a program": started("monit", "/usr/bin/monit", {MONIT: f"check program card with path {MOVER}\n"}, GUEST),
     "monit starts what is not there": started(
-        "monit", "/usr/bin/monit", {MONIT: f'{CHECK}  start program = "{MOVER}" with timeout 60 seconds\n'}
+        "monit", "/usr/bin/monit", {MONIT: f'{CHECK}  start program = "{MOVER}" with timeout 60 seconds\n'}, GUEST
     ),
     "monit starts what has no part in it": started(
         "monit", "/usr/bin/monit", {MONIT: f'{CHECK}  start program = "/bin/true" with timeout 60 seconds\n'}, NATIVE
