@@ -64,7 +64,7 @@ def behind_bridge(tree: Tree) -> None:
     real = place.resolve()
     place.unlink()
     shutil.rmtree(real)
-    tree.pci(CARD, class_code=0x030200, below=BRIDGE)
+    tree.pci(CARD, class_code=0x030200, below=BRIDGE, group=21)
 
 
 def image_of(entries: t.Mapping[str, t.Any]) -> t.Callable[[Tree], object]:

@@ -63,6 +63,7 @@ def to_cache(kernel: Kernel) -> dict[str, t.Any]:
         "has_headers": kernel.has_headers,
         "needed": dict(kernel.needed),
         "aliases": buses,
+        "names": list(kernel.index.names),
     }
 
 
@@ -72,4 +73,5 @@ def from_cache(kept: t.Any, release: str) -> Kernel:
         bus: BusAliases(bus, named, others, frozenset(modules), built_ins)
         for bus, (named, others, modules, built_ins) in kept["aliases"].items()
     }
-    return Kernel(release, kept["modules"], frozenset(kept["builtins"]), kept["has_headers"], AliasIndex(buses), kept["needed"])
+    index = AliasIndex(buses, tuple(kept["names"]))
+    return Kernel(release, kept["modules"], frozenset(kept["builtins"]), kept["has_headers"], index, kept["needed"])

@@ -41,7 +41,8 @@ class DeviceClasses:
             holder, declined = boot.held_by_built_in.get(address), boot.declined.get(address)
             apart = address if address in written else posixpath.dirname(device.path or "") if removes else None
             identity = (device.modalias, device.revision, apart, *(one.key(device) for one in names))
-            key = (*identity, device.physical_function, holder, declined, address in boot.maybe_built_in)
+            served = device.iommu_group is not None
+            key = (*identity, device.physical_function, holder, declined, address in boot.maybe_built_in, served)
             classes.setdefault(key, []).append(device)
         first = {device.address: members[0] for members in classes.values() for device in members}
         return cls(first, {members[0].address: members for members in classes.values()})

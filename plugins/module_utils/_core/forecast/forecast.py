@@ -91,7 +91,7 @@ class _Simulation:
         self._devices = kinds.representatives
         self._counts = {address: len(members) for address, members in kinds.members.items()}
         self._by_address = {device.address: device for device in devices}
-        self._no_iommu = matching.why_off(devices, boot)
+        self._no_iommu, self._unserved = matching.why_off(devices, boot), matching.unserved(devices, boot)
         self._registrar = Registrar(boot, devices)
         self._noticed: list[Influence] = []
         self._locks: dict[Influence, None] = {}
@@ -416,7 +416,7 @@ class _Simulation:
             stage,
             place,
             self._registrar.registering_in(at),
-            None if self._takes_without_iommu(at) else self._no_iommu,
+            None if self._takes_without_iommu(at) else matching.NO_GROUP if device.address in self._unserved else self._no_iommu,
             self._registrar.vfio_pci_has_set("disable_denylist", at),
             not self._is_kept_from_drivers(device),
             self._boot.declined.get(device.address, frozenset()),

@@ -82,6 +82,7 @@ def _version(release: str) -> tuple[int, ...]:
 
 VENDORS = {"intel": (0x8086,), "amd": (0x1002, 0x1022)}
 HOST_BRIDGE = 0x0600
+UNSERVED_ADVICE = "Take igfx_off out of intel_iommu= if that is set; else the firmware leaves the device out: let its driver have it."
 
 
 def why_off(devices: t.Sequence[Device], boot: Boot) -> str | None:
@@ -98,3 +99,12 @@ def why_off(devices: t.Sequence[Device], boot: Boot) -> str | None:
     if boot.has_iommu is False:
         return "there is no IOMMU: no device is in an IOMMU group"
     return None
+
+
+NO_GROUP = "the IOMMU does not serve this device: others are in IOMMU groups, and it is in none"
+
+
+def unserved(devices: t.Sequence[Device], boot: Boot) -> frozenset[str]:
+    """The addresses of devices that VFIO refuses because no IOMMU serves them, although one serves others (iommu_group_get())."""
+    served = boot.has_iommu and any(device.iommu_group is not None and not device.is_bridge for device in devices)
+    return frozenset(device.address for device in devices if device.iommu_group is None) if served else frozenset()

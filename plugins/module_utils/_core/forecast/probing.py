@@ -150,10 +150,8 @@ class Modprobe:
 
     def _from_modules_alias(self, name: str) -> list[Found]:
         """All modules whose alias matches, in depmod's order: DKMS's after the kernel's own."""
-        if not name.startswith("pci:"):
-            return []
-        found = [match for match in self._kernel.natives(name) if match.order >= 0]
-        return [Found(match.module, Reason(self._place, f"{match.alias} {match.module}"), name) for match in found]
+        found = self._kernel.aliased(name)
+        return [Found(module, Reason(self._place, f"{alias} {module}"), name) for alias, module in found]
 
     def _from_built_ins(self, name: str) -> list[Found]:
         return [Found(name, None)] if name in self._kernel.builtins else []

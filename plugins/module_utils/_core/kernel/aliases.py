@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The `pci:` and `vfio_pci:` aliases of one kernel: which modules match a PCI function.
+"""The `pci:` and `vfio_pci:` aliases of one kernel: which modules match a PCI function; and other names of these modules.
 
 A kernel has ten thousand of them, and a host needs a few.  So the lines are only sorted at first, which groups them by vendor and
 device; a group is parsed when it is first needed; and within a group an alias is looked up by the fields that it fixes, in
@@ -27,6 +27,8 @@ FIELDS = re.compile(
     r"bc([0-9A-F]{2}|\*)sc([0-9A-F]{2}|\*)i(?:([0-9A-F]{2})\*?|\*)"
 )
 KEY = len("v000010DEd00001DB1")
+# `alias mpt2sas mpt3sas`: a name without a bus, as renamed modules keep their old one.
+OTHER_NAME = re.compile(r"^alias ([^:\s]+) (\S+)$", re.MULTILINE)
 Values = tuple[str, ...]
 Take = t.Callable[[Values], object]
 Shape = tuple[int, ...]
@@ -184,26 +186,34 @@ class BusAliases:
 
 @dataclasses.dataclass(frozen=True)
 class AliasIndex:
-    """A kernel's aliases, by bus."""
+    """A kernel's aliases, by bus; and each `PATTERN MODULE` that names a module of these buses otherwise, in depmod's order."""
 
     buses: t.Mapping[str, BusAliases]
+    names: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, modules_alias: str, builtin_modinfo: str = "") -> AliasIndex:
         built_in = [(bus, f"{pattern} {module}") for module, bus, pattern in BUILTIN_ALIAS.findall(builtin_modinfo)]
         text = f"\n{modules_alias}"
-        return cls({bus: BusAliases.sort(bus, [line for its, line in built_in if its == bus], _lines_of(text, bus)) for bus in BUSES})
+        buses = {bus: BusAliases.sort(bus, [line for its, line in built_in if its == bus], _lines_of(text, bus)) for bus in BUSES}
+        drivers = frozenset[str]().union(*(known.modules for known in buses.values()))
+        return cls(
+            buses,
+            tuple(f"{name} {module}" for name, module in OTHER_NAME.findall(modules_alias) if normalize_module_name(module) in drivers),
+        )
 
     def replaced(self, modules: t.Mapping[str, t.Sequence[str]]) -> AliasIndex:
         """The index with these aliases of the given modules only, after all others, where depmod puts those of DKMS modules."""
         text = "".join(f"\nalias {alias} {module}" for module, aliases in modules.items() for alias in aliases)
-        return AliasIndex({bus: known.replaced(modules, _lines_of(text, bus)) for bus, known in self.buses.items()})
+        buses = {bus: known.replaced(modules, _lines_of(text, bus)) for bus, known in self.buses.items()}
+        return AliasIndex(buses, tuple(line for line in self.names if _module_of(line) not in modules))
 
     def only(self, modules: t.AbstractSet[str]) -> AliasIndex:
         """The index that depmod makes where these are all loadable modules."""
         held = frozenset(modules)
         if held not in self._parts:
-            self._parts[held] = AliasIndex({bus: known.only(held) for bus, known in self.buses.items()})
+            names = tuple(line for line in self.names if _module_of(line) in held)
+            self._parts[held] = AliasIndex({bus: known.only(held) for bus, known in self.buses.items()}, names)
         return self._parts[held]
 
     @functools.cached_property
@@ -222,6 +232,15 @@ class AliasIndex:
     def matches(self, bus: str, modalias: str) -> tuple[AliasMatch, ...]:
         """Aliases of ``bus`` (`pci` or `vfio_pci`) that match the device's modalias, in depmod's order."""
         return self.buses[bus].matches(modalias)
+
+    def named(self, name: str) -> tuple[tuple[str, str], ...]:
+        """The aliases that a name without a bus matches, each with its module, in depmod's order."""
+        pairs = ((line.rpartition(" ")[0], _module_of(line)) for line in self.names)
+        return tuple((alias, module) for alias, module in pairs if matches(name, normalize_module_name(alias)))
+
+
+def _module_of(line: str) -> str:
+    return normalize_module_name(line.rpartition(" ")[2])
 
 
 def _owner(entry: str) -> str:

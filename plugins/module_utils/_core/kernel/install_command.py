@@ -16,7 +16,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
 
 SHELLS = re.compile(r"(?:(?:/usr)?/bin/)?(?:ba|da)?sh")
-NOTHING = re.compile(r"(?:(?:/usr)?/bin/)?(true|false|:|echo|logger|sleep)")
+# The shell cannot run a device node, and fails.
+NOTHING = re.compile(r"(?:(?:/usr)?/bin/)?(true|false|:|echo|logger|sleep)|/dev/(?:null|zero)")
 MODPROBE = re.compile(r"(?:(?:/usr)?/s?bin/)?modprobe")
 LOADS_ALL = re.compile(r"-\w*a\w*|--all")
 SEPARATORS = (";", "&&", "||")
@@ -162,7 +163,7 @@ def _one(link: str, part: t.Sequence[str], module: str) -> Command:
         return (Step(link, succeeds=not words or words[0] == "0", ends=True),)
     nothing = NOTHING.fullmatch(program)
     if nothing is not None:
-        return (Step(link, succeeds=nothing[1] != "false"),)
+        return (Step(link, succeeds=nothing[1] not in ("false", None)),)
     return _modprobe(link, words, module) if MODPROBE.fullmatch(program) else None
 
 

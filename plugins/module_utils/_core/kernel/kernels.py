@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import NEAR, HostError, cut, shown
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex, AliasMatch, normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import BUSES, AliasIndex, AliasMatch, normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import module_name
 
 if t.TYPE_CHECKING:
@@ -100,6 +100,14 @@ class Kernel:
         if modalias not in self._natives:
             self._natives[modalias] = _first_of_each(self.index.matches("pci", modalias))
         return self._natives[modalias]
+
+    def aliased(self, name: str) -> tuple[tuple[str, str], ...]:
+        """What kmod finds for a modalias or another name of modules that drive PCI functions: aliases and modules, in depmod's order."""
+        bus = name.partition(":")[0]
+        if bus not in BUSES:
+            return self.index.named(name)
+        found = self.natives(name) if bus == "pci" else _first_of_each(self.index.matches(bus, name))
+        return tuple((match.alias, match.module) for match in found if match.order >= 0)
 
     def variants(self, modalias: str) -> tuple[AliasMatch, ...]:
         """VFIO drivers for a device, best first: fewest wildcards, then depmod's order, as libvirt 10 chooses.

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, LoadList
@@ -26,8 +27,9 @@ NO_MODULE = ("off", "null")
 GONE = {"vfio_virqfd": "Linux 6.2 made it a part of vfio"}
 """Modules that older kernels had, and what replaced them."""
 OF_NVIDIA = ("nvidia", "nvidia_drm", "nvidia_modeset", "nvidia_peermem", "nvidia_uvm")
+OF_GUIDES = ("lbm_nouveau", "nova_core", "nova_drm", "rivatv")
 OF_LINUX = ("cirrus", "i2c_nvidia_gpu", "nvidiafb", "rivafb", "snd_hda_codec_hdmi", "ucsi_ccg", "vfio", "vfio_iommu_type1", "vfio_pci_core")
-REAL = frozenset((*BUILT_IN_NAMES, *OF_NVIDIA, *OF_LINUX))
+REAL = frozenset((*BUILT_IN_NAMES, *OF_NVIDIA, *OF_GUIDES, *OF_LINUX))
 """Modules that not every kernel has: their names are no mistakes, and lines that keep them out are a precaution."""
 
 
@@ -44,7 +46,7 @@ def unknown_modules(host: HostPolicy) -> t.Iterator[Finding]:
         for entry in root.config.directives:
             if not _is_judged(entry, host):
                 continue
-            for word in named_modules(entry.command, entry.arguments):
+            for word in named_modules(entry.command, _without_comment(entry)):
                 name = normalize_module_name(word)
                 takes_synonyms = entry.command != "blacklist"
                 is_defined = name in aliases or (name in installs and entry.command != "install")
@@ -56,6 +58,25 @@ def unknown_modules(host: HostPolicy) -> t.Iterator[Finding]:
                 ):
                     continue
                 yield _unknown(entry.spelt(word), entry, host)
+
+
+def _without_comment(entry: Directive) -> tuple[str, ...]:
+    """The words of a directive up to a comment behind it, which kmod does not know."""
+    return (
+        tuple(itertools.takewhile(lambda word: not word.startswith("#"), entry.arguments))
+        if entry.command == "softdep"
+        else entry.arguments
+    )
+
+
+def comments_behind_softdeps(host: HostPolicy) -> t.Iterator[Finding]:
+    """kmod takes the words of a comment behind a softdep for modules, which it loads if they exist."""
+    for _boot, root in host.roots:
+        for entry in root.config.directives:
+            own = _without_comment(entry)
+            if len(own) < len(entry.arguments) and host.is_site(entry.source.path):
+                said = f"{entry.source}: kmod knows no comment behind {_quoted(entry)}, and takes its words for modules."
+                yield Finding("comment-behind-softdep", str(entry.source), f"{said} Put the comment into a line of its own.")
 
 
 def _is_judged(entry: Directive, host: HostPolicy) -> bool:
@@ -203,6 +224,8 @@ def unknown_modules_in_lists(host: HostPolicy) -> t.Iterator[Finding]:
     for one in dict.fromkeys(_listed(host)) if host.kernels else ():
         name = normalize_module_name(one.name)
         if name in host.modules or name in GONE or name in host.files.synonyms or not _is_site(one, host):
+            continue
+        if ":" in name and any(kernel.aliased(name) for kernel in host.kernels):
             continue
         nearest = host.nearest(name)
         advice = _advice(one.name, nearest)

@@ -46,6 +46,7 @@ if t.TYPE_CHECKING:
 Check = t.Callable[[HostPolicy], t.Iterator["Finding"]]
 CHECKS: tuple[Check, ...] = (
     dead_names.unknown_modules,
+    dead_names.comments_behind_softdeps,
     dead_names.dashes_on_the_command_line,
     dead_names.refused_by_the_kernel_but_unknown,
     dead_names.blacklisted_built_ins,
@@ -86,6 +87,8 @@ CHECKS: tuple[Check, ...] = (
     unloadable.iommu_switched_off,
     unloadable.denied_devices,
     udev_mistakes.mistakes_in_rules,
+    udev_mistakes.marks_before_rules,
+    udev_mistakes.programs_that_replace_others,
     misread_lines.line_ends,
     misread_lines.unseen_characters,
     misread_lines.words_too_many,

@@ -58,6 +58,8 @@ def listed(words: tuple[str, ...] | list[str]) -> str:
 
 STUBS = frozenset(("pci_stub", "pciback", "xen_pciback"))
 """Stub drivers: they take ids= as vfio_pci does, but have no `vfio_pci:` alias."""
+WITHOUT_IDS = dict.fromkeys(("vfio", "vfio_pci_core", "vfio_iommu_type1", "vfio_virqfd", "kvm"), "vfio-pci")
+"""Modules that are mistaken for the one that takes ids=."""
 _FILE_END = re.compile(r"\.ko(?:\.(?:gz|xz|zst))?$")
 _PINNED = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")
 
@@ -241,8 +243,9 @@ class HostPolicy:
 
     def _ids_claims(self, boot: Boot, stage: Stage) -> t.Iterator[PolicyClaim]:
         for given in effective_ids(boot, stage):
-            for device in self.devices_with(parse_ids(given.value)):
-                yield PolicyClaim(device, driver_of(boot, given.module), IDS, given.source)
+            for module in _taking(stage, given.module):
+                for device in self.devices_with(parse_ids(given.value)):
+                    yield PolicyClaim(device, driver_of(boot, module), IDS, given.source)
 
     def _driverctl_claims(self, boot: Boot) -> t.Iterator[PolicyClaim]:
         for address, assigned in boot.later.driverctl.items():
@@ -268,6 +271,15 @@ def pinned_address(rule: Rule) -> str | None:
         if key.name in ("KERNEL", "KERNELS") and key.operator == "==" and _PINNED.fullmatch(key.value):
             return key.value
     return None
+
+
+def _taking(stage: Stage, name: str) -> t.Sequence[str]:
+    """The modules that ``ids=`` of a name is for: its own, or those of an alias by which a softdep asks for them."""
+    if name in WITHOUT_IDS:
+        return ()
+    aliased = [line.arguments[1] for line in stage.config.aliases(name)]
+    words = {normalize_module_name(word) for line in stage.config.directives if line.command == "softdep" for word in line.arguments[1:]}
+    return (aliased if name in words else ()) if aliased else (name,)
 
 
 def driver_of(boot: Boot, module: str) -> str:

@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ignored_lines, is_configuration
-from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import WITHOUT_IDS, Finding
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_line import CURLY
 
 if t.TYPE_CHECKING:
@@ -30,9 +30,6 @@ PLAIN = str.maketrans({**dict.fromkeys(BLANKS, " "), "\u200b": "", **dict.fromke
 IDENTIFIER = re.compile(
     r"(?:0x)?[0-9a-f]{4}:(?:0x)?[0-9a-f]{4}(?::[0-9a-fx:]*)?,?|(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7],?", re.IGNORECASE
 )
-WITHOUT_IDS = dict.fromkeys(("vfio", "vfio_pci_core", "vfio_iommu_type1", "vfio_virqfd", "kvm"), "vfio-pci")
-"""Modules that are mistaken for the one that takes ids=."""
-
 MEANS_IDS = ("id", "pci_id", "device_id", "vfio_pci_id", "vfio-pci.id")
 
 Line = tuple[str, int, str]

@@ -15,6 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_line
     CURLY,
     KNOWN,
     UdevLine,
+    Written,
     lines_of,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_values import wrong_value
@@ -40,6 +41,9 @@ NEVER_REMOVED = frozenset(("ATTR", "ENV", "RUN", "SYSCTL"))
 AT_BOOT = ("add", "bind")
 """Actions of the events that a device has at boot, if a driver takes it."""
 BUILT_IN = re.compile(r"kmod\s+load\b")
+LOADS = re.compile(r"\bkmod\s+load\b|\bmodprobe\b")
+STOCK, MARK = "80-drivers.rules", "\ufeff"
+"""The rules by which udev loads drivers, and a byte order mark."""
 SHELL = re.compile(r"(?:^|\s)(?:>>?|\||&&|;)\s")
 
 Mistake = tuple[str, str]
@@ -58,6 +62,39 @@ def mistakes_in_rules(host: HostPolicy) -> t.Iterator[Finding]:
                 if found is not None:
                     kind, said = found
                     yield Finding(kind, line.source, f"{line.source}: {said}")
+
+
+def marks_before_rules(host: HostPolicy) -> t.Iterator[Finding]:
+    """A byte order mark is a part of the first key for udev, which ignores that line."""
+    for file in host.files.rules:
+        first = next(lines_of(file.text or "", file.path), None)
+        if (file.text or "").startswith(MARK) and host.is_site(file.path) and first is not None and first.source.endswith(":1"):
+            said = f"{first.source} begins with a byte order mark, so udev ignores its first line."
+            yield Finding("unseen-character", first.source, f"{said} Write the file without it.")
+
+
+def programs_that_replace_others(host: HostPolicy) -> t.Iterator[Finding]:
+    """`RUN="…"` behind 80-drivers.rules, and `RUN:="…"` anywhere: what loads a device's driver is run no more."""
+    for file in host.files.rules:
+        if not host.is_site(file.path) or not file.name.endswith(SUFFIX):
+            continue
+        for line in lines_of(file.text or "", file.path):
+            key = _replacing(line, file.name)
+            if key is not None:
+                said = f"{line.source}: `{key.text}` takes away what other rules run for these devices: udev loads no driver for them"
+                advice = f"Write `{key.said('+=')}`" if key.value.strip() else "Remove it"
+                yield Finding("udev-run", line.source, f"{said}. {advice}.")
+
+
+def _replacing(line: UdevLine, name: str) -> Written | None:
+    """The key by which a rule about PCI functions that are added takes the loading of drivers away, unless it loads one itself."""
+    if line.is_of_another_bus or line.assigned("ATTR", "driver_override") is not None:
+        return None
+    of_pci = any("pci" in key.value.lower() for key in line.matching("SUBSYSTEM", "SUBSYSTEMS", "DEVPATH"))
+    added = all("add" in key.value or "*" in key.value for key in line.matching("ACTION") if key.operator == "==")
+    operators = ("=", ":=") if name > STOCK else (":=",)
+    found = (key for key in line.keys if key.name == "RUN" and key.operator in operators and not LOADS.search(key.value))
+    return next(found, None) if of_pci and added else None
 
 
 def _mistakes(line: UdevLine, written: t.Collection[str]) -> t.Iterator[Mistake]:
@@ -123,6 +160,10 @@ def _attributes(line: UdevLine) -> t.Iterator[Mistake]:
         if key.name not in ("ATTR", "ATTRS") or key.attribute is None or "[" in key.attribute:
             continue
         name = key.attribute.rpartition("/")[2]
+        if key.attribute.startswith("/sys/"):
+            said = f"`{key.text}`: udev looks for that path below the event's device, and so finds nothing."
+            yield "udev-attribute", f"{said} Write {key.name}{{[pci/ADDRESS]{name}}}."
+            continue
         meant = OF_USB.get(name) or (None if name in ATTRIBUTES else _nearest(name.lower().replace("-", "_"), ATTRIBUTES, 0.8))
         if meant == "driver" or (name == "driver" and not key.is_match):
             meant = "driver_override"

@@ -6,7 +6,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.matching import DENYLIST, why_off
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.matching import (
+    DENYLIST,
+    NO_GROUP,
+    UNSERVED_ADVICE,
+    unserved,
+    why_off,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PENDING
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import parse_boolean
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to, named
@@ -87,12 +93,22 @@ def _claimed(host: HostPolicy, boot: Boot, root: Stage) -> dict[str, tuple[str, 
 def iommu_switched_off(host: HostPolicy) -> t.Iterator[Finding]:
     """No IOMMU (`intel_iommu=off`, `amd_iommu=off`, `iommu=off`) although devices are assigned to VFIO, which needs an IOMMU group."""
     for boot, root in host.roots:
-        reason = None if _takes_without_iommu(root) else why_off(host.inventory.devices, boot)
-        devices = tuple(dict.fromkeys(a for addresses in _claimed(host, boot, root).values() for a in addresses)) if reason else ()
-        if reason and devices:
-            said = f"The policy assigns {listed(devices)} to VFIO, which cannot bind to them after a boot of {boot.release}: {reason}."
-            advice = "Enable the IOMMU in the firmware and on the kernel's command line."
-            yield Finding("iommu-off", boot.cmdline_source, f"{said} {advice}", devices)
+        off = why_off(host.inventory.devices, boot)
+        for reason, devices in _without_group(host, boot, root, off).items() if not _takes_without_iommu(root) else ():
+            them = "them" if len(devices) > 1 else "it"
+            said = f"The policy assigns {listed(devices)} to VFIO, which cannot bind to {them} after a boot of {boot.release}: {reason}."
+            advice = "Enable the IOMMU in the firmware and on the kernel's command line." if off else UNSERVED_ADVICE
+            yield Finding("iommu-off", boot.cmdline_source, f"{said} {advice}", tuple(devices))
+
+
+def _without_group(host: HostPolicy, boot: Boot, root: Stage, off: str | None) -> dict[str, list[str]]:
+    """The assigned devices that will be in no IOMMU group, by the reason."""
+    found: dict[str, list[str]] = {}
+    claimed = {address for addresses in _claimed(host, boot, root).values() for address in addresses}
+    without = unserved(host.inventory.devices, boot) if claimed else frozenset[str]()
+    for address in sorted(claimed if off else claimed & without):
+        found.setdefault(off or NO_GROUP, []).append(address)
+    return found
 
 
 def _takes_without_iommu(root: Stage) -> bool:

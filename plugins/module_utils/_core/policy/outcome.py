@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, KERNEL, UNKNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.matching import why_off
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.matching import UNSERVED_ADVICE, unserved, why_off
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.dead_rules import overrides_that_disagree
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy, listed
@@ -157,6 +157,8 @@ def _advice(lost: Outcome, change: SuggestedChange | None, facts: PolicyFacts) -
         return f"{change.sentence.rstrip('.')}, or drop the claim."
     if why_off(facts.inventory.devices, lost.boot) is not None:
         return IOMMU_ADVICE
+    if lost.device.address in unserved(facts.inventory.devices, lost.boot):
+        return UNSERVED_ADVICE
     if lost.device.is_virtual:
         return OFFERED_ADVICE.format(lost.device.physical_function)
     return "Take away what stands in the way, or let no claim match that device."

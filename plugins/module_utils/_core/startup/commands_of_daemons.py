@@ -24,7 +24,11 @@ _CONFIGURED: t.Final[tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...]] =
     (("wg-quick@*.service",), ("/etc/wireguard/*.conf",), r"(?:Pre|Post)Up\s*="),
     (("supervisor.service", "supervisord.service"), ("/etc/supervisor/conf.d/*.conf", "/etc/supervisor/supervisord.conf"), r"command\s*="),
     (("supervisor.service", "supervisord.service"), ("/etc/supervisord.conf", "/etc/supervisord.d/*.ini"), r"command\s*="),
-    (("monit.service",), ("/etc/monit/monitrc", "/etc/monit/conf.d/*", "/etc/monit/conf-enabled/*", "/etc/monitrc"), r".*\bexec\b"),
+    (
+        ("monit.service",),
+        ("/etc/monit/monitrc", "/etc/monit/conf.d/*", "/etc/monit/conf-enabled/*", "/etc/monitrc", "/etc/monit.d/*"),
+        r"(?:.*\bexec\b|check\s+program\s+\S+\s+(?:with\s+)?path|(?:re)?start(?:\s+program)?\s*=)",
+    ),
     (
         ("lightdm.service", "display-manager.service"),
         ("/etc/lightdm/lightdm.conf", "/etc/lightdm/lightdm.conf.d/*.conf", "/usr/share/lightdm/lightdm.conf.d/*.conf"),
@@ -40,6 +44,8 @@ _CONFIGURED: t.Final[tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...]] =
     (("mdmonitor.service",), ("/etc/mdadm/mdadm.conf", "/etc/mdadm.conf"), r"PROGRAM\s"),
     (("sddm.service", "display-manager.service"), ("/etc/sddm.conf", "/etc/sddm.conf.d/*.conf"), r"DisplayCommand\s*="),
 )
+# What monit has behind a quoted command.
+_AFTER_COMMAND = re.compile(r"(?<=[\"'])\s+(?:with|and|as|for|every|timeout|if|using)\b.*")
 # Scripts that daemons run where they are.
 _SCRIPTS: t.Final[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = (
     (("zfs-zed.service", "zed.service"), ("/etc/zfs/zed.d/*.sh",)),
@@ -83,7 +89,7 @@ def _of_configuration(host: Host, judge: Judge, path: str, wanted: re.Pattern[st
     for number, line in enumerate(text.split("\n"), 1):
         match = wanted.match(line)
         if match is not None:
-            yield from judge.of(match[1].strip().strip("\"'"), f"{path}:{number}", None)
+            yield from judge.of(_AFTER_COMMAND.sub("", match[1].strip()).strip("\"'"), f"{path}:{number}", None)
 
 
 def _containers(host: Host) -> t.Iterator[Influence]:

@@ -37,8 +37,13 @@ class Loadable:
     def acting(self, word: str) -> tuple[str, ...]:
         """The modules that `modprobe` of a word loads directly and that matter; empty if it cannot affect a PCI device."""
         name = normalize_module_name(word.rpartition("/")[2].partition(".ko")[0])
-        direct = [entry.arguments[1] for entry in self.config.aliases(name)] or [name]
+        direct = [entry.arguments[1] for entry in self.config.aliases(name)] or self._of_kernel(name)
         return tuple(one for one in dict.fromkeys(direct) if self._matters(one, DEEPEST))
+
+    def _of_kernel(self, name: str) -> list[str]:
+        """A name of modprobe.d or of a module, or what the kernel's aliases make of another one."""
+        found = [] if name in self.kernel.modules or self.config.installs(name) else self.kernel.aliased(name)
+        return [module for _alias, module in found] or [name]
 
     def _matters(self, name: str, deepest: int) -> bool:
         if self.config.installs(name):

@@ -47,7 +47,11 @@ def target_of(key: Key, subject: Subject, others: Devices) -> Target:
     """The owner of the attribute that ``key`` writes in the event of ``subject``."""
     another = key.of_another
     if another is None:
-        return _from_subject(subject, (key.attribute or "").split("/"), others)
+        # Below the event's device, whatever it begins with (udev_rule_apply_token_to_event() in udev-rules.c).
+        path = (key.attribute or "").lstrip("/")
+        if path.startswith("sys/"):
+            return Target("nothing", "", path.rpartition("/")[2])
+        return _from_subject(subject, path.split("/"), others)
     subsystem, name, rest = another
     parts = rest.split("/")
     if subsystem == PCI:

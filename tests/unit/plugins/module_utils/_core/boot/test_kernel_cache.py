@@ -26,12 +26,15 @@ from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_
 
 
 def machine(tmp_path: Path) -> Tree:
-    tree = Tree(tmp_path).kernel(DEBIAN_13, {"nouveau": [NVIDIA_DISPLAY], "vfio-pci": [ANY_VFIO]}, builtin=["ahci"], headers=True)
+    tree = Tree(tmp_path).kernel(
+        DEBIAN_13, {"nouveau": [NVIDIA_DISPLAY, "nvidia-free"], "vfio-pci": [ANY_VFIO]}, builtin=["ahci"], headers=True
+    )
     return tree.file(f"/lib/modules/{DEBIAN_13}/modules.builtin.modinfo", f"e1000e.alias={E1000E}\0")
 
 
 def test_everything_comes_back(tmp_path: Path) -> None:
     kernel = Kernel.read(machine(tmp_path).host(), DEBIAN_13)
+    assert kernel.aliased("nvidia_free") == (("nvidia-free", "nouveau"),)
     assert from_cache(to_cache(kernel), DEBIAN_13) == kernel
 
 

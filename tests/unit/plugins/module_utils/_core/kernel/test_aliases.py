@@ -71,3 +71,17 @@ def test_asking_takes_no_longer_with_thousands_of_aliases_for_one_device() -> No
         return min(timeit.repeat(lambda: aliases.matches("pci", V100), number=100, repeat=5))
 
     assert lookup(5000) < 5 * lookup(5)
+
+
+def test_other_names_are_kept_of_modules_that_drive_pci_functions() -> None:
+    """As `modprobe -R` finds them; a module that is not in an image, or that is installed again, takes its names along."""
+    index = AliasIndex.parse(
+        "alias mpt2sas mpt3sas\nalias char-major-195-* nvidia\nalias net-pf-10 ipv6\n"
+        "alias pci:v00001000d00000097sv*sd*bc*sc*i* mpt3sas\nalias pci:v000010DEd*sv*sd*bc03sc*i* nvidia\n"
+    )
+    assert index.named("mpt2sas") == (("mpt2sas", "mpt3sas"),)
+    assert index.named("char_major_195_0") == (("char-major-195-*", "nvidia"),)
+    assert index.named("net_pf_10") == ()
+    image = index.only({"nvidia"})
+    assert (image.named("mpt2sas"), image.named("char_major_195_255")) == ((), (("char-major-195-*", "nvidia"),))
+    assert index.replaced({"mpt3sas": ["pci:v00001000d00000097sv*sd*bc*sc*i*"]}).named("mpt2sas") == ()
