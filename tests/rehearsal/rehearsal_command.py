@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     known.add_argument("--seed", type=int, default=1, help="the first host's seed; the others follow (1)")
     known.add_argument("--count", type=int, default=4, help="how many hosts (4); those that were done before are not done again")
     known.add_argument("--jobs", type=int, default=1, help="hosts at a time (1)")
+    known.add_argument("--unified", action="store_true", help="hosts that boot a unified kernel image by UEFI")
     known.add_argument("--again", action="store_true", help="do also those that were done before")
     known.add_argument("--hold", type=int, default=HOLD, help=f"seconds that a rehearsal waits for what starts late ({HOLD})")
     known.add_argument("--keep", action="store_true", help="keep disks, consoles and reports below the cache")
@@ -75,7 +76,7 @@ def _compared(options: argparse.Namespace) -> int:
 
 
 def _drawn(options: argparse.Namespace) -> list[World]:
-    return world_generator.draw_many(options.seed, options.count)
+    return world_generator.draw_many(options.seed, options.count, unified=options.unified)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -152,6 +153,7 @@ def compared(world: World, kernel: Kernel, result: dict[str, t.Any], seen: Seen,
         series=world.series,
         release=kernel.release,
         flow=world.flow,
+        unified=world.unified,
         planted=tuple(sorted({one.mechanism for one in world.planted})),
         functions=tuple(sorted(functions, key=lambda one: one.address)),
         different=tuple(result["different"]),

@@ -38,6 +38,7 @@ class RehearsedHost:
     problem: str
     rehearsal_seconds: float
     boot_seconds: float
+    unified: bool = False
 
     def text(self) -> str:
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
@@ -62,9 +63,9 @@ def read(path: Path) -> dict[str, RehearsedHost]:
 
 
 def write(path: Path, hosts: t.Mapping[str, RehearsedHost]) -> None:
-    """All of it, in the order of the seeds."""
+    """All of it, in the order of the seeds, the unified kernel images last."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.new")
-    ordered = sorted(hosts.values(), key=lambda host: int(host.name.rpartition("-")[2]))
+    ordered = sorted(hosts.values(), key=lambda host: (host.unified, int(host.name.rpartition("-")[2])))
     partial.write_text("".join(f"{host.text()}\n" for host in ordered), encoding="utf-8")
     partial.replace(path)

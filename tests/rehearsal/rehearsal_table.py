@@ -47,6 +47,9 @@ def _groups(hosts: Sequence[RehearsedHost]) -> t.Iterator[tuple[str, Sequence[Re
         yield f"Linux {series}", [host for host in hosts if host.series == series]
     for flow in sorted({host.flow for host in hosts}):
         yield _FLOWS.get(flow, f"an initramfs of {flow}"), [host for host in hosts if host.flow == flow]
+    unified = [host for host in hosts if host.unified]
+    if unified:
+        yield "a unified kernel image, by UEFI", unified
     yield "all", hosts
 
 

@@ -57,10 +57,14 @@ def _run(folder: Path, record: bool) -> int:
     signed = signed_boot.boot(qemu, parts, folder)
     if record:
         observed_signed.write(signed)
-    faults = [*_vendors(parts), *_wrong_trust(folder, signed)]
+    root = Path(tempfile.mkdtemp(dir=folder))
+    signed.lay_out(root)
+    host = Host(str(root))
+    faults = [*_vendors(parts), *_wrong_trust(host, signed)]
+    faults += _other_trust(signed.taken, signed_boot.rehearsed(qemu, parts, folder, host))
     faults += [fault for number in range(1, len(boots)) for fault in _faults(folder, esp, boots[number - 1], boots[number])]
     print("\n".join(faults))
-    print(f"{len(boots) + 1 + len(signed.taken) - len(faults)} passed, {len(faults)} failed")
+    print(f"{len(boots) + 1 + 2 * len(signed.taken) - len(faults)} passed, {len(faults)} failed")
     return 1 if faults else 0
 
 
@@ -72,15 +76,20 @@ def _vendors(parts: Materials) -> t.Iterator[str]:
             yield f"systemd does not know the vendor {vendor}"
 
 
-def _wrong_trust(folder: Path, signed: Signed) -> t.Iterator[str]:
+def _other_trust(taken: t.Mapping[str, bool], rehearsed: t.Mapping[str, bool]) -> t.Iterator[str]:
+    """Modules that the kernel takes or refuses in a rehearsal, and not on the host."""
+    for name in sorted(taken.keys() | rehearsed.keys()):
+        if taken.get(name) != rehearsed.get(name):
+            yield f"A module signed by {name}: taken {taken.get(name)}, in a rehearsal {rehearsed.get(name)}"
+
+
+def _wrong_trust(host: Host, signed: Signed) -> t.Iterator[str]:
     """Modules that the kernel has taken although their key was not said to be trusted, or the other way round."""
-    root = Path(tempfile.mkdtemp(dir=folder))
-    signed.lay_out(root)
     kernel = Kernel(signed.release, {}, frozenset(), has_headers=False, index=AliasIndex.parse("", ""))
     for name, taken in signed.taken.items():
         who = elf_module.signer(signed.signatures[name])
         # What the kernel brings is signed by a key within it, which no file tells of.
-        doubt = None if who is None or name == observed_signed.VENDOR else trusted_keys.doubt(Host(str(root)), kernel, who)
+        doubt = None if who is None or name == observed_signed.VENDOR else trusted_keys.doubt(host, kernel, who)
         if taken != (who is not None and doubt is None):
             yield f"A module signed by {name} was {'taken' if taken else 'refused'}: {doubt}"
 

@@ -24,18 +24,23 @@ def boot(qemu: Qemu, materials: Materials, disk: Path, folder: Path) -> tuple[Se
     """All boots, in order."""
     store = folder / "vars.fd"
     Firmware(materials.root).write_variables(store, secure_boot=False)
-    return parse(reported(qemu, materials, disk, store, folder))
+    return parse(reported(qemu, from_disk(materials, disk, store), folder))
 
 
-def reported(qemu: Qemu, materials: Materials, disk: Path, store: Path, folder: Path) -> str:
-    """What the guest wrote to its second console until it was off.  ``store`` has the firmware's variables."""
+def from_disk(materials: Materials, disk: Path, store: Path) -> tuple[str, ...]:
+    """QEMU's words for a machine whose firmware starts from that disk.  ``store`` has the firmware's variables."""
+    drive = ("-drive", f"file={disk},if=none,id=esp,format=raw,cache=unsafe", "-device", "virtio-blk-pci,drive=esp,bootindex=0")
+    return (*Firmware(materials.root).words(store), *drive)
+
+
+def reported(qemu: Qemu, firmware: t.Sequence[str], folder: Path) -> str:
+    """What the guest wrote to its second console until it was off.  ``firmware``: QEMU's words for it and for what it starts."""
     report, console = folder / "report", folder / "console"
     words = (
         *qemu.emulator,
         *("-accel", "tcg,thread=multi,tb-size=512", "-machine", "q35,kernel-irqchip=off,smbus=off,usb=off,vmport=off,graphics=off"),
         *("-cpu", "Nehalem-v1", "-smp", "1", "-m", "768M", "-nodefaults", "-no-user-config", "-display", "none"),
-        *Firmware(materials.root).words(store),
-        *("-drive", f"file={disk},if=none,id=esp,format=raw,cache=unsafe", "-device", "virtio-blk-pci,drive=esp,bootindex=0"),
+        *firmware,
         *("-serial", f"file:{console}", "-serial", f"file:{report}"),
     )
     try:

@@ -1,15 +1,22 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A guest that boots by shim and signed GRUB with Secure Boot on, and which modules its kernel takes."""
+"""A guest that boots by shim and signed GRUB with Secure Boot on, and which modules its kernel takes.
+
+Then the same as a rehearsal boots it: without shim, by the keys that the first boot has left in files.
+"""
 
 from __future__ import annotations
 
 import base64
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.report import rehearsal_signatures
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import esp as loaders
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.firmware import Firmware
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal import host_keys
 from ansible_collections.vfio.variants.tests.uefi import disk, guest_run, keys
 from ansible_collections.vfio.variants.tests.uefi.observed_signed import UNSIGNED, VENDOR, Signed
 from ansible_collections.vfio.variants.tests.uefi.scenario import CONSOLE, started_by, write_file
@@ -17,6 +24,7 @@ from ansible_collections.vfio.variants.tests.uefi.scenario import CONSOLE, start
 if t.TYPE_CHECKING:
     from pathlib import Path
 
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
     from ansible_collections.vfio.variants.tests.uefi.materials import Materials
 
@@ -36,7 +44,7 @@ def boot(qemu: Qemu, materials: Materials, folder: Path) -> Signed:
     modules = {UNSIGNED: plain, VENDOR: original, **{name: key.signed(plain) for name, key in known.items()}}
     _lay_out(materials, modules, esp)
     disk.make(materials, esp, folder / "signed.img")
-    report = guest_run.reported(qemu, materials, folder / "signed.img", store, folder)
+    report = guest_run.reported(qemu, guest_run.from_disk(materials, folder / "signed.img", store), folder)
     taken, files = parse(report)
     config = materials.path("boot/config-*").read_text(encoding="utf-8")
     return Signed(
@@ -47,6 +55,17 @@ def boot(qemu: Qemu, materials: Materials, folder: Path) -> Signed:
         config="\n".join(line for line in config.splitlines() if any(word in line for word in _OPTIONS)) + "\n",
         image=_version_part(materials.kernel.read_bytes()[:_IMAGE]),
     )
+
+
+def rehearsed(qemu: Qemu, materials: Materials, folder: Path, host: Host) -> dict[str, bool]:
+    """Which of the modules of ``boot`` the kernel takes as it is rehearsed for the host that this boot has left.  As there, HostError."""
+    entry = BootEntry(materials.release, Cmdline.parse(""), "")
+    found = host_keys.keys_for(rehearsal_signatures.signatures(host, entry))
+    words = host_keys.firmware_words(Firmware(materials.root), folder, found)
+    image = folder / "signed/base.img"
+    started = ("-kernel", str(materials.kernel), "-initrd", str(image), "-append", CONSOLE)
+    taken, _files = parse(guest_run.reported(qemu, (*words, *started), folder))
+    return taken
 
 
 def _version_part(image: bytes) -> bytes:

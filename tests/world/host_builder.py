@@ -28,6 +28,7 @@ class HostBuilder:
     flow: str = INITRAMFS_TOOLS
     compression: str = "none"
     virtual_functions: int = 0
+    unified: bool = False
     cmdline: list[str] = field(default_factory=list)
     image_modules: list[str] = field(default_factory=list)
     missing_modules: list[str] = field(default_factory=list)
@@ -136,6 +137,7 @@ class HostBuilder:
             virtual_functions=self.virtual_functions,
             absent=tuple(sorted(absent)),
             planted=tuple(self.planted),
+            unified=self.unified,
         )
 
     def _rules_name(self) -> str:

@@ -18,6 +18,7 @@ import emulated_functions
 import machine
 import root_files
 import sysfs
+import unified_host
 import world_guests
 import world_image
 from archive import padded
@@ -35,6 +36,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive imp
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Say
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import qemu_program
+from ansible_collections.vfio.variants.tests.uefi import materials
 
 _GUEST = Path(__file__).resolve().parent / "guest"
 TIMEOUT = 300.0
@@ -104,13 +106,15 @@ class WorldGuests:
                 return BootError(f"{world.name} cannot be built: {error}")
 
     def _words(self, world: World, kernel: Kernel, folder: Path) -> list[str]:
-        return [
-            *self.qemu.emulator,
-            *emulated_functions.arguments(world.absent),
-            *("-kernel", str(kernel.started), "-initrd", str(folder / "initrd")),
-            *("-append", root_files.cmdline(world.configuration())),
-            *("-serial", f"file:{folder / 'console'}", "-serial", f"file:{folder / 'report'}"),
-        ]
+        words = root_files.cmdline(world.configuration())
+        machine_words = emulated_functions.arguments(world.absent)
+        if world.unified:
+            parts, program = materials.provide(Cache.at(None), print), folder / "unified.efi"
+            unified_host.make(parts, kernel, words, [(folder / "initrd").read_bytes()], program)
+            started = unified_host.started(parts, machine_words, program)
+        else:
+            started = [*machine_words, "-kernel", str(kernel.started), "-initrd", str(folder / "initrd"), "-append", words]
+        return [*self.qemu.emulator, *started, "-serial", f"file:{folder / 'console'}", "-serial", f"file:{folder / 'report'}"]
 
     def _capture(self, kernel: Kernel, say: Say) -> None:
         """Note once what sysfs looks like here, in a boot with nothing configured but virtual functions."""

@@ -39,7 +39,7 @@ class World:
     """Entries are by absolute path.
 
     ``second`` is what a second initrd holds; ``virtual_functions`` are there before the boot; the functions at the addresses
-    ``absent`` are not plugged in.
+    ``absent`` are not plugged in. A ``unified`` host boots by UEFI, and its kernel, initramfs and arguments are one program.
     """
 
     name: str
@@ -55,6 +55,7 @@ class World:
     virtual_functions: int = 0
     absent: tuple[str, ...] = ()
     planted: tuple[Planted, ...] = ()
+    unified: bool = False
 
     def configuration(self) -> Configuration:
         """The same without files: as those parts of the fast guest know it that these guests share."""

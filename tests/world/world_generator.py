@@ -114,10 +114,10 @@ _SHARE_MIXED = 0.25
 _ALWAYS = ("0000:00:02.0", "0000:00:0a.0", "0000:02:00.0")
 
 
-def draw(seed: int, series: t.Sequence[str] = SERIES) -> World:
-    """The host that a seed stands for.  The kernels take turns."""
+def draw(seed: int, series: t.Sequence[str] = SERIES, *, unified: bool = False) -> World:
+    """The host that a seed stands for, also as one that boots a unified kernel image.  The kernels take turns."""
     choice = random.Random(f"world {seed}")  # noqa: S311 - a repeatable draw is wanted
-    b = HostBuilder(choice, series[seed % len(series)], f"world-{seed}")
+    b = HostBuilder(choice, series[seed % len(series)], f"{'unified' if unified else 'world'}-{seed}", unified=unified)
     b.flow = choice.choices((INITRAMFS_TOOLS, DRACUT, NO_COLDPLUG), (66, 16, 18))[0]
     b.compression = choice.choices(COMPRESSIONS, (60, 10, 10, 10, 10))[0]
     present = set(_ALWAYS)
@@ -137,8 +137,8 @@ def draw(seed: int, series: t.Sequence[str] = SERIES) -> World:
     return b.finished(_absent(b, present))
 
 
-def draw_many(first: int, count: int, series: t.Sequence[str] = SERIES) -> list[World]:
-    return [draw(seed, series) for seed in range(first, first + count)]
+def draw_many(first: int, count: int, series: t.Sequence[str] = SERIES, *, unified: bool = False) -> list[World]:
+    return [draw(seed, series, unified=unified) for seed in range(first, first + count)]
 
 
 def _plant(b: HostBuilder, count: int) -> set[str]:

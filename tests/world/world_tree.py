@@ -14,11 +14,15 @@ from pathlib import Path
 
 import root_files
 import sysfs
+import unified_host
 import world_image
 from host_trees import CAPTURED
 from kernel import Kernel, module_name, read_dependencies
 from machine import PHYSICAL_FUNCTION, VIRTUAL_ADDRESSES
 from world_configuration import Entry, World
+
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
+from ansible_collections.vfio.variants.tests.uefi import materials
 
 _ODD = re.compile(r"[\"'\\]")
 _Alike = tuple[str, int, tuple[str, ...], tuple[str, ...]]
@@ -44,9 +48,13 @@ class WorldTrees:
             _put(folder, path, entry)
         words = root_files.cmdline(world.configuration())
         _put(folder, "/proc/cmdline", Entry(f"{words}\n"))
-        (folder / f"boot/initrd.img-{kernel.release}").write_bytes(world_image.make(world, kernel))
+        images = [image for image in (world_image.make(world, kernel), world_image.second(world)) if image]
+        (folder / f"boot/initrd.img-{kernel.release}").write_bytes(images[0])
+        if world.unified:
+            unified_host.lay_out(materials.provide(Cache.at(None), print), kernel, words, images, folder)
+            return folder
         if world.second:
-            (folder / "boot/second.img").write_bytes(world_image.second(world))
+            (folder / "boot/second.img").write_bytes(images[1])
         for path, text in _menu(world, kernel, words):
             _put(folder, path, Entry(text))
         return folder

@@ -46,7 +46,7 @@ def enforced_by(host: Host, release: str, cmdline: Cmdline) -> str | None:
     if forced is not None:
         return f"CONFIG_{forced}=y in {place}"
     under_secure_boot = next((needed[0] for needed in UNDER_SECURE_BOOT if options.issuperset(needed)), None)
-    if under_secure_boot is not None and _secure_boot(host):
+    if under_secure_boot is not None and secure_boot(host):
         return f"Secure Boot, with CONFIG_{under_secure_boot}=y in {place}"
     return _running_lockdown(host, release)
 
@@ -54,7 +54,7 @@ def enforced_by(host: Host, release: str, cmdline: Cmdline) -> str | None:
 def lockdown_of(host: Host, release: str) -> str | None:
     """The level at which the kernel locks itself down where neither its command line nor its configuration alone says so."""
     _place, options = config(host, release)
-    if UNDER_SECURE_BOOT[0][0] in options and _secure_boot(host):
+    if UNDER_SECURE_BOOT[0][0] in options and secure_boot(host):
         return LEVELS[0]
     return _level(host) if _running_lockdown(host, release) else None
 
@@ -102,5 +102,6 @@ def is_debians(host: Host, release: str) -> bool:
     return (image_header.version(start) or "").startswith(f"{release} ({DEBIAN})")
 
 
-def _secure_boot(host: Host) -> bool:
+def secure_boot(host: Host) -> bool:
+    """Whether this host's firmware has it on."""
     return efi_variables.value(host, "SecureBoot", efi_variables.GLOBAL) == b"\1"

@@ -89,7 +89,7 @@ def doubt(host: Host, kernel: Kernel, signer: Signer) -> str | None:
         return "its key is revoked (dbx, MokListXRT)"
     if own is not None and not keys.is_changing and _counts(host, kernel.release, own, keys):
         return None
-    if found is not None and not keys.is_changing and _uses_firmware_keys(host, kernel.release):
+    if found is not None and not keys.is_changing and uses_firmware_keys(host, kernel.release):
         return None
     if _signed_what_runs(host, kernel, signer):
         return None
@@ -150,7 +150,7 @@ def _counts(host: Host, release: str, own: Certificate, keys: FirmwareKeys) -> b
     return keys.owner_counts and options >= MACHINE_KEYRING and (own.is_authority or AUTHORITIES_ONLY not in options)
 
 
-def _uses_firmware_keys(host: Host, release: str) -> bool:
+def uses_firmware_keys(host: Host, release: str) -> bool:
     """Debian's patch "KEYS: Make use of platform keyring for module signature verify", in all its kernels since 5.10."""
     _path, options = signature_policy.config(host, release)
     return PLATFORM_KEYRING in options and signature_policy.is_debians(host, release)

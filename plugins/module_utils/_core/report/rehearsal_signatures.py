@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a kernel refuses unsigned modules and more on this host, and which modules it accepts by keys that only this host has."""
+"""Whether a kernel refuses unsigned modules and more on this host, and which modules it accepts by keys that only this host has.
+
+The keys are certificates, which are public.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import module_path
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import enforced_by, lockdown_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import enforced_by, lockdown_of, secure_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.trusted_keys import FirmwareKeys, uses_firmware_keys
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
@@ -23,11 +27,23 @@ _OF_THE_KERNEL = "kernel/"
 def signatures(host: Host, entry: BootEntry) -> Result:
     """``enforced_by`` as a part of a sentence, None if it loads unsigned modules; ``signed_here``: those that others have signed.
 
-    ``lockdown`` is the level that the kernel takes from the firmware or has now, None where its command line or itself says it.
+    ``lockdown`` is the level that the kernel takes from the firmware or has now, None where its command line or itself says it. With Secure
+    Boot ``keys`` are the certificates by which the firmware and shim start kernels, in hex; ``keys_of_firmware``: whether the kernel takes
+    modules by those of the firmware, too.
     """
     enforced = enforced_by(host, entry.release, entry.cmdline)
-    signed = _signed_here(host, entry.release) if enforced else []
-    return {"enforced_by": enforced, "signed_here": signed, "lockdown": lockdown_of(host, entry.release)}
+    return {
+        "enforced_by": enforced,
+        "signed_here": _signed_here(host, entry.release) if enforced else [],
+        "lockdown": lockdown_of(host, entry.release),
+        "keys": _keys(host) if secure_boot(host) else [],
+        "keys_of_firmware": uses_firmware_keys(host, entry.release),
+    }
+
+
+def _keys(host: Host) -> list[str]:
+    keys = FirmwareKeys.read(host)
+    return [one.content.hex() for one in (*keys.owner, *keys.database) if not keys.is_revoked(one)]
 
 
 def _signed_here(host: Host, release: str) -> list[str]:

@@ -24,6 +24,8 @@ STORE = "variables.fd"
 """The file with a machine's variables, in its folder."""
 #: edk2's firmware, and the program that writes its variables.
 PACKAGES = ("ovmf", "python3-virt-firmware")
+#: QEMU's arguments for a machine whose functions have larger windows than edk2 keeps room for by itself.
+LARGE_WINDOWS = ("-fw_cfg", "name=opt/ovmf/X-PciMmio64Mb,string=262144")
 _SUITE = Suite("trixie")
 _FOLDER = "usr/share/OVMF"
 #: The vendor under which certificates are entered; any will do.

@@ -8,6 +8,7 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import (
     CONSOLE,
     IOMMUS,
@@ -17,7 +18,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.com
 )
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.host_function import Listed
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import Places
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import command_line_word
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report, command_line_word
 
 REPORT, DISK = "report.log", "disk.img"
 LABEL = "rehearsal"
@@ -36,6 +37,10 @@ _ENFORCED = "module.sig_enforce=1"
 #: The level that allows to trace, and the one that does not (security/lockdown/lockdown.c: LOCKDOWN_KPROBES, LOCKDOWN_TRACEFS).
 _LOCKED, _LOCKED_MORE = "lockdown=integrity", "lockdown=confidentiality"
 _MOST_NAMED = 5
+#: What the kernel shows below /sys/firmware where UEFI has started it.
+_EFI = "efi"
+#: COMMAND_LINE_SIZE in arch/x86/include/asm/setup.h, with the NUL at the end.
+_LONGEST = 2047
 _WAITING = ("systemd-networkd-wait-online.service", "NetworkManager-wait-online.service", "ifupdown-wait-online.service")
 _DISKS = {
     "virtio_blk": ("-device", "virtio-blk-pci,drive=rehearsal,bus=pcie.0,addr={slot}"),
@@ -66,7 +71,7 @@ class Plan:
 
 
 def kernel_arguments(arguments: t.Sequence[str], more: t.Sequence[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Those of the rehearsal, with ``more``, and those of the host's that are not among them."""
+    """Those of the rehearsal, with ``more``, and those of the host's that are not among them.  Raises HostError if they are too long."""
     kept: list[str] = []
     removed: list[str] = []
     behind = arguments.index("--") if "--" in arguments else len(arguments)
@@ -80,26 +85,41 @@ def kernel_arguments(arguments: t.Sequence[str], more: t.Sequence[str] = ()) -> 
         (removed if name in _REMOVED or name.startswith(_REMOVED_PREFIXES) else kept).append(one)
     masks = (f"systemd.mask={unit}" for unit in _WAITING)
     added = (f"root=LABEL={LABEL}", *_ADDED, command_line_word(), *masks, *more)
-    return (*kept, *added, *arguments[behind:]), tuple(removed)
+    given = (*kept, *added, *arguments[behind:])
+    length = len(" ".join(given))
+    if length > _LONGEST:
+        raise HostError(f"With those of the rehearsal the kernel's arguments have {length} characters, of which it reads {_LONGEST}.")
+    return given, tuple(removed)
 
 
-def enforcement(signatures: t.Mapping[str, t.Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def enforcement(signatures: t.Mapping[str, t.Any], keys: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The argument by which the kernel refuses unsigned modules as it does on the host, and what is to be said about it.
 
-    The machine's firmware has none of the host's keys: with it the kernel would also refuse what these have signed.
+    ``keys``: how many of the host's the machine's firmware has, which then has Secure Boot on. Without them the kernel would also refuse
+    what these have signed.
     """
     enforced, signed_here = signatures["enforced_by"], signatures["signed_here"]
+    said = []
+    if keys:
+        said.append(f"Secure Boot is on: the {keys} keys of the host's firmware and of shim are those of the machine's firmware")
     if not enforced:
-        return (), ()
-    if signed_here:
+        return (), tuple(said)
+    if signed_here and not keys:
         names = ", ".join(signed_here[:_MOST_NAMED]) + (" and others" if len(signed_here) > _MOST_NAMED else "")
         refused = f"unsigned modules load: on the host the kernel refuses them ({enforced}), but {names} are signed with keys of the host"
         return (), (f"{refused}, which the machine does not have",)
     given = (_ENFORCED, *((_LOCKED,) if signatures["lockdown"] else ()))
-    said = [f"the kernel is given {' '.join(given)}: on the host it refuses unsigned modules, too ({enforced})"]
+    said.append(f"the kernel is given {' '.join(given)}: on the host it refuses unsigned modules, too ({enforced})")
     if signatures["lockdown"] == "confidentiality":
         said.append(f"the kernel has not {_LOCKED_MORE}, as on the host, with which nothing could be traced")
     return given, tuple(said)
+
+
+def about_uefi(reports: t.Sequence[Report]) -> tuple[str, ...]:
+    """What is to be said of boots of a host that boots by UEFI."""
+    if all(_EFI in report.firmware for report in reports):
+        return ("the machine's UEFI firmware starts the kernel of the host's entry directly, and has none of the host's variables",)
+    return ("the machine's kernel has no UEFI, as the host's has",)
 
 
 def storage_of(known: t.Sequence[str], functions: t.Sequence[Listed]) -> tuple[str, tuple[str, ...]]:

@@ -40,6 +40,9 @@ LARGEST_WINDOW_32 = 16 << 20
 #: linux/pci_regs.h: kinds of ports in the PCI Express capability, and the bit for function level resets.
 ROOT_PORT, UPSTREAM_PORT, DOWNSTREAM_PORT, EXPRESS_TO_CONVENTIONAL = 4, 5, 6, 7
 _FLR = 1 << 28
+#: linux/serial_reg.h: the line status of a 16550, with both bits for what has been sent, in the word that it is read with.
+_SERIAL_PORT, _PORT_BYTES = 0x0700, 8
+_LINE_STATUS, _NOTHING_TO_SEND = 4, 0x60 << 8
 #: Bytes of a window with room for a table and its pending bits.
 _ROOM = 0x2000
 
@@ -103,6 +106,7 @@ def emulated(one: Listed) -> PciFunction:
         class_code=one["class"],
         revision=one["revision"],
         bars=bars,
+        registers=_registers(one["class"], bars),
         capabilities=Capabilities(
             pm=CAP_PM in places,
             msi=_msi(configuration, places[CAP_MSI]) if CAP_MSI in places else 0,
@@ -111,6 +115,12 @@ def emulated(one: Listed) -> PciFunction:
         ),
         flr=CAP_PCIE in places and bool(_number(configuration, places[CAP_PCIE] + 4, "<I") & _FLR),
     )
+
+
+def _registers(class_code: int, bars: t.Sequence[Bar]) -> dict[int, dict[int, int]]:
+    """Of a serial port, on which UEFI firmware writes, that it has nothing left to send: without that each character takes minutes."""
+    is_port = class_code >> 8 == _SERIAL_PORT and any(one.index == 0 and one.size >= _PORT_BYTES for one in bars)
+    return {0: {_LINE_STATUS: _NOTHING_TO_SEND}} if is_port else {}
 
 
 def _bars(resource: str) -> t.Iterator[Bar]:

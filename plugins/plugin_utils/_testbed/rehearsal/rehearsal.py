@@ -15,10 +15,11 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, one_of
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import accelerator, processes, qemu_program
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import accelerator, firmware, processes, qemu_program
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal import (
     boot_words,
     comparison,
+    host_keys,
     kernel_parts,
     places,
     root_disk,
@@ -142,7 +143,8 @@ class Rehearsal:
         (folder / boot_words.DISK).unlink(missing_ok=True)
         root_disk.write(folder / boot_words.DISK, tree, self.settings.timeout)
         shutil.rmtree(tree)
-        enforced, said = boot_words.enforcement(kernel["signatures"])
+        keys = host_keys.keys_for(kernel["signatures"]) if self.collected.facts["efi"] else ()
+        enforced, said = boot_words.enforcement(kernel["signatures"], len(keys))
         self.different += said
         arguments, removed = boot_words.kernel_arguments(kernel["arguments"], enforced)
         self.different += [f"the kernel is not given {one}" for one in removed]
@@ -152,11 +154,19 @@ class Rehearsal:
         storage, said = boot_words.storage_of(kernel["storage"], self.collected.facts["functions"])
         self.different += said
         plan = Plan(image, (), arguments, storage, iommu, self.settings.memory, self.settings.cpus)
-        return plan, Machine(folder, *self._emulator(str(kernel["release"]), image), initrd)
+        return plan, Machine(folder, *self._emulator(str(kernel["release"]), image, keys), initrd)
 
-    def _emulator(self, release: str, image: Path) -> tuple[qemu_program.Qemu, str]:
-        qemu = qemu_program.provide(self.cache, lambda: self.settings.mirror or apt_sources.of_this_machine(), self.progress.say)
-        return qemu, accelerator.choose(self.settings.accelerator, self.cache, qemu, _HostKernel((release,), image), self.progress.say)
+    def _emulator(self, release: str, image: Path, keys: t.Sequence[bytes]) -> tuple[qemu_program.Qemu, str]:
+        """QEMU with the kind of firmware that the host has, with Secure Boot if there are ``keys`` for it, and its accelerator."""
+        qemu = qemu_program.provide(self.cache, self._mirror, self.progress.say)
+        chosen = accelerator.choose(self.settings.accelerator, self.cache, qemu, _HostKernel((release,), image), self.progress.say)
+        if self.collected.facts["efi"]:
+            uefi = firmware.provide(self.cache, self._mirror, self.progress.say)
+            qemu = qemu.with_words(host_keys.firmware_words(uefi, image.parent, keys))
+        return qemu, chosen
+
+    def _mirror(self) -> str:
+        return self.settings.mirror or apt_sources.of_this_machine()
 
     def _note(self, release: str, reports: t.Sequence[Report]) -> None:
         for report in reports:
@@ -173,9 +183,7 @@ class Rehearsal:
         )
         self.different.append(f"what starts later than {self.settings.hold} s after the boot is not seen")
         if self.collected.facts["efi"]:
-            self.different.append(
-                "the machine boots the kernel of the host's entry directly, not by UEFI firmware, and without Secure Boot's keys"
-            )
+            self.different += boot_words.about_uefi(reports)
 
     def _rows(
         self, release: str, reports: t.Sequence[Report], left_out: t.Mapping[str, str], moved: t.Mapping[str, tuple[str, str]]

@@ -60,6 +60,7 @@ done
 grep -v '^#' /sys/kernel/tracing/trace | say trace
 dmesg | grep -E "bus: 'pci': really_probe: probing driver|(rejects match|failed with error) -[0-9]" | say log
 dmesg | grep -iE "loading of .*module|module verification failed|Unknown symbol|disagrees about version" | say refused
+ls /sys/firmware | say firmware
 systemctl --failed --no-legend --plain | say failed
 echo "@rehearsal end"
 sync

@@ -84,7 +84,7 @@ class Offer:
 @dataclass(frozen=True)
 class Report:
     """``root_from``: when the init of the root started.  ``log`` are the kernel's own lines about offers, by device, as are ``paths``, each
-    function's directory in sysfs, and ``windows``, the addresses of its registers."""
+    function's directory in sysfs, and ``windows``, the addresses of its registers; ``firmware`` are the folders of /sys/firmware."""
 
     events: tuple[Event, ...]
     owners: t.Mapping[str, str | None]
@@ -98,6 +98,7 @@ class Report:
     state: str = ""
     paths: t.Mapping[str, str] = field(default_factory=dict)
     windows: t.Mapping[str, tuple[range, ...]] = field(default_factory=dict)
+    firmware: tuple[str, ...] = ()
 
 
 class UnfinishedError(Exception):
@@ -131,6 +132,7 @@ def parse(text: str) -> Report:
         state=(sections.get("state") or [""])[0].strip(),
         paths={name: path.removeprefix("/sys") for name, path in map(_pair, sections.get("path", ()))},
         windows=_windows(sections.get("window", ())),
+        firmware=tuple(sections.get("firmware", ())),
         seconds=float((sections.get("uptime") or ["0"])[0].split()[0]),
     )
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import certificate, efi_variables, trusted_keys
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.rehearsal_files import LIST, FilesRequest, gather
+from ansible_collections.vfio.variants.tests.uefi import observed_signed
 from ansible_collections.vfio.variants.tests.unit.boot_menus import bzimage, unified_image
 from ansible_collections.vfio.variants.tests.unit.cmdline_hosts import ARCH, ROOT, arch_unified
 from ansible_collections.vfio.variants.tests.unit.module_files import module_file, signed
@@ -63,7 +65,8 @@ def test_it_says_what_refuses_unsigned_modules_and_which_others_have_signed(
         host.tree.file(f"/lib/modules/{ARCH}/{name}.ko", content)
     unified(host.tree, f"{ROOT} {word}")
     (kernel,) = listed(host.tree.root, tmp_path)["kernels"]
-    assert kernel["signatures"] == {"enforced_by": enforced, "signed_here": signed_here, "lockdown": None}
+    known = {"enforced_by": enforced, "signed_here": signed_here, "lockdown": None}
+    assert kernel["signatures"] == {**known, "keys": [], "keys_of_firmware": False}
 
 
 @pytest.mark.parametrize(("secure_boot", "lockdown"), [(b"\6\0\0\0\1", "integrity"), (b"\6\0\0\0\0", None)])
@@ -74,6 +77,27 @@ def test_it_says_how_far_secure_boot_locks_the_kernel_down(tmp_path: Path, secur
     tree.file("/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", secure_boot)
     (kernel,) = listed(tree.root, tmp_path)["kernels"]
     assert kernel["signatures"]["lockdown"] == lockdown
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_with_secure_boot_it_lists_the_keys_that_a_guest_had_and_none_that_are_revoked(tmp_path: Path, is_on: bool) -> None:
+    guest = observed_signed.read()
+    tree = arch_unified(tmp_path / "root").tree
+    unified(tree, ROOT)
+    for path, content in guest.files.items():
+        if path.startswith(efi_variables.FIRMWARE):
+            tree.file(path, content)
+    tree.file(f"{efi_variables.VARIABLES}/SecureBoot-{efi_variables.GLOBAL}", bytes((6, 0, 0, 0, is_on)))
+    owner = certificate.in_lists(guest.files[f"{trusted_keys.TABLE}/MokListRT"])
+    revoked = owner[0]
+    tree.file(f"{efi_variables.VARIABLES}/dbx-{trusted_keys.DATABASE}", bytes(4 + 28) + revoked.digest)
+    (kernel,) = listed(tree.root, tmp_path)["kernels"]
+    names = [one.name for one in map(certificate.parse, map(bytes.fromhex, kernel["signatures"]["keys"])) if one is not None]
+    if not is_on:
+        assert names == []
+        return
+    assert names[: len(owner) - 1] == [one.name for one in owner[1:]]
+    assert len(names) > len(owner)
 
 
 def test_what_a_unit_runs_is_collected_or_listed_as_missing(tmp_path: Path) -> None:

@@ -216,6 +216,16 @@ def test_windows_have_the_kind_and_size_that_the_kernel_shows_up_to_a_limit() ->
     ]
 
 
+@pytest.mark.parametrize(("class_code", "registers"), [(0x070002, {0: {4: 0x6000}}), (0x070100, {}), (0x030200, {})])
+def test_a_serial_port_has_nothing_left_to_send(class_code: int, registers: dict[int, dict[int, int]]) -> None:
+    port = "0x000000000000e000 0x000000000000e007 0x0000000000040101\n"
+    assert emulated(function("pci0000:00/0000:00:16.3", resource=port, **{"class": class_code})).registers == registers
+
+
+def test_a_port_without_its_first_window_has_no_registers() -> None:
+    assert emulated(function("pci0000:00/0000:00:16.3", resource="", **{"class": 0x070002})).registers == {}
+
+
 def test_capabilities_are_those_in_configuration_space() -> None:
     known = PRESETS["h100"].members[0].emulated
     content = ConfigSpace(known).read(0, 256)

@@ -1,0 +1,40 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A machine has Secure Boot with the host's keys only where its modules load by them, too."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.firmware import Firmware
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal import host_keys
+
+
+@pytest.mark.parametrize(
+    ("signed_here", "keys_of_firmware", "number"),
+    [
+        ([], True, 2),
+        ([], False, 2),
+        (["nvidia"], True, 2),
+        # The machine owner's keys come from shim there, which the machine does not have.
+        (["nvidia"], False, 0),
+    ],
+)
+def test_the_keys_of_the_host_are_the_machines_where_they_do_there_what_they_do_on_the_host(
+    signed_here: list[str], keys_of_firmware: bool, number: int
+) -> None:
+    known = {"keys": ["6f6e65", "74776f"], "signed_here": signed_here, "keys_of_firmware": keys_of_firmware}
+    assert host_keys.keys_for(known) == (b"one", b"two")[:number]
+
+
+@pytest.mark.parametrize("keys", [(), (b"one", b"two")])
+def test_secure_boot_is_on_with_keys_alone_each_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: t.Sequence[bytes]) -> None:
+    written: dict[str, t.Any] = {}
+    monkeypatch.setattr(Firmware, "write_variables", lambda _self, store, **more: written.update(store=store, **more))
+    words = host_keys.firmware_words(Firmware(Path("/packages")), tmp_path, keys)
+    assert any(word.endswith(f"file={written['store']}") for word in words)
+    assert written["secure_boot"] == bool(keys)
+    assert tuple(path.read_bytes() for path in written["database"]) == tuple(keys)
