@@ -66,6 +66,8 @@ class State:
     """The override that rules have written in this event, None if it cannot be determined; MISSING if they have written none."""
     has_asked_override: bool = False
     """Whether a rule has compared it: udev keeps what it has read once, and up to systemd 257 does not see what it writes afterwards."""
+    written: str | None = None
+    """The one function that the present rule writes to, if it does nothing else: while that is not there, the rule does nothing."""
     parent: Subject | None = None
     """The device that agrees with the keys about the devices above in the present rule; None if there are none, or it is not known."""
 
@@ -206,7 +208,7 @@ def attribute_of(name: str, subject: Subject, around: Surroundings, state: State
     """An attribute of a device, or of another that is named in brackets."""
     another = Key("ATTR", name, "==", "").of_another
     if another is not None:
-        owner = _function(another[1], subject, around) if another[0] == PCI else None
+        owner = _function(another[1], subject, around, state) if another[0] == PCI else None
         return owner.attribute(another[2]) if isinstance(owner, Subject) else owner
     if name == driver_keys.OVERRIDE and subject.is_event_s and state.override is not MISSING:
         return state.override
@@ -216,14 +218,17 @@ def attribute_of(name: str, subject: Subject, around: Surroundings, state: State
     return subject.attribute(name)
 
 
-def _function(address: str, subject: Subject, around: Surroundings) -> Subject | Missing | None:
-    """The function of an address; None where that is not known, as of a virtual one, which need not be there yet."""
+def _function(address: str, subject: Subject, around: Surroundings, state: State) -> Subject | Missing | None:
+    """The function of an address; None where that is not known, as of a virtual one, which need not be there yet.
+
+    That does not matter to a rule that only writes to that function.
+    """
     if subject.device is not None and subject.name == address:
         return subject
     device = around.others.get(address)
     if device is None:
         return MISSING if around.others else None
-    return None if device.is_virtual else Subject.of(device, around.others)
+    return None if device.is_virtual and address != state.written else Subject.of(device, around.others)
 
 
 def agreement(keys: t.Sequence[Key], subject: Subject, around: Surroundings, state: State) -> Agreement:
@@ -368,7 +373,7 @@ def _about_file(key: Key, subject: Subject, around: Surroundings, state: State) 
     path = expanded(key.value, subject, around, state)
     if path is None or "*" in path:
         return None
-    owner, rest = _owner_of(path, subject, around)
+    owner, rest = _owner_of(path, subject, around, state)
     if owner is None or isinstance(owner, Missing):
         is_there = None if owner is None else False
     elif owner.device is not None and rest == GROUP:
@@ -381,13 +386,13 @@ def _about_file(key: Key, subject: Subject, around: Surroundings, state: State) 
     return None if is_there is None else is_there != key.is_negated
 
 
-def _owner_of(path: str, subject: Subject, around: Surroundings) -> tuple[Subject | Missing | None, str]:
+def _owner_of(path: str, subject: Subject, around: Surroundings, state: State) -> tuple[Subject | Missing | None, str]:
     """The device in whose folder a path is, and the rest of the path, which of other folders is all of it."""
     another = _OF_ANOTHER.fullmatch(path) or _OF_BUS.fullmatch(path)
     if another is not None:
-        return _function(another[1], subject, around), another[2] or ""
+        return _function(another[1], subject, around, state), another[2] or ""
     absolute = _OF_DEVICES.fullmatch(path)
-    found = None if absolute is None else _function(absolute[2], subject, around)
+    found = None if absolute is None else _function(absolute[2], subject, around, state)
     if absolute is not None and isinstance(found, Subject) and found.devpath == absolute[1]:
         return found, absolute[3] or ""
     own = f"/sys{subject.devpath}"

@@ -87,6 +87,7 @@ class Evaluation:
             addresses = rule.addresses
             if addresses is not None and name is not None and name not in addresses:
                 continue
+            self._state.written = rule.writes_alone
             found = self._within_jumps(rule, agreement(rule.in_order, self._subject, self._around, self._state))
             if found.holds is not False:
                 self._state.parent = found.parent

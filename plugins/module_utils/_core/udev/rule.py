@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import State, agreement
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import PARENTS, Key
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import PARENTS, PCI, Key
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, NO_DEVICES, Devices, Subject
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
 
@@ -38,7 +38,8 @@ class Rule:
         ``release`` is the kernel that boots, if known; ``others`` are the devices, by address, that a rule may refer to with
         ``ATTR{[pci/address]…}``.
         """
-        answer = agreement(self.in_order, Subject.of(device, others), Surroundings(release, others=others), State(ADD))
+        state = State(ADD, written=self.writes_alone)
+        answer = agreement(self.in_order, Subject.of(device, others), Surroundings(release, others=others), state)
         if answer.holds is True and (answer.drivers or any(key.is_run for key in self.keys)):
             return None
         return answer.holds
@@ -73,6 +74,13 @@ class Rule:
     def about_parents(self) -> tuple[Key, ...]:
         """The keys that one device of the chain must match together."""
         return tuple(key for key in self.keys if key.name in PARENTS and key.is_match)
+
+    @functools.cached_property
+    def writes_alone(self) -> str | None:
+        """The one function, named by its address, that the rule writes to, if it does nothing else."""
+        named = [key.of_another if not key.is_run else None for key in self.keys if key.is_run or not key.is_match]
+        functions = {None if one is None or one[0] != PCI else one[1] for one in named}
+        return functions.pop() if len(functions) == 1 else None
 
     @property
     def override(self) -> str | None:
