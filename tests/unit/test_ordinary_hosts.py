@@ -239,3 +239,11 @@ def test_udev_s_own_rules_say_where_a_card_is_to_the_rules_after_them(tmp_path: 
     text = f'SUBSYSTEM=="pci", ENV{{ID_PATH}}=="pci-{CARD}", ATTR{{driver_override}}="vfio-pci", RUN{{builtin}}+="kmod load vfio-pci"\n'
     tree.file(f"/etc/udev/rules.d/{name}.rules", text).file(f"/usr/lib/udev/rules.d/{name}.rules", text)
     assert answers(tree)[CARD][:2] == ("certain", winner)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_nothing_that_packages_bring_sends_other_events_to_a_card(tmp_path: Path, release: str) -> None:
+    tree = install(host(tmp_path), release, ("server",))
+    rule = f'ACTION=="change", SUBSYSTEM=="pci", KERNEL=="{CARD}", ATTR{{driver/unbind}}="{CARD}"\n'
+    tree.file("/etc/udev/rules.d/70-site.rules", rule)
+    assert answers(tree)[CARD][:2] == ("certain", "nouveau")

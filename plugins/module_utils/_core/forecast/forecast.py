@@ -49,6 +49,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.possi
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reasons import Loaded, because_of, why_override_waits
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.replays import with_replays
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of, may_fail
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.stage_events import StageEvents, depend_on_driver, stage_events
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.virtual_functions import Existence
@@ -172,6 +173,7 @@ class _Simulation:
 
     def _influence(self, reach: Reach, influences: t.Sequence[Influence], devices: t.Sequence[Device], before: Before) -> None:
         """What is not simulated acts at any time between the states ``before`` and those of now; a lock stays."""
+        influences = with_replays(influences, lambda: stage_events(self._boot, reach.stage, reach.modprobe, self._by_address), devices)
         influences = reach.with_commands((*influences, *self._locks))
         self._locks.update((one.only("lock"), None) for one in influences if "lock" in one.acts)
         for device in self._followed(devices) if influences else ():

@@ -17,7 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import State, on_one_of_chain
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.attribute_paths import acts
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import Evaluation
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, BIND, IDENTITY, Subject, of_subsystem
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, BIND, CHANGE, IDENTITY, Subject, of_subsystem
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Stage
@@ -29,7 +29,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
 
 SIMULATED = frozenset(("pci", "drivers", "module", "subsystem"))
-ACTIONS = (ADD, "change", BIND, "online", "move")
+ACTIONS = (ADD, CHANGE, BIND, "online", "move")
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 # How a rule names PCI functions alone: by address, or a pattern of addresses.
 _ADDRESSES = re.compile(r"[0-9a-fA-F?*\[\]-]{4,}:[0-9a-fA-F?*\[\]^-]*:?[0-9a-fA-F?*.\[\]^-]*")

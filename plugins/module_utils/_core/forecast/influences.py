@@ -42,7 +42,7 @@ class Reach:
     ) -> None:
         self._registrar = registrar
         self._context = context
-        self._stage = stage
+        self.stage = stage
         self.modprobe = modprobe
         self._requests: dict[tuple[str, bool], tuple[LoadRequest, ...]] = {}
 
@@ -116,9 +116,9 @@ class Reach:
         return (None, *self.matching(device), ANOTHER)
 
     def _candidates(self, device: Device, states: t.Sequence[DeviceState]) -> frozenset[str]:
-        found = {match.module for match in self._stage.kernel.natives(device.modalias)}
-        found |= self._registrar.configured_natives(self._stage, device)
-        found |= self._registrar.with_dynamic_id(self._stage, device)
+        found = {match.module for match in self.stage.kernel.natives(device.modalias)}
+        found |= self._registrar.configured_natives(self.stage, device)
+        found |= self._registrar.with_dynamic_id(self.stage, device)
         named = (state.override for state in states if state.override is not None)
         return frozenset(found | {module for name in named for module in self._registrar.modules_of(name)})
 
@@ -142,7 +142,7 @@ class Reach:
 
     def _of_commands(self, influence: Influence) -> t.Iterator[Influence]:
         if influence.modules is None:
-            yield from (one for judged in self._stage.install_commands.values() for one in judged)
+            yield from (one for judged in self.stage.install_commands.values() for one in judged)
             return
         yield from (one for request in self._requested(influence) for one in request.influences)
 
@@ -164,7 +164,7 @@ class Reach:
         """The drivers of the modules that may bind to the device, ``in_order`` up to the first that certainly does."""
         free = {state.override for state in states if state.driver is None} or {None}
         for module in modules:
-            for registration in self._registrar.registers(self._stage, module):
+            for registration in self._registrar.registers(self.stage, module):
                 driver = registration.driver
                 matched = {override for override in free if matching.matches(driver, registration.ids, device, override)}
                 if matched:

@@ -11,15 +11,17 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-Act = t.Literal["load", "refuse", "override", "unbind", "bind", "new_id", "remove", "rescan", "create", "lock"]
+Act = t.Literal["load", "refuse", "override", "unbind", "bind", "new_id", "remove", "rescan", "create", "lock", "replay"]
 """What can be done to a device's driver.
 
 ``load``: a module is loaded (``modules``).  ``refuse``: a module is removed, or no longer loadable.  ``override``: driver_override is
 written.  ``unbind``, ``bind`` (also drivers_probe), ``new_id`` (also remove_id), ``remove`` (also reset): sysfs attributes.
 ``rescan``: what was removed comes back, and pci_bus_add_devices() leaves alone what is there.
 ``create``: virtual functions appear or go.  ``lock``: from then on no module is loaded, or no device is offered to drivers.
+``replay``: events of devices come again, or others than at a boot; what they do is udev's rules' (see `forecast/replays.py`).
 """
-ACTS: t.Final[frozenset[Act]] = frozenset(t.get_args(Act))
+ACTS: t.Final[frozenset[Act]] = frozenset(t.get_args(Act)) - {"replay"}
+"""What somebody may do of whom nothing is known."""
 TAKES_AWAY: t.Final[frozenset[Act]] = frozenset(("unbind", "remove", "refuse"))
 """What can change a device that is bound."""
 

@@ -89,7 +89,7 @@ def of(
 _MAY_ACT = re.compile(
     r"driver_override|drivers_|sriov|new_id|remove_id|bind|/re|driverctl|devbind|nodedev|nodeDevice|virsh"
     r"|\b(?:qm|pvesh|xl|incus|lxc)\b|vgaswitcheroo|acpi|supergfxctl|optimus|prime-select|envycontrol|setpci|kexec|hotplugctl"
-    r"|nvidia-smi|modules_disabled|rules\.d|docker|podman|nerdctl|ansible|puppet|salt-call|systemctl|modprobe|insmod|rmmod"
+    r"|nvidia-smi|udevadm|modules_disabled|rules\.d|docker|podman|nerdctl|ansible|puppet|salt-call|systemctl|modprobe|insmod|rmmod"
     r"|/sys|eval|\||>"
 )
 
@@ -119,7 +119,7 @@ class _Script:
         found = [(line, token) for line in self._lines for token in self._acting(line)]
         if not found:
             return
-        for acts, only in (({"lock"}, True), ({"rescan"}, True), ({"create"}, False), (_WRITING_ACTS, False)):
+        for acts, only in (({"lock"}, True), ({"replay"}, True), ({"rescan"}, True), ({"create"}, False), (_WRITING_ACTS, False)):
             those = [(line, token) for line, token in found if acts.intersection(token.acts)]
             if those:
                 line, token = those[0]

@@ -26,6 +26,7 @@ _ATTRIBUTES: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     (r"(?<=/)bind", ("bind",)),
     (r"(?<=/)(?:remove|reset|reset_method|reset_subordinate)", ("remove",)),
     (r"(?<=/)rescan", ("rescan",)),
+    (r"(?<=/)uevent", ("replay",)),
     # A function loses its driver with the power of its slot.
     (r"slots/[^/\s\"']+/power", ("remove",)),
 )
@@ -35,6 +36,11 @@ _ALL: t.Final[tuple[Act, ...]] = ("override", "unbind", "bind", "new_id", "remov
 _PRIVILEGED = (
     r"\b(?:docker|podman|nerdctl)\b[^\n;|&]*\s(?:run|create)\b[^\n;|&]*"
     r"(?:--privileged\b|[\s:=]/sys\b|--cap-add[=\s]\S*(?:ALL|SYS_ADMIN|SYS_MODULE|SYS_RAWIO))"
+)
+# Options by which `udevadm trigger` does nothing, or nothing to PCI functions; systemd's rules about seats ask for what is below a USB hub.
+_OTHERS_ALONE = (
+    r"[^\n;|&>]*\s(?:-n|--dry-run|--parent-match[=\s]\S*[%$]|--type[=\s]\s*subsystems|-t\s*subsystems"
+    r"|(?:-s\s*|--subsystem-match[=\s]\s*)(?!pci\b|[\"']?[$*?\[])[\w\"'-]+(?![^\n;|&>]*(?:-s\s*|--subsystem-match[=\s]\s*)[\"']?(?:pci\b|[$*?\[])))"
 )
 # Programs, by the words that make them act.
 _PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
@@ -68,6 +74,8 @@ _PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
         _ALL,
     ),
     (r"\bsysctl\b[^\n;|&]*\bkernel[./]modules_disabled\s*=\s*[\"']?[^0\s\"']", ("lock",)),
+    # What rules do at these is looked at elsewhere.
+    (rf"\budevadm\s+(?:--\S+\s+)*trigger\b(?!{_OTHERS_ALONE})[^\n;|&>]*", ("replay",)),
     (r"\bhotplugctl\b|\bnvidia-smi\b[^\n;|&]*\bdrain\b", ("remove",)),
 )
 LONGEST_LINE = 2000
@@ -78,7 +86,7 @@ _MENTIONS = re.compile(
     r"driver_override|drivers_|sriov_|modules_disabled|_id\b|/(?:un)?bind|/re(?:move|scan|set)|slots/|driverctl|devbind|nic[-_]bind|nodedev-|"
     r"nodeDevice|ttach|detachFlags|\b(?:virsh|qm|pvesh|xl|incus|lxc)\s|vgaswitcheroo|bbswitch|acpi[/_]call|supergfxctl|optimus-manager|"
     r"prime-select|envycontrol|setpci|pci-bind|kexec|soft-reboot|ansible-|puppet|salt-call|docker|podman|nerdctl|udev/rules\.d|modprobe\.d|"
-    r"hotplugctl|nvidia-smi|reAttach"
+    r"hotplugctl|nvidia-smi|reAttach|\budevadm\s[^\n;|&>]*trigger"
 )
 _PROGRAM = re.compile("|".join(f"(?P<p{index}>{pattern})" for index, (pattern, _acts) in enumerate(_PROGRAMS)))
 LOADER = re.compile(r"(?:^|[\s\"'`;&|(/=!,\[{@:+-])(modprobe|insmod|rmmod|kldload)\b([^;|&>\n)`]*)")
@@ -110,7 +118,7 @@ _NAMES = (
     *("driver_override", "drivers_probe", "drivers_autoprobe", "sriov_drivers_autoprobe", "sriov_numvfs", "new_id", "remove_id"),
     *("bind", "unbind", "remove", "rescan", "reset"),
 )
-_PLAIN_WORDS = ("bind", "unbind", "remove", "rescan", "reset", "reset_method", "reset_subordinate")
+_PLAIN_WORDS = ("bind", "unbind", "remove", "rescan", "reset", "reset_method", "reset_subordinate", "uevent")
 
 
 def globbed(target: str) -> frozenset[Act]:

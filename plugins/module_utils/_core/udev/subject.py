@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
 
 Devices = t.Mapping[str, "Device"]
 NO_DEVICES: t.Mapping[str, t.Any] = types.MappingProxyType({})
-ADD, BIND, UNBIND = "add", "bind", "unbind"
+ADD, BIND, CHANGE, UNBIND = "add", "bind", "change", "unbind"
 """Actions of uevents: udevadm trigger replays "add" for every device; "bind" and "unbind" say that a driver has come or gone."""
 
 

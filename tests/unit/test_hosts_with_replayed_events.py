@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts with a unit that has udev go through its rules once more, when the card has its driver.
+
+Their truth comes from udevadm(8), which sends "change" unless it is told another action, and from uevent_store() in drivers/base/core.c.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import CARD_LINK, GUEST, NATIVE, OWN, RULE, TO_GUEST, Drawn
+from ansible_collections.vfio.variants.tests.unit.test_hosts_of_strangers import HERE
+from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import CARD, MOVER, compare
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+    from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import Truth
+
+UNBINDS = f'ATTR{{driver/unbind}}="{CARD}"\n'
+AT_CHANGE = f'ACTION=="change", SUBSYSTEM=="pci", KERNEL=="{CARD}", {UNBINDS}'
+ONCE_BOUND = f'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="{CARD}", DRIVER=="nouveau", {UNBINDS}'
+TRIGGER = "/usr/bin/udevadm trigger"
+ONE_LOST: Truth = {CARD: None}
+
+
+def unit(truth: Truth, rule: str, command: str = MOVER, script: str = "") -> Drawn:
+    files = {f"{OWN}/card.service": f"[Service]\nType=oneshot\nExecStart={command}\n"}
+    files |= ({RULE: rule} if rule else {}) | ({MOVER: f"#!/bin/sh\n{script}\n"} if script else {})
+    return Drawn(truth, files, CARD_LINK, open=(CARD,) if truth is ONE_LOST else ())
+
+
+HOSTS = {
+    "a script, and a rule for such events": unit(ONE_LOST, AT_CHANGE, script="udevadm trigger"),
+    "the unit itself": unit(ONE_LOST, AT_CHANGE, f"{TRIGGER} --subsystem-match=pci"),
+    "other options before and behind": unit(ONE_LOST, AT_CHANGE, script="udevadm --debug trigger -c change -s pci"),
+    "the attribute": unit(ONE_LOST, AT_CHANGE, script=f"echo change > {HERE}/uevent"),
+    "one of several subsystems": unit(ONE_LOST, AT_CHANGE, f"{TRIGGER} -s net -s pci"),
+    "add once more, and a rule that asks for the driver": unit(ONE_LOST, ONCE_BOUND, f"{TRIGGER} --action=add"),
+    "rules that have done the same before": unit(GUEST, TO_GUEST.replace('ACTION=="add", ', ""), script="udevadm trigger"),
+    "another subsystem": unit(NATIVE, AT_CHANGE, f"{TRIGGER} --subsystem-match=net"),
+    "another subsystem in short": unit(NATIVE, AT_CHANGE, script="udevadm trigger -s block"),
+    "nothing but a list": unit(NATIVE, AT_CHANGE, script="udevadm trigger --dry-run --verbose"),
+    "only to wait": unit(NATIVE, AT_CHANGE, script="udevadm control --reload; udevadm settle"),
+    "no rule that does anything": unit(NATIVE, "", script="udevadm trigger"),
+    "a rule that does nothing about drivers": unit(NATIVE, 'ACTION=="change", SUBSYSTEM=="pci", ENV{SEEN}="1"\n', script="udevadm trigger"),
+    "the attribute is read": unit(NATIVE, AT_CHANGE, script=f"grep PCI_ID= {HERE}/uevent"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_what_a_replayed_event_does_is_noticed(tmp_path: Path, name: str) -> None:
+    drawn = HOSTS[name]
+    compare(drawn.tree(tmp_path), drawn.truth, drawn.open)
+
+
+def test_the_rule_is_named(tmp_path: Path) -> None:
+    compare(HOSTS["the unit itself"].tree(tmp_path), ONE_LOST, (CARD,), f"at whose events {RULE}:1 acts")
