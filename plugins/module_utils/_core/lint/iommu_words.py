@@ -27,11 +27,11 @@ STOCK = re.compile(
 def words_for_another_processor(host: HostPolicy) -> t.Iterator[Finding]:
     """`intel_iommu=on` on an AMD machine, or the other way round, where nothing else switches its own IOMMU on."""
     for boot in host.boots:
-        given = {argument.replace('"', "").partition("=")[0].replace("-", "_"): argument for argument in boot.cmdline.arguments}
         for (vendor, word), (whose, advice) in OTHERS.items():
             own = "amd_iommu" if vendor == "amd" else "intel_iommu"
-            if vendor == host.files.vendor and word in given and own not in given and not given[word].endswith("=off"):
-                said = f"{boot.cmdline_source}: `{given[word]}` is for {whose} processor, which this host does not have: it has no effect."
+            given = boot.cmdline.last(word) if vendor == host.files.vendor else None
+            if given is not None and boot.cmdline.last(own) is None and not given.endswith("=off"):
+                said = f"{boot.cmdline_source}: `{given}` is for {whose} processor, which this host does not have: it has no effect."
                 yield Finding("word-for-another-processor", boot.cmdline_source, f"{said} {advice}")
 
 
