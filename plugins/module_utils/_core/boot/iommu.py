@@ -9,7 +9,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import BootArguments, after, switched_on
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu, is_default, missing_option
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu, configuration_of, is_default, missing_option
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
@@ -23,10 +23,12 @@ UNDER_XEN = "/proc/xen"
 def arguments_of(host: Host, release: str, cmdline: Cmdline, source: str, hypervisor: str | None = None) -> BootArguments:
     """What a kernel is given when it boots, and how it stands to the running one."""
     running, now = host.text_or_none(OSRELEASE), Cmdline.read(host)
-    by_itself = None if running is None else is_default(host, running)
+    configuration = configuration_of(host, release)
+    of_running = configuration if release == running else None if running is None else configuration_of(host, running)
     is_running = release == running and cmdline.arguments == now.arguments
-    missing = missing_option(host, release)
-    return BootArguments(cmdline, source, is_default(host, release), is_running, switched_on(now, by_itself), missing, hypervisor)
+    has_now = switched_on(now, is_default(of_running))
+    missing = missing_option(host, configuration)
+    return BootArguments(cmdline, source, is_default(configuration), is_running, has_now, missing, hypervisor)
 
 
 def expected(host: Host, inventory: Inventory, entry: BootEntry) -> tuple[bool | None, str | None]:

@@ -89,24 +89,24 @@ def allows_unsafe_interrupts(host: Host) -> bool:
     return any(host.text_or_none(f"{module}/parameters/allow_unsafe_interrupts") in ("Y", "1") for module in UNSAFE_INTERRUPTS)
 
 
-def is_default(host: Host, release: str) -> bool | None:
-    """Whether a kernel switches an Intel IOMMU on without an argument; None if its configuration cannot be read."""
-    text = _configuration(host, release)
-    return None if text is None else DEFAULT_ON.search(text) is not None
+def is_default(configuration: str | None) -> bool | None:
+    """Whether a kernel of this configuration switches an Intel IOMMU on without an argument; None if it could not be read."""
+    return None if configuration is None else DEFAULT_ON.search(configuration) is not None
 
 
-def missing_option(host: Host, release: str) -> str | None:
+def missing_option(host: Host, configuration: str | None) -> str | None:
     """The option of a kernel's configuration without which it has no driver for the IOMMU of this machine's CPU, if it lacks it.
 
     None, too, if the configuration cannot be read, or if a hypervisor gives the machine an IOMMU of its own.
     """
-    option, text = OPTION_OF.get(vendor_of(host)), _configuration(host, release)
-    if option is None or text is None or host.exists(f"{TABLES}/VIOT"):
+    option = OPTION_OF.get(vendor_of(host))
+    if option is None or configuration is None or host.exists(f"{TABLES}/VIOT"):
         return None
-    return option if f"# {option} is not set\n" in text else None
+    return option if f"# {option} is not set\n" in configuration else None
 
 
-def _configuration(host: Host, release: str) -> str | None:
+def configuration_of(host: Host, release: str) -> str | None:
+    """With what a kernel was built; None if it cannot be read."""
     for path in (f"/boot/config-{release}", f"/lib/modules/{release}/config", f"/usr/lib/modules/{release}/config"):
         text = host.head(path, LARGEST)
         if text is not None:
