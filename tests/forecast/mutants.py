@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from comparison import Comparison, Facts, facts_of_guest
 from config_builder import Case
+from forked import alike, in_processes
 from mutation import Mutation
 from mutations import MUTATIONS
 
@@ -31,17 +33,22 @@ class Mutants:
     _facts: dict[str, Facts] = field(default_factory=dict)
     _sound: dict[str, bool] = field(default_factory=dict)
 
-    def check(self, say: Say) -> dict[str, str | None]:
-        """The configuration that catches each mutation, None where none does."""
+    def check(self, say: Say) -> tuple[dict[str, str | None], list[str]]:
+        """The configuration that catches each mutation, None where none does; and those that were judged and are wrong as they are."""
+        # Those that are likely to need the same host are for one process.
+        groups = alike(range(len(MUTATIONS)), lambda number: self.catchers.get(MUTATIONS[number].breaks))
+        answers: dict[int, tuple[str | None, list[str]]] = {}
+        for group, judged in zip(groups, in_processes(self._judged, groups, self.comparison.parallel), strict=True):
+            answers.update(zip(group, judged, strict=True))
         found: dict[str, str | None] = {}
-        for mutation in MUTATIONS:
-            found[mutation.breaks] = catcher = self._catcher(mutation)
+        for number, mutation in enumerate(MUTATIONS):
+            found[mutation.breaks] = catcher = answers[number][0]
             say(f"{mutation.breaks}: {f'caught by {catcher}' if catcher else 'NOT NOTICED'}")
-        return found
+        return found, sorted({name for _catcher, wrong in answers.values() for name in wrong})
 
-    def wrong(self) -> list[str]:
-        """Of the configurations that were judged, those whose forecast is wrong as it is."""
-        return sorted(name for name, sound in self._sound.items() if not sound)
+    def _judged(self, number: int) -> tuple[str | None, list[str]]:
+        catcher = self._catcher(MUTATIONS[number])
+        return catcher, [name for name, sound in self._sound.items() if not sound]
 
     def _catcher(self, mutation: Mutation) -> str | None:
         return next((case.configuration.name for case in self._candidates(mutation) if self._catches(case, mutation)), None)
@@ -75,7 +82,7 @@ class Mutants:
     def _host_of(self, case: Case) -> Host:
         name = case.configuration.name
         if name not in self._hosts:
-            place = self.folder / str(len(self._hosts))
+            place = self.folder / f"{os.getpid()}-{len(self._hosts)}"
             place.mkdir()
             self._hosts[name] = self.comparison.host(case.configuration, place)
         return self._hosts[name]
@@ -86,7 +93,7 @@ def check(comparison: Comparison, catchers: Path, say: Say, rewrite: bool = Fals
     known: dict[str, str] = json.loads(catchers.read_text(encoding="utf-8")) if catchers.exists() else {}
     with comparison.trees.folder() as folder:
         mutants = Mutants(comparison, known, folder)
-        found, wrong = mutants.check(say), mutants.wrong()
+        found, wrong = mutants.check(say)
     missed = [breaks for breaks, catcher in found.items() if catcher is None]
     if rewrite:
         catchers.parent.mkdir(parents=True, exist_ok=True)

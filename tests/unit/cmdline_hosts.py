@@ -104,11 +104,11 @@ def debian(root: Path, settings: str = SETTINGS, running: str = f"BOOT_IMAGE=/bo
     return _generated(host, "update-grub")
 
 
-def opensuse(root: Path) -> CmdlineHost:
+def opensuse(root: Path, settings: str = SETTINGS) -> CmdlineHost:
     """openSUSE with GRUB, whose grub2-mkconfig reads /etc/default/grub alone."""
     host = _host(root, 'ID="opensuse-tumbleweed"\nID_LIKE="opensuse suse"\n')
     kernels(host.tree, NEW).running(NEW).cmdline(f"BOOT_IMAGE=/boot/vmlinuz-{NEW} {ROOT} quiet")
-    host.tree.file("/etc/default/grub", SETTINGS).directory("/boot/grub2").file("/header", HEADER.format(default="0"))
+    host.tree.file("/etc/default/grub", settings).directory("/boot/grub2").file("/header", HEADER.format(default="0"))
     script = '[ "$1 $2" = "-o /boot/grub2/grub.cfg" ] || exit 9\n' + UPDATE_GRUB.format(folder="", config="/boot/grub2/grub.cfg")
     program(host, "grub2-mkconfig", script, folder="/usr/sbin")
     return _generated(host, "grub2-mkconfig", "-o", "/boot/grub2/grub.cfg")

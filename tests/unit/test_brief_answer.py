@@ -28,16 +28,23 @@ def ad_hoc(tree: Tree, *arguments: str, callback: str = "default", options: str 
     return ran.stdout
 
 
-def test_a_card_is_one_short_line_with_o(tmp_path: Path) -> None:
-    (line,) = ad_hoc(booting(tmp_path), "-o").splitlines()
-    assert json.loads(line.partition("=> ")[2])["devices"][0]["next_driver"] == "nouveau"
-    assert len(line) <= LONGEST_LINE
-
-
-def test_a_whole_host_is_one_short_line_on_request(tmp_path: Path) -> None:
-    (line,) = ad_hoc(booting(tmp_path), "-o", options="detail=line").splitlines()
+def test_a_host_is_one_short_line_with_o(tmp_path: Path) -> None:
+    tree = booting(tmp_path)
+    (line,) = ad_hoc(tree, "-o").splitlines()
+    answer = json.loads(line.partition("=> ")[2])
+    assert answer["summary"].startswith("1 function, next boot ")
+    assert "nouveau" in answer["summary"]
+    assert "devices" not in answer
+    assert ad_hoc(tree, "-o", options=f"devices={GPU} detail=line").splitlines() == [line]
+    (line,) = ad_hoc(tree, "-o", options="").splitlines()
     assert json.loads(line.partition("=> ")[2])["summary"].startswith("2 functions, next boot ")
     assert len(line) <= LONGEST_LINE / 2
+
+
+def test_a_card_is_one_line_with_o_where_its_fields_are_asked_for(tmp_path: Path) -> None:
+    (line,) = ad_hoc(booting(tmp_path), "-o", options=f"devices={GPU} detail=brief").splitlines()
+    assert json.loads(line.partition("=> ")[2])["devices"][0]["next_driver"] == "nouveau"
+    assert len(line) <= LONGEST_LINE
 
 
 def test_a_card_is_a_screen_of_yaml(tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def _add_to_grub(editor: _Editor, texts: dict[str, str], has_folder: bool) -> No
 
 def _taken_back(editor: _Editor, place: str, texts: t.Mapping[str, str]) -> HostError:
     pattern = _assignment(VARIABLES)
-    later = [other for other in sorted(texts) if other > place == DROP_IN and any(map(pattern.match, texts[other].splitlines()))]
+    later = [other for other in sorted(texts) if other > place == DROP_IN and pattern.search(texts[other])]
     return HostError(
         f"{place} cannot add {' '.join(editor.change.words)}: {', '.join(later) or 'what follows there'} sets {' and '.join(VARIABLES)} "
         "without it, or with another value.",
@@ -249,23 +249,22 @@ def _reduce_drop_in(editor: _Editor) -> None:
 
 def _added(text: str, change: ArgumentChange, name: str, in_front: bool, usual: str = "") -> str:
     """A settings file whose variable has the arguments as well."""
-    lines = text.splitlines(keepends=True)
-    pattern = _assignment((name,))
-    for number in range(len(lines) - 1, -1, -1):
-        match = pattern.match(lines[number])
-        if match is not None:
-            lines[number] = _with_words(match, change, in_front)
-            return "".join(lines)
+    last = max(_assignment((name,)).finditer(text), key=lambda match: match.start(), default=None)
+    if last is not None:
+        return f"{text[: last.start()]}{_with_words(last, change, in_front)}{text[last.end() :]}"
     if re.search(rf"^[ \t]*(?:export[ \t]+)?{name}\+?=", text, re.MULTILINE):
-        raise HostError(f"{name} is set in a way that cannot be changed safely.", 'Write it in one line, as NAME="…".')
+        raise HostError(f"{name} is set in a way that cannot be changed safely.", 'Write it as a command of its own, as NAME="…".')
     end = "" if not text or text.endswith("\n") else "\n"
     words = " ".join((*usual.split(), *change.words)).replace('"', '\\"')
     return f'{text}{end}{name}="{words}"\n'
 
 
 def _assignment(names: tuple[str, ...]) -> re.Pattern[str]:
+    """A whole assignment that is a command of its own, `+=` included; a quoted value may take several lines."""
     return re.compile(
-        rf"""^(\s*(?:export\s+)?(?:{"|".join(names)})=)(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([^\s"'#;&|$`\\]*))(\s*(?:\#.*)?)$""", re.DOTALL
+        rf"""^([ \t]*(?:export[ \t]+)?(?:{"|".join(names)})\+?=)"""
+        r"""(?:"((?:[^"\\]|\\[\s\S])*)"|'([^']*)'|([^\s"'#;&|$`\\]*))([ \t\r]*(?:\#.*)?)$""",
+        re.MULTILINE,
     )
 
 
@@ -282,12 +281,7 @@ def _with_words(match: re.Match[str], change: ArgumentChange, in_front: bool) ->
 
 def _edited_assignments(place: str, text: str, change: ArgumentChange, names: tuple[str, ...]) -> str:
     """Without the arguments, wherever the variables are set."""
-    pattern = _assignment(names)
-    lines = text.splitlines(keepends=True)
-    for number, line in enumerate(lines):
-        match = pattern.match(line)
-        lines[number] = line if match is None else _with_words(match, change, False)
-    new = "".join(lines)
+    new = _assignment(names).sub(lambda match: _with_words(match, change, False), text)
     left = change.found(Cmdline.parse(" ".join(Assignments.parse(new).get(name) or "" for name in names)))
     if left:
         raise HostError(f"{place} sets {' '.join(left)} in a way that cannot be changed safely.", "Remove it by hand.")

@@ -90,8 +90,10 @@ class ArgumentChange:
         return (*(word for word in kernel if not self.means(word)), *cmdline.arguments[len(kernel) :])
 
     def edited(self, text: str, escape: str = "") -> str:
-        """One line with the arguments, or without them.  ``escape`` is what stands before a double quote in it."""
-        spans = [(found.start(), found.end(), found[0].replace(f'{escape}"', '"')) for found in WORD.finditer(text)]
+        """One command line with the arguments, or without them.  ``escape`` is what stands before a double quote in it."""
+        # A line that a backslash continues in the next one: for a shell there is nothing.
+        flat = text.replace("\\\n", "  ") if escape else text
+        spans = [(found.start(), found.end(), found[0].replace(f'{escape}"', '"')) for found in WORD.finditer(flat)]
         end = next((number for number, (_start, _end, word) in enumerate(spans) if name_and_value(word) == (END, None)), None)
         kernel = spans if end is None else spans[:end]
         if not self.wanted:

@@ -98,7 +98,11 @@ def test_bytes_that_are_no_text_and_the_mode_of_a_file_stay(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     "settings",
-    ['GRUB_CMDLINE_LINUX="a"\nGRUB_CMDLINE_LINUX+=" iommu=pt"\n', 'GRUB_CMDLINE_LINUX="a \\\niommu=pt"\n'],
+    [
+        'GRUB_CMDLINE_LINUX="a"; GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX iommu=pt"\n',
+        'GRUB_CMDLINE_LINUX="a iom\\\nmu=pt"\n',
+        'PT=iommu=pt\nGRUB_CMDLINE_LINUX="a $PT"\n',
+    ],
 )
 def test_forms_that_cannot_be_changed_safely_are_named_and_left(tmp_path: Path, settings: str) -> None:
     host = hosts.debian(tmp_path, settings)
@@ -108,6 +112,37 @@ def test_forms_that_cannot_be_changed_safely_are_named_and_left(tmp_path: Path, 
         host.call("iommu=pt", state="absent")
 
     assert host.files() == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "without"),
+    [
+        ('GRUB_CMDLINE_LINUX="a"\nGRUB_CMDLINE_LINUX+=" iommu=pt"\n', 'GRUB_CMDLINE_LINUX="a"\nGRUB_CMDLINE_LINUX+=""\n'),
+        ('GRUB_CMDLINE_LINUX="a \\\niommu=pt"\n', 'GRUB_CMDLINE_LINUX="a \\\n"\n'),
+        ('GRUB_CMDLINE_LINUX="iommu=pt \\\n  b"  # ours\n', 'GRUB_CMDLINE_LINUX="\\\n  b"  # ours\n'),
+    ],
+)
+def test_added_and_continued_values_lose_the_argument(tmp_path: Path, settings: str, without: str) -> None:
+    host = hosts.debian(tmp_path, settings)
+
+    goes_and_comes(host, "iommu=pt", state="absent")
+
+    assert host.text(GRUB) == without
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ('GRUB_CMDLINE_LINUX_DEFAULT="a"\nGRUB_CMDLINE_LINUX_DEFAULT+=" b"\n', 'GRUB_CMDLINE_LINUX_DEFAULT+=" b iommu=pt"\n'),
+        ('GRUB_CMDLINE_LINUX_DEFAULT="a \\\n  b"\nX=1\n', 'GRUB_CMDLINE_LINUX_DEFAULT="a \\\n  b iommu=pt"\nX=1\n'),
+    ],
+)
+def test_added_and_continued_values_get_the_argument(tmp_path: Path, settings: str, expected: str) -> None:
+    host = hosts.opensuse(tmp_path, settings)
+
+    goes_and_comes(host, "iommu=pt", state="present")
+
+    assert host.text(GRUB).endswith(expected)
 
 
 @pytest.mark.parametrize(("make", "path"), [(hosts.debian, GRUB), (hosts.kernel_install, "/etc/kernel/cmdline")])

@@ -264,3 +264,19 @@ def test_settings_older_than_the_configuration_are_no_warning(edited: Tree) -> N
 
 def test_settings_that_only_the_shell_knows_are_no_warning(edited: Tree) -> None:
     assert read(edited.file("/etc/default/grub", 'GRUB_CMDLINE_LINUX="$(cat /etc/arguments)"\n')).warnings == ()
+
+
+@pytest.mark.parametrize(("size", "is_read"), [(2047, True), (2048, False)])
+def test_a_line_that_the_kernel_does_not_read_to_its_end_is_a_doubt(tmp_path: Path, size: int, is_read: bool) -> None:
+    """What a kernel of x86 reads, as its own header says it in the setup of the image (cmdline_size): 2047 bytes."""
+    given = f"BOOT_IMAGE=/boot/vmlinuz-{NEW} root=UUID=0f22fa61 ro "
+    tree = kernels(Tree(tmp_path), NEW).file(GRUB_CFG, debian_grub([NEW], "x" * (size - len(given))))
+
+    doubts = read(tree).doubts
+
+    if is_read:
+        assert doubts == ()
+    else:
+        assert len(doubts) == 1
+        assert doubts[0].startswith(GRUB_CFG)
+        assert doubts[0].endswith(f"its arguments have {size} bytes, of which a kernel of {os.uname().machine} reads 2047.")
