@@ -132,11 +132,11 @@ def old_suffix_doubt(tree: FileTree) -> tuple[str, ...]:
 
 def rules_of(tree: FileTree, made_on: FileTree | None = None) -> Rules:
     """The rules that may affect which driver a device is bound to; ``made_on`` is the root that an image was made on."""
-    return _rules(tree, _udev_version(tree, made_on))
+    return _rules(tree, _udev_version(tree, made_on), made_on)
 
 
-def _rules(tree: FileTree, version: int | None) -> Rules:
-    return Rules.read(tree, DECIDING, directories=lasting(udev.DIRECTORIES), version=version)
+def _rules(tree: FileTree, version: int | None, made_on: FileTree | None = None) -> Rules:
+    return Rules.read(tree, DECIDING, directories=lasting(udev.DIRECTORIES), version=version, made_on=made_on)
 
 
 def _udev_version(tree: FileTree, made_on: FileTree | None) -> int | None:
