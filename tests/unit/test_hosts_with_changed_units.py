@@ -11,8 +11,12 @@ import typing as t
 
 import pytest
 
+from ansible_collections.vfio.variants.tests.unit.commands import Commands
+from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
 from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import BOTH, IDS, NATIVE, NEITHER, OWN, Drawn
+from ansible_collections.vfio.variants.tests.unit.test_hosts_of_strangers import saved
 from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import CARD, LIB, SAME, compare
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -99,10 +103,39 @@ HOSTS: dict[str, Drawn] = {
     "all services without modules": Drawn(
         NEITHER, {**UNITS, f"{OWN}/service.d/site.conf": f"{SERVICE}ProtectKernelModules=true\n"}, open=(CARD, SAME)
     ),
+    "events that may not be asked for": trigger(NEITHER, f"{SERVICE}ProtectKernelTunables=yes\n"),
+    "a daemon that may not write attributes": Drawn(
+        NATIVE, {**UNITS, f"{OWN}/{UDEVD}.d/site.conf": f"{SERVICE}ProtectKernelTunables=yes\n"}, open=(CARD, SAME)
+    ),
     "a daemon that is told another command line": Drawn(
         NATIVE, {**UNITS, f"{OWN}/{UDEVD}.d/site.conf": f"{SERVICE}Environment=SYSTEMD_PROC_CMDLINE=quiet\n"}, open=(CARD, SAME)
     ),
 }
+
+DRIVERCTL = "driverctl@.service"
+# What may be open with them is the one card.
+OF_DRIVERCTL: dict[str, tuple[str, bool]] = {
+    "a variable of driverctl's": (f"{SERVICE}Environment=SITE=1\nTimeoutSec=60\n", False),
+    "an order of driverctl's": ("[Unit]\nAfter=local-fs.target\n", False),
+    "driverctl without rights": (f"{SERVICE}ProtectKernelTunables=yes\n", True),
+    "driverctl with another program": (f"{SERVICE}ExecStart=\nExecStart=/bin/true\n", True),
+}
+
+
+@pytest.mark.parametrize("name", OF_DRIVERCTL)
+def test_a_change_of_driverctls_unit_counts_where_it_changes_its_work(tmp_path: Path, name: str) -> None:
+    text, is_open = OF_DRIVERCTL[name]
+    drawn = saved({CARD: "vfio-pci", SAME: "nouveau"}, files={f"{OWN}/{DRIVERCTL}.d/site.conf": text})
+    before = compare_one(saved({CARD: "vfio-pci"}).tree(tmp_path / "before"))
+    after = compare_one(drawn.tree(tmp_path / "after"))
+    assert before == ("certain", "vfio-pci")
+    assert (after == before) is not is_open
+
+
+def compare_one(tree: Tree) -> tuple[str, str | None]:
+    (found,) = device_info(tree.host(Commands(tree.root)), devices=CARD)["devices"]
+    boot = found["kernels"][DEBIAN_13]
+    return boot["certainty"], boot["winner"]
 
 
 @pytest.mark.parametrize("name", HOSTS)

@@ -40,7 +40,9 @@ _ACTING = re.compile(
 # What takes rights, files or another unit from a service, each with the values that do not.
 _TAKING: t.Mapping[str, str] = {
     **dict.fromkeys(("User", "Group"), r"root|0|"),
-    **dict.fromkeys(("DynamicUser", "ProtectKernelModules", "PrivateDevices", "PrivateUsers"), r"0|no|n|false|f|off|"),
+    **dict.fromkeys(
+        ("DynamicUser", "ProtectKernelModules", "ProtectKernelTunables", "PrivateDevices", "PrivateUsers"), r"0|no|n|false|f|off|"
+    ),
     "CapabilityBoundingSet": r"~(?!.*CAP_(?:SYS_MODULE|SYS_ADMIN|SYS_RAWIO|DAC_OVERRIDE)).*",
     "SystemCallFilter": r"(?!~).*|~@(?:clock|mount|swap|reboot|cpu-emulation|obsolete|debug|keyring)|",
     **dict.fromkeys(
@@ -92,14 +94,14 @@ class Changes:
 NOTHING = Changes()
 
 
-def read(tree: FileTree, name: str, cmdline: Cmdline) -> Changes:
-    """What is changed of one of the three units."""
+def read(tree: FileTree, name: str, cmdline: Cmdline | None) -> Changes:
+    """What is changed of one of the three units; of another unit, whatever it runs otherwise matters."""
     if not _may_be_changed(tree, name):
         return NOTHING
     files = UnitFiles(tree)
     unit = files.load(name)
     if unit is None:
-        work = Setting("Service", "ExecStart", _WORK[name], "")
+        work = Setting("Service", "ExecStart", _WORK.get(name, ""), "")
         beside = files.beside(name)
         unit = Unit(name, (name,), "", (work, *beside)) if beside else None
     if unit is None:
@@ -178,7 +180,7 @@ def _does_the_same(unit: Unit) -> bool:
     if len(commands) != 1 or not commands[0]:
         return False
     program, *options = commands[0]
-    is_own = posixpath.basename(program) == posixpath.basename(_WORK[unit.name]) and program.startswith(("/usr/lib/", "/lib/"))
+    is_own = posixpath.basename(program) == posixpath.basename(_WORK.get(unit.name, "")) and program.startswith(("/usr/lib/", "/lib/"))
     return is_own and all(unit.name == UDEVD and _UDEVD_OPTION.fullmatch(option) for option in options)
 
 

@@ -29,9 +29,6 @@ LIST_UNIT, TRIGGER_UNIT = changed_units.LISTS, changed_units.TRIGGER
 UDEV_UNITS = (changed_units.UDEVD, TRIGGER_UNIT)
 SETTLE_UNIT = "systemd-udev-settle.service"
 FIRST, LAST = "first", "last"
-_LOGGING = r"[ \t]*(?:\"?SYSTEMD_LOG_\w+=[^\s\"]*\"?[ \t]*)+$"
-CHANGES_WORK = re.compile(rf"^[ \t]*(?:Exec\w+|Condition\w+|Assert\w+|Environment\w*)[ \t]*=(?!{_LOGGING})", re.MULTILINE)
-"""For a unit whose work is somebody else's: any of its commands, conditions and variables may change that."""
 SEVERAL_AT_A_TIME = 259
 """Since this version systemd-modules-load uses a pool of threads (its NEWS: "CHANGES WITH 259")."""
 
