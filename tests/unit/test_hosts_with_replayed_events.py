@@ -1,8 +1,9 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hosts with a unit that has udev go through its rules once more, when the card has its driver.
+"""Hosts with a unit, or a script of the initramfs, that has udev go through its rules once more, when the card has its driver.
 
-Their truth comes from udevadm(8), which sends "change" unless it is told another action, and from uevent_store() in drivers/base/core.c.
+Their truth comes from udevadm(8), which sends "change" unless it is told another action, from uevent_store() in drivers/base/core.c,
+and from scripts/init-top/udev of initramfs-tools, whose own events are the first that udev processes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import pytest
 
 from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import CARD_LINK, GUEST, NATIVE, OWN, RULE, TO_GUEST, Drawn
 from ansible_collections.vfio.variants.tests.unit.test_hosts_of_strangers import HERE
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import CARD, MOVER, compare
+from ansible_collections.vfio.variants.tests.unit.test_hosts_of_testers import image
+from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import CARD, MOVER, NIC, compare
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +35,23 @@ def unit(truth: Truth, rule: str, command: str = MOVER, script: str = "") -> Dra
     return Drawn(truth, files, CARD_LINK, open=(CARD,) if truth is ONE_LOST else ())
 
 
+# As udev's package brings it; the host has no such package here, so nothing vouches for it.
+SCRIPT = (
+    "#!/bin/sh -e\ncase $1 in prereqs) exit 0;; esac\n/lib/systemd/systemd-udevd --daemon --resolve-names=never\n"
+    "udevadm trigger --type=subsystems --action=add\nudevadm trigger --type=devices --action=add\nudevadm settle || true\n"
+)
+DEVICES = "udevadm trigger --type=devices --action=add"
+ONCE_MORE = f'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="{NIC}", DRIVER=="e1000e", ATTR{{driver/unbind}}="$kernel"\n'
+NETWORK: Truth = {NIC: "e1000e"}
+NO_NETWORK: Truth = {NIC: None}
+
+
+def script(truth: Truth, text: str, rule: str = ONCE_MORE, **files: str) -> Drawn:
+    """An initramfs with this script in place of the package's, and a rule that nothing but the initramfs has."""
+    then = image(**{"scripts/init-top/udev": text, "etc/udev/rules.d/50-site.rules": rule, **files})
+    return Drawn(truth, then=then, open=() if truth is NETWORK else (NIC,))
+
+
 HOSTS = {
     "a script, and a rule for such events": unit(ONE_LOST, AT_CHANGE, script="udevadm trigger"),
     "the unit itself": unit(ONE_LOST, AT_CHANGE, f"{TRIGGER} --subsystem-match=pci"),
@@ -48,6 +67,26 @@ HOSTS = {
     "no rule that does anything": unit(NATIVE, "", script="udevadm trigger"),
     "a rule that does nothing about drivers": unit(NATIVE, 'ACTION=="change", SUBSYSTEM=="pci", ENV{SEEN}="1"\n', script="udevadm trigger"),
     "the attribute is read": unit(NATIVE, AT_CHANGE, script=f"grep PCI_ID= {HERE}/uevent"),
+    # the initramfs
+    "the first events of an initramfs": script(NETWORK, SCRIPT),
+    "the first events in one command": script(
+        NETWORK, SCRIPT.replace("--type=subsystems --action=add\n", "-c add\n").replace(f"{DEVICES}\n", "")
+    ),
+    "the first events under a condition": script(NETWORK, SCRIPT.replace(DEVICES, "if true; then\n  udevadm trigger --action=add\nfi")),
+    "the first events, and once more those of subsystems": script(
+        NETWORK, SCRIPT.replace(DEVICES, f"{DEVICES}\nudevadm trigger -t subsystems -c add")
+    ),
+    "a comment before the first events": script(NETWORK, f"#!/bin/sh\n# {DEVICES}\n{SCRIPT}"),
+    "all events twice": script(NO_NETWORK, f"{SCRIPT}{DEVICES}\n"),
+    "all events in a loop": script(NO_NETWORK, SCRIPT.replace(DEVICES, f"for i in 1 2; do\n  {DEVICES}\ndone")),
+    "all events once more by another script": script(
+        NO_NETWORK,
+        SCRIPT,
+        **{"scripts/init-bottom/ORDER": '/scripts/init-bottom/site "$@"\n', "scripts/init-bottom/site": f"#!/bin/sh\n{DEVICES}\n"},
+    ),
+    "other events behind the first": script(
+        NO_NETWORK, SCRIPT.replace(DEVICES, f"{DEVICES}\nudevadm trigger"), ONCE_MORE.replace('"add"', '"change"')
+    ),
 }
 
 

@@ -12,9 +12,9 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_root
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import changed_units, read_root
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_systemd import CHANGES_WORK, UNITS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_systemd import UNITS
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import systemd_version
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import mask_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules as udev
@@ -138,7 +138,7 @@ def _unit(host: Host) -> str | None:
 
 
 def _is_extended(host: Host) -> bool:
-    """Whether files beside the unit change what it does."""
-    folders = [f"{folder}/{UNIT}.d" for folder in UNITS]
-    paths = [f"{folder}/{name}" for folder in folders for name in host.names(folder) if name.endswith(".conf")]
-    return any(CHANGES_WORK.search(host.read_text(path)) for path in paths if host.is_file(path))
+    """Whether files beside the unit, or an administrator's version of it, change what it does; that one's command is read by itself."""
+    changes = changed_units.read(host, UNIT, None)
+    beside = (one for one in changes.matters if one.key != "ExecStart" or f"{UNIT}.d/" in one.source or "/service.d/" in one.source)
+    return any(True for _one in beside) or changes.off is not None

@@ -147,7 +147,7 @@ def read_policy_files(host: Host, boots: t.Sequence[Boot], kernels: t.Sequence[K
         rebuilding=programs.rebuilding(host),
         packaged=_packaged(host, (*modprobe, *rules_files)),
         grub=(*reader.files((SETTINGS,)), *reader.of((FOLDER,))),
-        start=start_files.read(host),
+        start=start_files.read(host, (file.text or "" for file in rules_files)),
         masks=masks.read(host, boots, inventory),
         vendor=vendor_of(host),
         synonyms=_synonyms(host, _unknown_words(boots, kernels, for_image), kernels),
@@ -198,6 +198,13 @@ def _strays(host: Host, reader: _Reader) -> t.Iterator[PolicyFile]:
             if name in known or name in NEIGHBOURS or not difflib.get_close_matches(name, (*known, *LOOK_ALIKE.get(parent, ())), 1, 0.8):
                 continue
             yield from reader.of((path,)) if host.is_dir(path) else reader.files((path,))
+        # Nothing reads folders below those, nor rules beside theirs.
+        yield from reader.of([f"{parent}/{one}/{name}" for one in known for name in _folders(host, f"{parent}/{one}")])
+    yield from reader.files(f"/etc/udev/{name}" for name in sorted(host.names("/etc/udev")) if name.endswith(".rules"))
+
+
+def _folders(host: Host, place: str) -> t.Iterator[str]:
+    return (name for name in sorted(host.names(place))[:MOST_FILES] if host.is_dir(f"{place}/{name}"))
 
 
 def _generator_lists(host: Host) -> t.Iterator[Listed]:

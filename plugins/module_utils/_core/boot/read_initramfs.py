@@ -83,7 +83,7 @@ def read_stage(
     elif has_modules and kernel.modules and not view.is_file(f"{home}/modules.alias"):
         doubts.append(f"{view.shown(home)} has modules.alias.bin but not modules.alias: the aliases in it cannot be read.")
     doubts += old_suffix_doubt(view)
-    config, unsure = with_listed_options(config_of(view, image.release, cmdline, source), flow.steps, kernel)
+    config, unsure = with_listed_options(config_of(view, image.release, cmdline, source), flow.steps, kernel, inventory)
     config = config.with_more(flow.blacklisted)
     loads_lists = read_dracut.is_made_by(view) and read_dracut.loads_lists(view, cmdline)
     rules = rules_of(view, host)

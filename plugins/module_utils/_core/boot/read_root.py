@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 import re
 import typing as t
@@ -15,6 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, SourceLine
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import read as startup
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import systemd_version
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules as udev
@@ -27,21 +29,48 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 
 
-def with_listed_options(config: ModprobeConfig, steps: tuple[Step, ...], kernel: Kernel) -> tuple[ModprobeConfig, tuple[str, ...]]:
-    """The configuration with the options in the steps' lists, and doubts about modules that may be loaded earlier without them."""
+def with_listed_options(
+    config: ModprobeConfig, steps: tuple[Step, ...], kernel: Kernel, inventory: Inventory | None = None
+) -> tuple[ModprobeConfig, tuple[str, ...]]:
+    """The configuration with the options in the steps' lists, and doubts about modules that may be loaded earlier without them.
+
+    Such lists come after udev has processed the devices' events; what it has loaded by then keeps the options that it had.
+    """
     entries = [entry for step in steps for work in step if isinstance(work, LoadList) for entry in work.modules if entry.options]
+    before = itertools.takewhile(lambda step: not any(isinstance(work, LoadList) for work in step), steps)
+    has_events = any(isinstance(work, Coldplug) for step in before for work in step)
+    early = {entry: has_events and _is_loaded_early(entry.name, config, kernel, inventory) for entry in entries}
     directives = tuple(
         Directive(_place(entry.source), "options", (entry.name, *entry.options.split()), f"{entry.said} {entry.options}")
         for entry in entries
+        if early[entry] is not True
     )
-    brought = {normalize_module_name(word) for line in config.directives if line.command == "softdep" for word in line.arguments[1:]}
-    early = brought | kernel.index.modules("pci")
     doubts = tuple(
         f"{entry.source} gives {entry.name} options, which have no effect if something else loads it first."
         for entry in entries
-        if entry.name in early
+        if early[entry] is None
     )
     return ModprobeConfig((*config.directives, *directives)), doubts
+
+
+def _is_loaded_early(module: str, config: ModprobeConfig, kernel: Kernel, inventory: Inventory | None) -> bool | None:
+    """Whether udev has loaded a module, for a device of its own or by a softdep, if there is any such device; None if it may have."""
+    natives = kernel.index.modules("pci")
+    if module in natives:
+        others = any(line.command == "alias" and line.arguments[0].startswith(("pci:", "*", "?", "[")) for line in config.directives)
+        return None if others or config.blacklisted(module) or config.installs(module) else True
+    bringing = [
+        line for line in config.directives if line.command == "softdep" and module in map(normalize_module_name, line.arguments[1:])
+    ]
+    owners = {name for line in bringing for name in kernel.modules if matches(name, line.arguments[0])}
+    if not owners:
+        return False
+    if inventory is None or not inventory.devices or not owners <= natives:
+        return None
+    loaded = {match.module for modalias in {device.modalias for device in inventory.devices} for match in kernel.natives(modalias)}
+    if not owners & loaded:
+        return False
+    return True if all(config.softdeps(name)[0] in bringing and not config.blacklisted(name) for name in owners & loaded) else None
 
 
 def _place(source: str) -> SourceLine:
@@ -74,7 +103,7 @@ def read_stage(
 ) -> Stage:
     """The root stage.  ``rules`` are the same for every kernel; ``from_initramfs`` are lines that the initramfs writes into /run."""
     steps, doubts = _steps(tree, cmdline, source)
-    config, unsure = with_listed_options(config_of(tree, kernel.release, cmdline, source), steps, kernel)
+    config, unsure = with_listed_options(config_of(tree, kernel.release, cmdline, source), steps, kernel, inventory)
     if any(isinstance(work, Coldplug) for step in steps for work in step):
         doubts += drivers_rules_doubt(tree)
     programs = rule_programs.judged(tree, rules, kernel, inventory)
@@ -132,11 +161,11 @@ def old_suffix_doubt(tree: FileTree) -> tuple[str, ...]:
 
 def rules_of(tree: FileTree, made_on: FileTree | None = None) -> Rules:
     """The rules that may affect which driver a device is bound to; ``made_on`` is the root that an image was made on."""
-    return _rules(tree, _udev_version(tree, made_on))
+    return _rules(tree, _udev_version(tree, made_on), made_on)
 
 
-def _rules(tree: FileTree, version: int | None) -> Rules:
-    return Rules.read(tree, DECIDING, directories=lasting(udev.DIRECTORIES), version=version)
+def _rules(tree: FileTree, version: int | None, made_on: FileTree | None = None) -> Rules:
+    return Rules.read(tree, DECIDING, directories=lasting(udev.DIRECTORIES), version=version, made_on=made_on)
 
 
 def _udev_version(tree: FileTree, made_on: FileTree | None) -> int | None:

@@ -8,6 +8,7 @@ import posixpath
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import changed_units
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Listed, LoadList, Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
@@ -19,31 +20,26 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Step
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Setting
 
 LISTS = ("/etc/modules-load.d", "/usr/local/lib/modules-load.d", "/usr/lib/modules-load.d", "/lib/modules-load.d")
 UNITS = ("/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 PROGRAM = "systemd-modules-load"
-LIST_UNIT = f"{PROGRAM}.service"
-TRIGGER_UNIT = "systemd-udev-trigger.service"
-UDEV_UNITS = ("systemd-udevd.service", TRIGGER_UNIT)
+LIST_UNIT, TRIGGER_UNIT = changed_units.LISTS, changed_units.TRIGGER
+UDEV_UNITS = (changed_units.UDEVD, TRIGGER_UNIT)
 SETTLE_UNIT = "systemd-udev-settle.service"
 FIRST, LAST = "first", "last"
-_LOGGING = r"[ \t]*(?:\"?SYSTEMD_LOG_\w+=[^\s\"]*\"?[ \t]*)+$"
-CHANGES_WORK = re.compile(rf"^[ \t]*(?:Exec\w+|Condition\w+|Assert\w+|Environment\w*)[ \t]*=(?!{_LOGGING})", re.MULTILINE)
-# Commands before and after the work, which fail or end without a consequence for it; what they do is noticed.
-_BESIDE_WORK = re.compile(r"^[ \t]*(?:Exec(?:StartPre|StartPost)[ \t]*=[ \t]*[@:+!|]*-|Exec(?:Stop|StopPost|Reload)[ \t]*=)", re.MULTILINE)
 SEVERAL_AT_A_TIME = 259
 """Since this version systemd-modules-load uses a pool of threads (its NEWS: "CHANGES WITH 259")."""
 
 
 def steps(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> tuple[tuple[Step, ...], tuple[str, ...]]:
     """The steps of systemd's units, and doubts."""
-    off = _masked(tree, cmdline, in_initrd)
+    off = _off(tree, cmdline, in_initrd)
     loading = None if LIST_UNIT in off else _load_list(tree, cmdline, source, in_initrd)
-    coldplug = None if off.intersection(UDEV_UNITS) else Coldplug()
-    order, doubts = _order(
-        tree, [unit for unit in (LIST_UNIT, *UDEV_UNITS) if unit not in off and (loading is not None or unit != LIST_UNIT)]
-    )
+    coldplug = None if any(unit in off for unit in UDEV_UNITS) else Coldplug()
+    working = [unit for unit in (LIST_UNIT, *UDEV_UNITS) if unit not in off and (loading is not None or unit != LIST_UNIT)]
+    order, doubts = _order(tree, working, cmdline)
     doubts += _emergency_doubt(cmdline, source, in_initrd)
     if loading is None or coldplug is None:
         works = tuple(work for work in (loading, coldplug) if work is not None)
@@ -64,12 +60,16 @@ def _emergency_doubt(cmdline: Cmdline, source: str, in_initrd: bool) -> tuple[st
 
 
 def why_no_coldplug(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> Reason | None:
-    """What masks the units that replay the devices' events; None if they run."""
-    off = _masked(tree, cmdline, in_initrd)
+    """What masks the units that replay the devices' events, or the condition that they do not meet; None if they run."""
+    off = _off(tree, cmdline, in_initrd)
     unit = next((unit for unit in UDEV_UNITS if unit in off), None)
     if unit is None:
         return None
-    said = f"masks {unit}, without which no driver is loaded for a device"
+    without = "without which no driver is loaded for a device"
+    condition = off[unit]
+    if condition is not None:
+        return Reason(condition.source, f"{condition.key}={condition.value} keeps {unit} from being started, {without}")
+    said = f"masks {unit}, {without}"
     mask = mask_of(tree, unit, UNITS)
     if mask is not None:
         return Reason(tree.shown(mask), said)
@@ -77,16 +77,20 @@ def why_no_coldplug(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bo
 
 
 def why_no_lists(tree: FileTree, cmdline: Cmdline, source: str) -> str | None:
-    """What masks the root's systemd-modules-load; None if it runs."""
+    """What masks the root's systemd-modules-load, or has the condition that it does not meet; None if it runs."""
     mask = mask_of(tree, LIST_UNIT, UNITS)
     if mask is not None:
         return tree.shown(mask)
-    return f"{source}: {cmdline.last('systemd.mask')}" if LIST_UNIT in _masked(tree, cmdline, in_initrd=False) else None
+    off = _off(tree, cmdline, in_initrd=False)
+    if LIST_UNIT not in off:
+        return None
+    condition = off[LIST_UNIT]
+    return f"{source}: {cmdline.last('systemd.mask')}" if condition is None else condition.source
 
 
 def loads_lists(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> bool:
     """Whether systemd-modules-load runs, whatever it finds."""
-    return LIST_UNIT not in _masked(tree, cmdline, in_initrd)
+    return LIST_UNIT not in _off(tree, cmdline, in_initrd)
 
 
 def _load_list(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> LoadList | None:
@@ -122,38 +126,26 @@ def _from_files(tree: FileTree) -> t.Iterator[Listed]:
             yield Listed(normalize_module_name(module), f"{tree.shown(said)}:{number}", written=module)
 
 
-def _masked(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> frozenset[str]:
-    """The masked units: linked to /dev/null, or in `systemd.mask=` (systemd-debug-generator)."""
+def _off(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> t.Mapping[str, Setting | None]:
+    """The units that do not run: linked to /dev/null, in `systemd.mask=` (systemd-debug-generator), or with a condition that fails."""
     units = (LIST_UNIT, *UDEV_UNITS)
-    linked = [unit for unit in units if mask_of(tree, unit, UNITS) is not None]
-    return frozenset((*linked, *generators.masked_by_word(tree, cmdline, in_initrd)))
+    masked = {unit: None for unit in units if mask_of(tree, unit, UNITS) is not None}
+    masked |= dict.fromkeys(generators.masked_by_word(tree, cmdline, in_initrd))
+    failing = ((unit, changed_units.read(tree, unit, cmdline).off) for unit in units if unit not in masked)
+    return {**masked, **{unit: condition for unit, condition in failing if condition is not None}}
 
 
-def _order(tree: FileTree, units: t.Sequence[str]) -> tuple[str | None, tuple[str, ...]]:
+def _order(tree: FileTree, units: t.Sequence[str], cmdline: Cmdline) -> tuple[str | None, tuple[str, ...]]:
     """Which comes first, if the units were ordered by the administrator; and doubts because of changes to these units."""
     order, doubts = None, []
     for unit in units:
-        for path, text in _changes(tree, unit):
-            # The trigger unit ends when the events are sent: only the settle unit waits for the modules that they load.
-            if unit == LIST_UNIT and SETTLE_UNIT in _named(text, "After") & _named(text, "(?:Wants|Requires)"):
-                order = LAST
-            elif _named(text, "Before").intersection(UDEV_UNITS) if unit == LIST_UNIT else LIST_UNIT in _named(text, "After"):
-                order = FIRST
-            if CHANGES_WORK.search(_BESIDE_WORK.sub("", text)):
-                doubts.append(f"{tree.shown(path)} changes {unit}; the effect cannot be determined.")
+        changes = changed_units.read(tree, unit, cmdline)
+        after = changes.named("After")
+        # The trigger unit ends when the events are sent: only the settle unit waits for the modules that they load.
+        if unit == LIST_UNIT and SETTLE_UNIT in after & changes.named("Wants", "Requires"):
+            order = LAST
+        elif changes.named("Before").intersection(UDEV_UNITS) if unit == LIST_UNIT else LIST_UNIT in after:
+            order = FIRST
+        files = dict.fromkeys(one.source.rpartition(":")[0] for one in changes.matters)
+        doubts += [f"{path} changes {unit}; the effect cannot be determined." for path in files]
     return order, tuple(doubts)
-
-
-def _changes(tree: FileTree, unit: str) -> t.Iterator[tuple[str, str]]:
-    """Path and text of the administrator's version of a unit, and of its drop-ins in any directory."""
-    own = [f"{folder}/{unit}" for folder in UNITS[:2]]
-    added = [f"{folder}/{unit}.d/{name}" for folder in UNITS for name in tree.names(f"{folder}/{unit}.d") if name.endswith(".conf")]
-    for path in (*own, *added):
-        text = tree.text_or_none(path) if tree.is_file(path) else None
-        if text is not None:
-            yield path, text
-
-
-def _named(text: str, key: str) -> frozenset[str]:
-    lines = re.findall(rf"^[ \t]*{key}[ \t]*=(.*)$", text, re.MULTILINE)
-    return frozenset(word for line in lines for word in line.split())

@@ -59,7 +59,7 @@ class Distinctions:
             frozenset((*(asked - patterns), *others)),
             tuple(sorted(patterns)),
             around,
-            tuple(dict.fromkeys(key for key in keys if key.name in _FACTS or _is_about_uevent(key))),
+            tuple(dict.fromkeys(key for key in keys if key.name in _FACTS or _is_about_path(key) or _is_about_uevent(key))),
             tuple(sorted(names - IDENTITY)),
             tuple(chains),
             frozenset(above - patterns),
@@ -89,6 +89,10 @@ class Distinctions:
         for keys in self.chains:
             found = on_one_of_chain(keys, subject, self.around, state)
             yield found.holds, found.drivers
+
+
+def _is_about_path(key: Key) -> bool:
+    return key.name == "ENV" and key.attribute == "DEVPATH" and key.is_match
 
 
 def _is_about_uevent(key: Key) -> bool:
@@ -126,7 +130,9 @@ def _asked_properties(key: Key) -> t.Iterator[str]:
 
 
 def _sets_apart(key: Key, asked: frozenset[str]) -> bool:
-    """Whether a key gives each device another value of a property or tag that is asked for."""
+    """Whether a key gives each device another value of a property or tag that is asked for, or goes well for one and not for another."""
+    if key.is_run and key.attribute == "file":
+        return _names_a_place(key.value)
     if key.is_run:
         return key.words[:1] == ["path_id"] and not asked.isdisjoint(PATH_PROPERTIES)
     name = TAG if key.name == TAG else key.attribute if key.name == "ENV" else None

@@ -7,10 +7,11 @@ Attributes are written while the rules are evaluated; the RUN list is executed a
 
 from __future__ import annotations
 
+import itertools
 import operator
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Coldplug
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.distinctions import Distinctions
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_effects import MODALIAS, RuleEffects
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import State, agreement
@@ -74,16 +75,21 @@ def around_of(boot: Boot, stage: Stage, others: Devices) -> Surroundings:
     rules = stage.rules
     groups = boot.has_iommu if boot.iommu_doubt is None else None
     in_initrd = stage.name == INITRAMFS
-    return Surroundings(stage.kernel.release, boot.cmdline, rules.files, others, in_initrd, rules.complete, groups, stage.endings)
+    earlier = itertools.takewhile(lambda one: one is not stage, boot.stages)
+    is_first = not any(isinstance(work, Coldplug) for one in earlier for step in one.steps for work in step)
+    return Surroundings(stage.kernel.release, boot.cmdline, rules.files, others, in_initrd, rules.complete, groups, stage.endings, is_first)
 
 
 def settled(rules: t.Iterable[Rule], around: Surroundings, subject: Subject, action: str) -> t.Iterator[Rule]:
     """The rules that may matter to one kind of event, without the keys whose result is the same for all of them."""
     state = State(action)
     jump: tuple[str, str] | None = None
+    # Where some events are by then, of which others jump elsewhere.
+    targets: set[tuple[str, str]] = set()
     for rule in rules:
         if jump is not None and jump[0] == rule.path:
-            if rule.label != jump[1]:
+            here = rule.label is not None and (rule.path, rule.label)
+            if here != jump and here not in targets:
                 continue
             jump = None
         if not _may_matter(rule):
@@ -97,8 +103,10 @@ def settled(rules: t.Iterable[Rule], around: Surroundings, subject: Subject, act
         kept = Rule(rule.path, rule.line, tuple(key for key in rule.keys if known.get(key) is not True)) if True in known.values() else rule
         yield kept
         if kept.target is not None and all(key.name in ("GOTO", "LABEL") for key in kept.keys):
-            # Every event of this kind jumps.
+            # Every event of this kind jumps that comes here.
             jump = (kept.path, kept.target)
+        elif kept.target is not None:
+            targets.add((kept.path, kept.target))
 
 
 def _may_matter(rule: Rule) -> bool:

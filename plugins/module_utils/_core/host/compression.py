@@ -13,8 +13,10 @@ import shutil
 import typing as t
 import zlib
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import zstd_frame
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import TIMED_OUT, WROTE_TOO_MUCH
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_part import FilePart
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import paused
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import LARGEST_FILE
 
@@ -190,10 +192,11 @@ class Unpacker:
 
 
 @contextlib.contextmanager
-def unpacked(host: Host, file: t.BinaryIO, most: int = LARGEST_STREAM) -> t.Iterator[FileReader | Unpacker]:
+def unpacked(host: Host, file: t.BinaryIO, most: int = LARGEST_STREAM, is_whole: bool = True) -> t.Iterator[FileReader | Unpacker]:
     """A reader of the compressed stream that begins at the file's position; afterwards the position is just behind the stream.
 
-    The standard library has no zstd, LZ4 or LZO: their commands unpack these, and get the whole rest of the file.
+    The standard library has no zstd, LZ4 or LZO: their commands unpack these, and get the whole rest of the file; of zstd, where
+    ``is_whole`` is not set, one frame, as the kernel takes it for a stream (lib/decompress_unzstd.c).
     Raises CorruptFileError if the stream is corrupt or has more than ``most`` bytes, HostError if the command is missing.
     """
     start = file.read(LONGEST_MAGIC)
@@ -202,12 +205,14 @@ def unpacked(host: Host, file: t.BinaryIO, most: int = LARGEST_STREAM) -> t.Iter
     if found is None:
         raise CorruptFileError(f"it contains bytes that start neither an archive nor a compressed stream ({start.hex(' ')})")
     if found in LIBRARY:
-        stream = Unpacker(file, LIBRARY[found](), most)
-        yield stream
-        stream.finish()
+        unpacker = Unpacker(file, LIBRARY[found](), most)
+        yield unpacker
+        unpacker.finish()
         return
     with host.scratch_directory() as directory:
-        plain = _unpack_by_command(host, found, file, directory, most)
+        size = zstd_frame.length(file) if found == "zstd" and not is_whole else None
+        stream = file if size is None else t.cast("t.BinaryIO", FilePart(file, file.tell(), size))
+        plain = _unpack_by_command(host, found, stream, directory, most)
         with open(plain, "rb") as content:
             yield FileReader(content)
 

@@ -47,8 +47,9 @@ OF_THE_KERNEL = frozenset(
     "tracefs".split()
 )
 """File systems whose files are made as they are read, so that their status says nothing about their content."""
-FIXED = frozenset(("/proc/kallsyms",))
-"""What is read of it, the functions that are built in, stays the same until the next boot; reading it takes a tenth of a second."""
+FIXED = frozenset(("/proc/cpuinfo", "/proc/kallsyms"))
+"""What is read of them, the processor's maker and flags and the functions that are built in, stays the same until the next boot.  The
+processors' frequencies, which are beside those, change at any time; reading the functions takes a tenth of a second."""
 
 
 class UnsettledError(Exception):
@@ -105,6 +106,8 @@ class _Keeper:
             raise UnfitError(f"{question} of {path} cannot be asked again.")
 
     def _content(self, path: str, digest: str | None) -> None:
+        if path in FIXED:
+            return
         self._keep_known(path, lambda: content_digest(self._host, path) == digest)
         self.facts.contents[path] = digest
 

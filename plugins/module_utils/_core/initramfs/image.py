@@ -33,6 +33,7 @@ KEPT = re.compile(
     r"|scripts/.+|hooks/[^/]+|config|usr/lib/modules/booster\.alias|etc/booster\.init\.yaml"
     r"|(?:(?:usr/|var/)?lib|etc)/dracut/hooks/.+|(?:usr/)?bin/dracut-pre-udev"
     r"|(?:etc|usr/lib|lib)/systemd/system/(?:dracut-pre-udev|systemd-(?:modules-load|udev-trigger|udevd))\.service(?:\.d/[^/]+)?"
+    r"|(?:etc|usr/lib|lib)/systemd/system/(?:systemd-(?:(?:modules|udev)-)?\.)?service\.d/[^/]+"
     r"|(?:usr/)?lib/modules/[^/]+/modules\.(?:alias|builtin|builtin\.modinfo|dep|order|softdep|weakdep|(?:alias|dep|builtin)\.bin)"
 )
 # Any script is kept as well: what runs in an image can be anywhere in it.
@@ -338,7 +339,7 @@ def _read_segments(host: Host, file: t.BinaryIO, tree: _Tree) -> None:
         if start in MAGICS:
             tree.add_archive(FileReader(file))
             continue
-        with unpacked(host, file, left) as reader:
+        with unpacked(host, file, left, is_whole=False) as reader:
             _read_archives(reader, tree)
         left -= reader.position
     if not found:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -31,6 +32,12 @@ KNOWN = {
     "pci_stub": "pci-stub",  # drivers/pci/pci-stub.c
     "pci_pf_stub": "pci-pf-stub",  # drivers/pci/pci-pf-stub.c
 }
+
+
+def plain_name(driver: str) -> str:
+    """A driver's name without capitals, dashes and blanks, a path before it or a file's ending, by which the meant one is found."""
+    name = re.sub(r"\.ko(?:\.\w+)?$", "", driver.strip().rpartition("/")[2].rpartition(":")[2])
+    return re.sub(r"[-_\s]", "", name).lower()
 
 
 def driver_names(host: Host, inventory: Inventory, modules: t.Iterable[str], load: bool, kernel: Kernel | None = None) -> dict[str, str]:

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.driverctl import FOLDER
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import NEAR
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN, plain_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import (
     DRIVERCTL,
     IDS,
@@ -41,6 +43,8 @@ ABOUT_DEVICE = frozenset(
 MOST_RULES = 64
 NO_DRIVER = ("none", "")
 """Names that are used to keep a device from being bound to any driver."""
+OF_VFIO = ("vfio", "vfio_pci_core", "vfio_iommu_type1", "vfio_virqfd", "vfio_mdev", "mdev", "iommufd")
+"""Modules that guides load beside vfio-pci, and that register no driver of the PCI bus."""
 NOT_COPIED = ("/usr/lib/", "/lib/", "/run/", "/usr/local/")
 
 
@@ -126,8 +130,14 @@ def overrides_to_unknown_drivers(host: HostPolicy) -> t.Iterator[Finding]:
             if problem is not None:
                 kind, advice = problem
                 addresses = () if address is None else (address,)
-                said = f"{source} sets driver_override={driver}, and no installed kernel has a driver of that name"
-                yield Finding(kind, source, f"{said}: the device stays without a driver. {advice}", addresses)
+                said = f"{source} sets driver_override={_shown(driver)}, and no installed kernel has a driver of that name"
+                is_left = source.startswith(FOLDER) and normalize_module_name(driver) not in host.modules
+                effect = "driverctl cannot load it, and leaves the device as it is" if is_left else "the device stays without a driver"
+                yield Finding(kind, source, f"{said}: {effect}. {advice}", addresses)
+
+
+def _shown(driver: str) -> str:
+    return f'"{driver}"' if re.search(r"\s", driver) else driver
 
 
 def _unknown_driver(driver: str, boot: Boot, host: HostPolicy) -> tuple[str, str] | None:
@@ -139,6 +149,7 @@ def _unknown_driver(driver: str, boot: Boot, host: HostPolicy) -> tuple[str, str
     if driver in registered or driver in NO_DRIVER:
         return None
     module = normalize_module_name(driver)
+    candidates = sorted(registered | {KNOWN.get(name, name) for name in host.vfio_modules if name in host.modules})
     facts = boot.modules.get(module)
     names = tuple(known.name for known in facts.drivers) if facts is not None else ()
     names = names or ((KNOWN[module],) if module in KNOWN else ())
@@ -146,15 +157,22 @@ def _unknown_driver(driver: str, boot: Boot, host: HostPolicy) -> tuple[str, str
         return (
             None if driver in names else ("override-names-module", f"{driver} is a module; write the name of its driver, {listed(names)}.")
         )
-    if module in host.modules:
-        # The driver that it registers is unknown.
+    meant = _near(driver, candidates)
+    if meant is None and module in OF_VFIO:
+        return "override-names-module", f"{driver} is a module without a driver for PCI; write vfio-pci."
+    if meant is not None and plain_name(driver) == plain_name(meant):
+        return "unknown-driver", f"The kernel compares every sign. Write {meant}."
+    if module in host.modules or (meant is None and not host.inventory.drivers):
+        # What the module registers is unknown; and without a running kernel, drivers with another name than their module are, too.
         return None
-    candidates = sorted(registered | {KNOWN.get(name, name) for name in host.vfio_modules if name in host.modules})
-    nearest = next(iter(difflib.get_close_matches(driver, candidates, 1, NEAR)), None)
-    if nearest is None and not host.inventory.drivers:
-        # Without a running kernel, drivers with another name than their module are unknown.
-        return None
-    return "unknown-driver", f"Did you mean {nearest}?" if nearest else "Check the spelling, or install the module that registers it."
+    return "unknown-driver", f"Did you mean {meant}?" if meant else "Check the spelling, or install the module that registers it."
+
+
+def _near(driver: str, candidates: t.Sequence[str]) -> str | None:
+    """The driver that is meant, whatever its capitals, dashes and blanks, with a path before it or a file's ending behind it."""
+    plain = plain_name(driver)
+    alike = [name for name in candidates if plain_name(name) == plain]
+    return next(iter(alike or difflib.get_close_matches(driver.strip().lower(), candidates, 1, NEAR)), None)
 
 
 def overrides_that_disagree(host: HostPolicy) -> t.Iterator[Finding]:

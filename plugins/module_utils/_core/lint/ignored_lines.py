@@ -109,7 +109,7 @@ def softdeps_without_effect(host: HostPolicy) -> t.Iterator[Finding]:
             if first.startswith(" "):
                 said = f"{entry.source}: there are two blanks before `{first.strip()}`, which makes kmod 30 ignore the softdep of {module}."
                 yield Finding("softdep-two-blanks", str(entry.source), f"{said} Use one blank.")
-            elif first not in ("pre:", "post:"):
+            elif first not in ("pre:", "post:") and not re.fullmatch(r"(?:pre|post)[;.,=]\S*", first):
                 said = f"{entry.source}: `{entry}` has no `pre:` or `post:` before {first}, so kmod ignores that word."
                 yield Finding("softdep-without-place", str(entry.source), f"{said} Write `softdep {module} pre: {first}`.")
 

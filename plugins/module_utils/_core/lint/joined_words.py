@@ -21,6 +21,7 @@ VALUES = {
     ("intel_iommu", "pt"): "intel_iommu=on iommu=pt",
     ("amd_iommu", "pt"): "iommu=pt",
     ("iommu", "passthrough"): "iommu=pt",
+    **dict.fromkeys((("iommu", "on"), ("iommu", "1"), ("iommu", "yes"), ("iommu", "enable"), ("iommu", "enabled")), "intel_iommu=on"),
 }
 """What is written for another word's value."""
 
@@ -59,4 +60,5 @@ def values_of_other_words(host: HostPolicy) -> t.Iterator[Finding]:
                 meant = VALUES.get((name, part))
                 if meant is not None:
                     said = f"{boot.cmdline_source}: the kernel does not know the value {part} in `{argument}`, so it has no effect."
-                    yield Finding("misspelt-word", boot.cmdline_source, f"{said} Write `{meant}`.")
+                    is_needed = meant != "intel_iommu=on" or (host.files.vendor != "amd" and boot.cmdline.last("intel_iommu") is None)
+                    yield Finding("misspelt-word", boot.cmdline_source, f"{said} {f'Write `{meant}`' if is_needed else 'Remove it'}.")

@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
 
 SUFFIX = ".rules"
-OLD_DIRECTORY = re.compile(r"(?:~|[.-](?:bak|backup|dis|disabled|dpkg-\w+|old|off|orig|save|sample|examples?))$")
+OLD_DIRECTORY = re.compile(r"(?:~|[./-](?:bak|backup|dis|disabled|dpkg-\w+|old|off|orig|save|sample|examples?))$")
 UDEV, RULES = "/etc/udev/", "/etc/udev/rules.d"
 MODPROBE, LISTS, SAVED = "/etc/modprobe.d", "/etc/modules-load.d", "/etc/driverctl.d"
 
@@ -44,7 +44,8 @@ def files_in_misspelt_directories(host: HostPolicy) -> t.Iterator[Finding]:
         elif not file.directory.startswith(UDEV.rstrip("/")):
             meant = _meant(text, file.path, host)
         if meant is not None:
-            said = f"{file.path}: nothing reads it, because it is not in {meant}."
+            itself = " itself" if file.directory.startswith(f"{meant}/") else ""
+            said = f"{file.path}: nothing reads it, because it is not in {meant}{itself}."
             yield Finding("misspelt-directory", file.path, f"{said} Move it there.")
 
 

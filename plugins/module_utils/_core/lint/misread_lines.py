@@ -65,8 +65,13 @@ def words_too_many(host: HostPolicy) -> t.Iterator[Finding]:
     """`blacklist a b`: kmod reads the first name only (kmod_config_parse())."""
     for path, number, line in _lines(host):
         words = line.split()
+        source, said = f"{path}:{number}", " ".join(words)
+        if len(words) == 2 and words[0] == "blacklist" and re.fullmatch(r"[\w-]+(?:,[\w-]+)+", words[1]):
+            lines = " and ".join(f"`blacklist {name}`" for name in words[1].split(","))
+            yield Finding(
+                "words-too-many", source, f"{source}: kmod takes all of `{said}` for one name. Write {lines} in lines of their own."
+            )
         if len(words) > 2 and words[0] == "blacklist" and not words[2].startswith("#"):
-            source, said = f"{path}:{number}", " ".join(words)
             lines = " and ".join(f"`blacklist {name.strip(',')}`" for name in words[1:])
             yield Finding(
                 "words-too-many",
@@ -144,7 +149,7 @@ def softdeps_in_other_words(host: HostPolicy) -> t.Iterator[Finding]:
         if len(words) < 3 or words[0] != "softdep":
             continue
         rest = " ".join(words[2:])
-        meant = re.sub(r"\b(pre|post)\s*:?\s*(?=\S)", r"\1: ", rest, flags=re.IGNORECASE) if _has_wrong_place(rest) else rest
+        meant = re.sub(r"\b(pre|post)\s*[:;.,=]?\s*(?=\S)", r"\1: ", rest, flags=re.IGNORECASE) if _has_wrong_place(rest) else rest
         meant = re.sub(r"\s*,\s*", " ", re.sub(r"\b(PRE|Pre|POST|Post):", lambda match: match[0].lower(), meant))
         if meant != rest and not line.rstrip().endswith("\\"):
             source = f"{path}:{number}"
@@ -153,7 +158,7 @@ def softdeps_in_other_words(host: HostPolicy) -> t.Iterator[Finding]:
 
 
 def _has_wrong_place(rest: str) -> bool:
-    return re.match(r"(?:pre|post)(?:\s+:|:(?=\S)|\s+(?!:)\S)", rest, re.IGNORECASE) is not None
+    return re.match(r"(?:pre|post)(?:\s+:|:(?=\S)|[;.,=]|\s+(?!:)\S)", rest, re.IGNORECASE) is not None
 
 
 def lines_of_another_file(host: HostPolicy) -> t.Iterator[Finding]:

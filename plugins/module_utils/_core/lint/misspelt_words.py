@@ -59,6 +59,16 @@ def misspelt_words(host: HostPolicy) -> t.Iterator[Finding]:
                 yield Finding("misspelt-word", boot.cmdline_source, f"{said} Write `{meant}`.")
 
 
+def modules_for_functions(host: HostPolicy) -> t.Iterator[Finding]:
+    """`initcall_blacklist=nouveau`: the kernel compares with the functions that start drivers (do_one_initcall() in init/main.c)."""
+    for boot in host.boots:
+        for value in boot.cmdline.of_kernel.values("initcall_blacklist"):
+            for name in value.split(","):
+                if normalize_module_name(name) in host.modules and not name.endswith("_init"):
+                    said = f"{boot.cmdline_source}: `initcall_blacklist={value}` names functions, and {name} is a module: it has no effect."
+                    yield Finding("misspelt-word", boot.cmdline_source, f"{said} Write `modprobe.blacklist={normalize_module_name(name)}`.")
+
+
 def other_values_of_our_word(host: HostPolicy) -> t.Iterator[Finding]:
     """`vfio_variants=` with another value than `off`, or without one."""
     for boot in host.boots:
@@ -89,6 +99,8 @@ def _without_value(argument: str) -> tuple[str, str] | None:
     word, colon, value = argument.partition(":")
     if colon and word.replace("-", "_") in (*READ, *FLAT) and value:
         return "nothing reads", f"{word}={value}"
+    if argument in LISTS:
+        return "nothing stands behind", f"{argument}=MODULE"
     near = next(iter(difflib.get_close_matches(argument, FLAGS, 1, 0.85)), None)
     return ("nothing reads", near) if near and near != argument else None
 
@@ -101,7 +113,7 @@ def _meant(key: str) -> str:
     flat = re.sub(r"[-_.]", "", key).lower()
     near = next(iter(difflib.get_close_matches(flat, sorted(FLAT), 1, 0.9)), None)
     # A parameter of a module by its whole name is that module's, and a module that does not exist is another finding.
-    if near is None or (flat != near and "." in key and "blacklist" not in key):
+    if near is None or (flat != near and "." in key and "blacklist" not in key and not key.startswith("rd.")):
         single = re.fullmatch(r"(vfio[-_]pci|pci[-_]stub)\.ids?", key, re.IGNORECASE)
         return f"{single[1].lower()}.ids" if single and plain not in ("vfio_pci.ids", "pci_stub.ids") else ""
     return FLAT[near].replace("vfio_pci", "vfio-pci").replace("pci_stub", "pci-stub")

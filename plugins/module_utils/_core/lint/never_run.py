@@ -7,7 +7,14 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.start_files import CRON, HOOKS, IMAGE_SCRIPTS, RC_LOCAL, UNITS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.start_files import (
+    ASKED,
+    CRON,
+    HOOKS,
+    IMAGE_SCRIPTS,
+    RC_LOCAL,
+    UNITS,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.numbered_matches import numbered_matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.put_aside import is_put_aside
@@ -18,6 +25,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.start_files import StartFile
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
 
+NAMED_FOR_DRIVERS = re.compile(r"vfio|pass-?through|(?<![a-z])(?:pci|gpus?|drivers?|unbind|bind|override)(?![a-z])", re.IGNORECASE)
+SUFFIX = ".rules"
 ABOUT_DRIVERS = re.compile(r"/sys/bus/pci/|driver_override|\b(?:modprobe|insmod|rmmod|driverctl|vfio-pci)\b")
 COMMENT = re.compile(r"^[ \t]*[#;].*$", re.MULTILINE)
 UNIT = re.compile(r"\.(?:service|socket|timer|path|target|mount|automount|swap|slice|scope|device)$")
@@ -80,3 +89,23 @@ def redirections_without_a_shell(host: HostPolicy) -> t.Iterator[Finding]:
             said = f"{source}: systemd runs `{command}` without a shell, so `>`, `|` and `&&` in it are mere arguments."
             plain = command.lstrip("-@:+!|")
             yield Finding("without-shell", source, f"{said} Write `{match['key']}=/bin/sh -c '{plain}'`.")
+
+
+def programs_that_cannot_run(host: HostPolicy) -> t.Iterator[Finding]:
+    """Scripts about drivers that a unit, or a rule of udev, has run, and which are not there or not executable."""
+    units = [(file.path, file.text) for file in host.files.start.files if file.folder == UNITS and UNIT.search(file.name)]
+    rules = [(file.path, file.text or "") for file in host.files.rules if file.name.endswith(SUFFIX) and host.is_site(file.path)]
+    for path, text in (*units, *rules):
+        for line, match in numbered_matches(ASKED, text, "path"):
+            program, programs = match["path"], host.files.start.programs
+            if program not in programs:
+                continue
+            file, source = programs[program], f"{path}:{line}"
+            if file is None and NAMED_FOR_DRIVERS.search(program):
+                yield Finding("never-run", source, f"{source} runs {program}, which is not there. Correct the path, or remove the line.")
+            elif file is not None and not file.is_executable and ABOUT_DRIVERS.search(COMMENT.sub("", file.text)):
+                said = f"{source} runs {program}, which is not executable, so that nothing of it is done."
+                yield Finding("never-run", source, f"{said} Run `chmod +x {program}`.")
+            elif file is not None and file.text[:2] != "#!" and "\0" not in file.text and ABOUT_DRIVERS.search(COMMENT.sub("", file.text)):
+                said = f"{source} runs {program}, whose first line names no interpreter, so that the kernel does not run it."
+                yield Finding("never-run", source, f"{said} Write `#!/bin/sh` into its first line.")

@@ -193,8 +193,13 @@ def _values(line: UdevLine) -> t.Iterator[Mistake]:
 def _actions(line: UdevLine) -> t.Iterator[Mistake]:
     asked = [key for key in line.matching("ACTION") if key.operator == "=="]
     override = line.assigned("ATTR", "driver_override")
+    moves = any(key.name in ("RUN", "PROGRAM") or "bind" in (key.attribute or "") for key in line.keys)
     for key in asked:
         actions = key.value.split("|")
+        if key.value == "bind" and override is not None and not moves:
+            said = f"`{key.text}`: the device has its driver by then, and an override changes nothing until it is unbound."
+            yield "udev-action", f"{said} Write `{key.said(value='add')}`."
+            continue
         lower = [action.lower() for action in actions]
         if any(char in key.value for char in "*?[") or "i" in key.prefix or set(actions) & set(AT_BOOT):
             continue

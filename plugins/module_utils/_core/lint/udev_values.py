@@ -14,6 +14,7 @@ PATTERN = re.compile(r"[*?\[$%]")
 ADDRESS = re.compile(r"(?:pci[-:_])?(?:([0-9a-f]{1,8})[:_.-])?([0-9a-f]{1,2})[:_.-]([01]?[0-9a-f])[.:_-]([0-7])", re.IGNORECASE)
 HEXADECIMAL = re.compile(r"(?:0x)?([0-9a-f]+)h?", re.IGNORECASE)
 PAIR = re.compile(r"(?:0x)?([0-9a-f]{1,4})[:.\s-](?:0x)?([0-9a-f]{1,4})", re.IGNORECASE)
+_BOTH = re.compile(r"(?:0x)?([0-9a-f]{4})([0-9a-f]{4})", re.IGNORECASE)
 DIGITS = {"vendor": 4, "device": 4, "subsystem_vendor": 4, "subsystem_device": 4, "class": 6, "revision": 2}
 """Of the numbers in sysfs, which begin with 0x (drivers/pci/pci-sysfs.c)."""
 MEANS_PCI = re.compile(r"pci(?:[-_]?e|[-_ ]?(?:bus|device|devices|express))?|bus/pci", re.IGNORECASE)
@@ -44,8 +45,8 @@ def _check_of(key: Written) -> t.Callable[[str], Wrong | None] | None:
     if key.name in ("SUBSYSTEM", "SUBSYSTEMS"):
         return lambda value: ("the subsystem of PCI functions is pci", "pci") if MEANS_PCI.fullmatch(value) and value != "pci" else None
     if key.name in ("ATTR", "ATTRS") and key.attribute in DIGITS:
-        digits = DIGITS[key.attribute]
-        return lambda value: _number(value, digits)
+        digits, name = DIGITS[key.attribute], key.attribute
+        return lambda value: _part_of_pair(value, name) or _number(value, digits)
     if key.name == "ENV" and key.attribute in ("PCI_ID", "PCI_SUBSYS_ID"):
         return _pair
     if (key.name, key.attribute) == ("ENV", "PCI_CLASS"):
@@ -64,6 +65,14 @@ def _address(value: str) -> Wrong | None:
     if value.lower() == meant:
         return "addresses have small letters", meant
     return ("the address has no domain" if domain is None else "this is not the form of an address"), meant
+
+
+def _part_of_pair(value: str, name: str) -> Wrong | None:
+    """An ID of two numbers where one is asked for."""
+    match = None if PATTERN.search(value) or DIGITS[name] != 4 else PAIR.fullmatch(value) or _BOTH.fullmatch(value)
+    if match is None:
+        return None
+    return "in sysfs vendor and device are numbers of their own", f"0x{match[1 if name.endswith('vendor') else 2].lower().zfill(4)}"
 
 
 def _number(value: str, digits: int) -> Wrong | None:

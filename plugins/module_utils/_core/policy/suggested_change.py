@@ -19,6 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reaso
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import off_word
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import plain_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import (
     SuggestedChange,
@@ -204,7 +205,9 @@ def would_change(
     if _is_certain(now, driver):
         return None
     if _module_of(driver, boot) is None:
-        return f"Kernel {boot.release} {LACKS} {driver}: install or build it for that kernel first."
+        meant = _meant(driver, boot)
+        advice = "install or build it for that kernel first" if meant is None else f"write {meant}, as the kernel compares every sign"
+        return f"Kernel {boot.release} {LACKS} {driver}: {advice}."
     if now.stage == KERNEL and now.certainty == CERTAIN:
         return f"{now.driver} is built into kernel {boot.release} and has the device before any file is read; move it after the boot."
     found = (search or Search(devices, boot)).remedy(device, driver)
@@ -214,6 +217,12 @@ def would_change(
 def _module_of(driver: str, boot: Boot) -> str | None:
     module = next(iter(Registrar(boot).modules_of(driver)), None)
     return module if module is not None and any(stage.kernel.has(module) for stage in boot.stages) else None
+
+
+def _meant(driver: str, boot: Boot) -> str | None:
+    """The driver of the boot's modules that is written otherwise."""
+    names = sorted({known.name for facts in boot.modules.values() for known in facts.drivers})
+    return next((name for name in names if plain_name(name) == plain_name(driver)), None)
 
 
 def _is_certain(winner: Winner, driver: str) -> bool:

@@ -15,7 +15,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import architecture
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import architecture, virtual_machine
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import expressions, machine_facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedules import is_executable
@@ -62,12 +62,16 @@ class Conditions:
             if setting.section == "Unit" and kind is not None:
                 # An empty one, of whatever name, takes back all before it.
                 kept[kind] = [*kept[kind], setting] if setting.value else []
-        return all(self._may_hold(settings) for settings in kept.values())
+        return all(self.hold(settings) is not False for settings in kept.values())
 
-    def _may_hold(self, settings: t.Sequence[Setting]) -> bool:
-        alternatives = [self._holds(one) is not False for one in settings if one.value.startswith("|")]
-        needed = (self._holds(one) is not False for one in settings if not one.value.startswith("|"))
-        return all(needed) and (not alternatives or any(alternatives))
+    def hold(self, settings: t.Iterable[Setting]) -> bool | None:
+        """Whether these conditions, or these assertions, hold together; None if only the boot shows it."""
+        alternatives: list[bool | None] = []
+        needed: list[bool | None] = []
+        for one in settings:
+            (alternatives if one.value.startswith("|") else needed).append(self._holds(one))
+        needed += [True if True in alternatives else None if None in alternatives else False] if alternatives else []
+        return False if False in needed else None if None in needed else True
 
     def _holds(self, setting: Setting) -> bool | None:
         """None if only the boot shows it.  Signs as config_parse_unit_condition_string() takes them: one `|`, then one `!`."""
@@ -129,7 +133,7 @@ class Conditions:
             return None
         if asked in ("container", "private-users"):
             return False
-        found = machine_facts.is_virtual(self.tree)
+        found = virtual_machine.is_virtual(self.tree)
         if found is None or (found and asked not in (*_YES, *_NO, "vm", "none")):
             return None
         if asked in ("none", *_NO):

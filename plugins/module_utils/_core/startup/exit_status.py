@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How commands end that do nothing: true, false, test and exit, by themselves or in `sh -c`."""
+"""How commands end that do nothing: true, false, sleep, test and exit, by themselves or in `sh -c`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if t.TYPE_CHECKING:
 _FOLDERS = ("/bin", "/usr/bin")
 _EXPANDED = re.compile(r"[$%\\`]")
 DEEPEST = 3
+_TIME = re.compile(r"[0-9]+(?:\.[0-9]+)?[smhd]?")
 
 
 def succeeds(tree: FileTree, command: str, sees_tree: bool = True) -> bool | None:
@@ -92,6 +93,8 @@ class _Asked:
         if name in ("true", "false"):
             # --help and --version end well in some, and not in others.
             return None if any(word.startswith("--") for word in arguments) else name == "true"
+        if name == "sleep":
+            return True if arguments and all(map(_TIME.fullmatch, arguments)) else None
         if name == "[":
             return self._test(arguments[:-1]) if arguments[-1:] == ["]"] else None
         return self._test(arguments) if name == "test" else None

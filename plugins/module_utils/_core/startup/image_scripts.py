@@ -36,6 +36,16 @@ _BLACKLISTS = "/scripts/init-top/blacklist"
 # The generator's own, which every script sources; without the root's there is nothing to compare them with.
 _LIBRARIES = ("/scripts/functions", "/lib/dracut-lib.sh", "/usr/lib/dracut-lib.sh")
 
+# The scripts that start udev and have it process the devices' events for the first time.
+_OF_UDEV = ("/scripts/init-top/udev", "/hooks/udev")
+_TRIGGER = re.compile(r"(?<![\w-])udevadm[ \t]+trigger\b(?P<options>[^\n;|&>]*)")
+_FOR_ALL = re.compile(
+    r"(?:[ \t]+(?:--type=(?:all|devices)|-t[ \t]*(?:all|devices)|-w|--settle|-v|--verbose|-q|--quiet|--prioritized-subsystem=\S+))*[ \t]*"
+)
+_OF_ADD = re.compile(r"[ \t]+(?:--action=add|-c[ \t]*add)(?![^ \t])")
+_OF_SUBSYSTEMS = re.compile(r"[ \t](?:--type=subsystems|-t[ \t]*subsystems)(?![^ \t])")
+_LOOP = re.compile(r"^[ \t]*(?:for|while|until)\b", re.MULTILINE)
+
 
 class ImageOwnership(Ownership):
     """Compares an image's files with those of the root that it is for."""
@@ -98,9 +108,33 @@ def judged(view: FileTree, paths: t.Iterable[str], kernel: Kernel, host: Host | 
     judge = Judge(view, kernel, inventory, None, ownership)
     found: dict[Influence, None] = {}
     for path in paths:
-        for one in judge.of_file(path, view.shown(path)):
+        for one in _of_script(judge, ownership, path):
             if path == _BLACKLISTS and one.fact.endswith("/etc/modprobe.d/"):
                 continue
             if one.modules is None or one.modules != frozenset((_ON_REQUEST.get(posixpath.basename(path)),)):
                 found[one] = None
     return tuple(found)
+
+
+def _of_script(judge: Judge, ownership: ImageOwnership, path: str) -> tuple[Influence, ...]:
+    content = judge.tree.head(path, LARGEST) if path in _OF_UDEV and not ownership.is_intact(path) else None
+    if content is None:
+        return judge.of_file(path, judge.tree.shown(path))
+    return judge.of_text(_without_coldplug(content.decode("utf-8", "surrogateescape")), judge.tree.shown(path))
+
+
+def _without_coldplug(text: str) -> str:
+    """A script without the command that has udev process all devices' "add" events for the first time, which replays nothing.
+
+    The first such command does; a loop may run it again.
+    """
+    for found in _TRIGGER.finditer(text):
+        options = found["options"]
+        begin = text.rfind("\n", 0, found.start()) + 1
+        if _OF_SUBSYSTEMS.search(options) or "#" in text[begin : found.start()]:
+            continue
+        others, number = _OF_ADD.subn("", options)
+        if number and _FOR_ALL.fullmatch(others) and not _LOOP.search(text):
+            return f"{text[: found.start()]}:{text[found.end() :]}"
+        break
+    return text

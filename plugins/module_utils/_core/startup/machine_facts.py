@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What systemd finds out about its machine, where files show it: firmware, name, and whether it is virtual."""
+"""What systemd finds out about its machine, where files show it: its firmware and its name."""
 
 from __future__ import annotations
 
@@ -11,15 +11,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 
-_DMI = "/sys/class/dmi/id"
-# dmi_vendor_table in src/basic/virt.c, and the files that it is compared with.
-_VENDORS = (
-    "KVM", "OpenStack", "KubeVirt", "Amazon EC2", "QEMU", "VMware", "VMW", "innotek GmbH", "VirtualBox", "Oracle Corporation", "Xen",
-    "Bochs", "Parallels", "BHYVE", "Hyper-V", "Apple Virtualization", "Google Compute Engine", "Microsoft Corporation",
-)  # fmt: skip
-_NAMES = ("product_name", "sys_vendor", "board_vendor", "bios_vendor", "product_version")
-_FLAGS = re.compile(r"^flags\s*:(.*)$", re.MULTILINE)
-LARGEST = 64 << 10
 _SETS_NAME = ("/usr/bin/cloud-init", "/usr/local/bin/cloud-init")
 
 
@@ -28,17 +19,6 @@ def is_efi(tree: FileTree, cmdline: Cmdline | None) -> bool | None:
     if cmdline is None or any(cmdline.last(word) is not None for word in ("noefi", "efi")):
         return None
     return tree.exists("/sys/firmware/efi") if tree.is_dir("/sys/firmware") else None
-
-
-def is_virtual(tree: FileTree) -> bool | None:
-    """Whether the machine is virtual, as detect_vm() in src/basic/virt.c, where it is clear; None elsewhere."""
-    flags = _FLAGS.search((tree.head("/proc/cpuinfo", LARGEST) or b"").decode("ascii", "replace"))
-    names = [(tree.text_or_none(f"{_DMI}/{name}") or "").strip() for name in _NAMES]
-    if flags is None or not names[1] or tree.exists("/proc/xen") or tree.exists("/sys/hypervisor/type"):
-        return None
-    if "hypervisor" in flags[1].split():
-        return True if names[1] == "QEMU" else None
-    return None if any(name.startswith(_VENDORS) for name in names) else False
 
 
 def host_name(tree: FileTree) -> str | None:

@@ -22,6 +22,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called
     started_units,
     with_folder,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.changed_folders import with_folders
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.loadable import Loadable
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.output_programs import only_writes_out
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
@@ -41,6 +42,7 @@ EVENT_DEVICE: t.Final = script_effects.EVENT_DEVICE
 # The kernel's own variables of a PCI function's event (dev_uevent(), pci_uevent()).
 OF_EVENT: t.Final[t.Mapping[str, str]] = {"DEVPATH": f"/devices/{EVENT_DEVICE}", "PCI_SLOT_NAME": EVENT_DEVICE}
 NOTHING_GIVEN: t.Final[t.Mapping[str, str]] = {}
+SYSFS = "/sys/"
 ELF = b"\x7fELF"
 # Where packages put programs: what lies elsewhere was built or copied by somebody.
 PACKAGED = ("/usr/bin/", "/usr/sbin/", "/usr/lib/", "/usr/lib64/", "/usr/libexec/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/usr/share/")
@@ -154,7 +156,7 @@ class _Judgement:
         return tuple(dict.fromkeys((*self._found, *(one.influence(self._source) for one in effects))))
 
     def _add(self, lines: t.Sequence[Line], folder: str, depth: int, arguments: t.Sequence[str] | None = None) -> None:
-        lines = with_folder(lines, folder)
+        lines = with_folders(with_folder(lines, folder), folder if folder.startswith(SYSFS) else "")
         self._lines += lines
         if depth >= DEEPEST:
             return

@@ -26,6 +26,8 @@ _OTHER_VIEW = re.compile(r"Director|Paths|Image|FileSystem|ProtectHome|PrivateTm
 _PREFIXES = re.compile(r"[-@:+!|]*")
 _SEVERAL = re.compile(r"\s+;\s+")
 _MODULE = re.compile(r"CAP_SYS_(?:ADMIN|MODULE|RAWIO)|CAP_DAC_OVERRIDE|^~")
+_OUTPUTS = ("StandardOutput", "StandardError")
+_TO_FILE = re.compile(r"(?:file|append|truncate):(/(?:sys|proc)/\S+)")
 LARGEST_ENVIRONMENT = 64 << 10
 
 
@@ -48,7 +50,7 @@ def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS, of_user
     keys = [*wanted]
     if unit.last("Service", "Type") == "oneshot" and not unit.is_true("RemainAfterExit"):
         keys.append("ExecStop")
-    environment = _environment(unit, tree)
+    environment = environment_of(unit, tree)
     section = {"socket": "Socket", "mount": "Mount", "swap": "Swap"}.get(unit.name.rpartition(".")[2], "Service")
     found: list[Command] = []
     confined = of_user or is_confined(unit, section)
@@ -61,6 +63,10 @@ def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS, of_user
             if text and not only_writes_out(text) and (privileged or not confined or _becomes_root(unit, section, text, tree)):
                 inside = f"{root}{text}" if root and tree.is_file(f"{root}{text.split(maxsplit=1)[0]}") else text
                 found.append(Command(inside, source, environment, folder.lstrip("-") if folder.startswith(("/", "-/")) else None))
+    ways = (setting for key in _OUTPUTS for setting in unit.all(section, key)[-1:])
+    written = ((setting.source, match[1]) for setting in ways for match in (_TO_FILE.fullmatch(setting.value),) if match is not None)
+    # systemd opens the file itself, whatever rights the service has.
+    found += [] if of_user else [Command(f"/bin/sh -c 'echo output > {path}'", source, environment) for source, path in written]
     return tuple(found)
 
 
@@ -118,7 +124,7 @@ def _becomes_root(unit: Unit, section: str, text: str, tree: FileTree) -> bool:
 _ASSIGNED = re.compile(r"\"([A-Za-z_]\w*)=((?:[^\"\\]|\\.)*)\"|'([A-Za-z_]\w*)=([^']*)'|([A-Za-z_]\w*)=(\S*)")
 
 
-def _environment(unit: Unit, tree: FileTree) -> dict[str, str]:
+def environment_of(unit: Unit, tree: FileTree) -> dict[str, str]:
     """The variables of Environment= and EnvironmentFile=, of which the files count more."""
     found: dict[str, str] = {}
     for setting in unit.all("Service", "Environment"):

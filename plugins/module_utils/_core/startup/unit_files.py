@@ -203,7 +203,7 @@ class UnitFiles:
     def _drop_ins(self, names: t.Sequence[str]) -> t.Iterator[str]:
         """By file name, of the same names the one in the first folder; as unit_file_find_dropin_paths()."""
         chosen: dict[str, str] = {}
-        bases = dict.fromkeys(base for name in names for base in _drop_in_names(name))
+        bases = dict.fromkeys(base for name in names for base in drop_in_names(name))
         for folder in self.folders:
             for base in bases:
                 if f"{base}.d" in self._names[folder]:
@@ -284,7 +284,8 @@ def _template(name: str) -> str | None:
     return f"{prefix}@.{kind}" if at and instance else None
 
 
-def _drop_in_names(name: str) -> t.Iterator[str]:
+def drop_in_names(name: str) -> t.Iterator[str]:
+    """The names with `.d` of whose folders a unit has drop-ins."""
     yield name
     template = _template(name)
     if template is not None:

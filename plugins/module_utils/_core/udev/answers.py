@@ -11,7 +11,6 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.architecture import of_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import driver_keys
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import PARENTS, PCI, Key
@@ -327,6 +326,9 @@ def _answer(key: Key, subject: Subject, around: Surroundings, state: State) -> A
         return _about_attribute(key, attribute_of(key.attribute or "", subject, around, state))
     if name == "TAG":
         return _about_tags(key, around, state)
+    if name == "CONST":
+        found = {key.agrees(value) for value in around.constant(key.attribute or "")}
+        return found.pop() if len(found) == 1 else None
     if name == "TEST":
         return _about_file(key, subject, around, state)
     if name == "SYMLINK":
@@ -340,8 +342,6 @@ def _fact(key: Key, subject: Subject, around: Surroundings, state: State) -> str
     name, attribute = key.name, key.attribute or ""
     if name == "ENV":
         return property_of(attribute, subject, around, state)
-    if name == "CONST":
-        return around.files.architecture or of_release(around.release or "") if attribute == "arch" else None
     if name == "SYSCTL":
         return around.sysctl(attribute)
     if name == "NAME":

@@ -23,7 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers i
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.driver_keys import NO_OVERRIDE, OVERRIDE
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.pending import Jumps, RunList
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Done, Rule
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import PATH_PROPERTIES, path_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, OF_FUNCTIONS, PATH_PROPERTIES, path_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
@@ -161,15 +161,22 @@ class Evaluation:
         if key.attribute == "parent":
             return self._import_parent(key)
         if key.attribute == "db":
-            state.properties[key.value] = None
-        else:
-            state.forget()
+            return self._import_kept(key)
+        state.forget()
+        return None
+
+    def _import_kept(self, key: Key) -> Answer:
+        """A property that udev's database has of the device's events before: none at the first."""
+        if self._around.is_first and self._state.action == ADD:
+            return key.is_negated
+        self._state.properties[key.value] = None
         return None
 
     def _import_parent(self, key: Key) -> Answer:
         state = self._state
         state.forget_matching(key.value)
         state.all_known = state.all_known and key.value.startswith("ID_")
+        self._take_over(key.value)
         version = self._around.files.version
         if version is not None and version <= LAST_WITH_ANY_PARENT:
             return not key.is_negated
@@ -177,6 +184,16 @@ class Evaluation:
         above = self._subject.parents[:1] if self._subject.all_parents else ()
         known = {name for one in above if one.device is not None for name in ("DEVPATH", "SUBSYSTEM", *one.uevent)}
         return not key.is_negated if any(matches(name, key.value) for name in known) else None
+
+    def _take_over(self, pattern: str) -> None:
+        """The kernel's properties of the device above replace the event's own."""
+        subject = self._subject
+        above = subject.parents[0] if subject.all_parents and subject.parents else None
+        for name in (name for name in OF_FUNCTIONS if matches(name, pattern)):
+            value = None if above is None else above.property(name)
+            is_root = above is not None and above.subsystem == ""
+            if value != "" and not (is_root and name != "DEVPATH"):
+                self._state.set_property(name, value)
 
     def _import_path(self, key: Key, certain: bool) -> Answer:
         """As udev-builtin-path_id.c, which is run once for an event."""
@@ -201,10 +218,11 @@ class Evaluation:
 
     def _import_file(self, key: Key, certain: bool) -> Answer:
         path = expanded(key.value, self._subject, self._around, self._state)
-        if path is None or path not in self._around.files.imported:
+        files = self._around.files
+        if path is None or not files.imports(path, key.value):
             self._state.forget()
             return None
-        found = self._around.files.imported[path]
+        found = files.imported.get(path)
         for name, value in found or ():
             self._state.set_property(name, value if certain else None)
         return (found is not None) != key.is_negated

@@ -79,6 +79,7 @@ class Rules:
         mentioning: t.Sequence[bytes] = (b"",),
         directories: t.Sequence[str] = DIRECTORIES,
         version: int | None = None,
+        made_on: FileTree | None = None,
     ) -> Rules:
         """The rules of a host, from files that contain one of the words ``mentioning``, and from those that decide whether these match.
 
@@ -103,7 +104,7 @@ class Rules:
                 break
             words = asked
         found = tuple(rule for path in contents for rule in taken.get(path, ()))
-        files = Files.read(tree, (key for rule in found for key in rule.keys if key.is_match or key.is_run), version)
+        files = Files.read(tree, (key for rule in found for key in rule.keys if key.is_match or key.is_run), version, made_on)
         masked = tuple(tree.shown(path) for path in masked_files(tree, directories, version))
         return cls(found, tuple(sorted(problems, key=lambda one: (one.path, one.line))), files, complete=True, masked=masked)
 

@@ -48,6 +48,8 @@ _PROPERTIES: t.Mapping[str, t.Callable[[Device], str]] = {
     "PCI_CLASS": lambda device: f"{device.class_code:04X}",
     "SUBSYSTEM": lambda _device: "pci",
 }
+OF_FUNCTIONS: t.Final = ("DEVPATH", *_PROPERTIES)
+"""What the kernel gives the events of PCI functions, as far as it is known."""
 # Properties of every event that are not known before it comes.
 UNKNOWN_PROPERTIES = frozenset("SEQNUM SYNTH_UUID USEC_INITIALIZED DEVLINKS TAGS CURRENT_TAGS UDEV_DATABASE_VERSION DRIVER".split())
 KERNEL_PROPERTIES = frozenset((*_PROPERTIES, *UNKNOWN_PROPERTIES, "ACTION", "DEVPATH", "DEVTYPE", "DEVNAME", "MAJOR", "MINOR"))

@@ -12,9 +12,11 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.architecture import of_tree
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.architecture import NAMES, of_release, of_tree
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.virtual_machine import CONFIDENTIAL, MACHINES, NONE, is_virtual
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import hwdb
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import substitutions
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -26,6 +28,9 @@ CHANGING = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/run")  # noqa: S108 -
 """Folders whose contents are others after a boot."""
 MOST_FOLDERS = 64
 _FORMAT = re.compile(r"[$%]")
+# What a function's name is, and the attributes that identify it.
+_ADDRESS, _NUMBER = r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]", r"0x[0-9a-f]{2,6}"
+_OF_IDENTITY = ("vendor", "device", "subsystem_vendor", "subsystem_device", "class", "revision")
 Properties = tuple[tuple[str, str], ...]
 
 
@@ -36,24 +41,32 @@ class Files:
     folders: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
     imported: t.Mapping[str, Properties | None] = dataclasses.field(default_factory=dict)
     """None where there is no such file."""
+    patterns: frozenset[str] = frozenset()
+    """Values of IMPORT{file} with a substitution in the file's name, of whose folder all files that it can name were read."""
     modes: t.Mapping[str, int] = dataclasses.field(default_factory=dict)
     """The permissions of files of which TEST asks for some."""
     architecture: str | None = None
+    virtual: bool | None = None
+    """Whether the machine is virtual, where a rule asks and it is known."""
     version: int | None = None
     """systemd's, if it is known."""
     from_hwdb: t.Mapping[str, tuple[tuple[str, str], ...]] = dataclasses.field(default_factory=dict)
     """By the name of a property, the values that the hardware database has for some devices, each with its file and line."""
 
     @classmethod
-    def read(cls, tree: FileTree, keys: t.Iterable[Key], version: int | None = None) -> Files:
+    def read(cls, tree: FileTree, keys: t.Iterable[Key], version: int | None = None, made_on: FileTree | None = None) -> Files:
+        """``made_on`` is the root that an image was made on, which shows the machine."""
         folders: dict[str, frozenset[str]] = {}
         imported: dict[str, Properties | None] = {}
         modes: dict[str, int] = {}
-        architecture = None
+        patterns: set[str] = set()
+        architecture, virtual = None, None
         for key in keys:
             path = key.value
             if key.name == "CONST" and architecture is None:
                 architecture = of_tree(tree)
+            if key.name == "CONST" and virtual is None and key.attribute != "arch":
+                virtual = is_virtual(made_on or tree)
             folder = posixpath.dirname(path)
             if not lasts(path) or _FORMAT.search(folder) or "*" in path:
                 continue
@@ -62,9 +75,16 @@ class Files:
             if key.name == "TEST" and key.attribute and isinstance(tree, Host) and len(modes) < MOST_FOLDERS:
                 status = None if _FORMAT.search(path) else tree.stat(path)
                 modes.update({} if status is None else {path: stat_bits.S_IMODE(status.st_mode)})
-            if key.name == "IMPORT" and key.attribute == "file" and not _FORMAT.search(path) and len(imported) < MOST_FOLDERS:
-                imported[path] = _properties_of(tree, path)
-        return cls(folders, imported, modes, architecture, version, hwdb.read(tree))
+            if key.name == "IMPORT" and key.attribute == "file" and path not in patterns:
+                paths = _named(tree, path) if _FORMAT.search(path) else (path,)
+                if paths is not None and len(imported) + len(paths) <= MOST_FOLDERS:
+                    imported.update((one, _properties_of(tree, one)) for one in paths)
+                    patterns.update((path,) if _FORMAT.search(path) else ())
+        return cls(folders, imported, frozenset(patterns), modes, architecture, virtual, version, hwdb.read(tree))
+
+    def imports(self, path: str, written: str) -> bool:
+        """Whether it is known what is in a file that a rule, where it is written so, imports."""
+        return path in self.imported or (written in self.patterns and posixpath.dirname(path) == posixpath.dirname(written))
 
     def has(self, path: str) -> bool | None:
         """Whether a path exists; None if that cannot be determined."""
@@ -79,6 +99,21 @@ class Files:
 def lasts(path: str) -> bool:
     """Whether a path is that of a file that is the same after a boot."""
     return path.startswith("/") and not any(path == folder or path.startswith(f"{folder}/") for folder in CHANGING)
+
+
+def _named(tree: FileTree, written: str) -> tuple[str, ...] | None:
+    """The files that a path with substitutions in its last part can name for a PCI function; None if these may have any name."""
+    folder, name = posixpath.split(written)
+    parts: list[str] = []
+    position = 0
+    for one in substitutions(name):
+        known = _ADDRESS if one.letter in "kb" else _NUMBER if one.letter == "s" and one.attribute in _OF_IDENTITY else None
+        if known is None:
+            return None
+        parts += (re.escape(name[position : one.start]), known)
+        position = one.end
+    pattern = re.compile("".join((*parts, re.escape(name[position:]))))
+    return tuple(f"{folder}/{one}" for one in tree.names(folder) if pattern.fullmatch(one))
 
 
 def _properties_of(tree: FileTree, path: str) -> Properties | None:
@@ -114,6 +149,8 @@ class Surroundings:
     has_groups: bool | None = None
     endings: t.Mapping[str, bool] = dataclasses.field(default_factory=dict)
     """By command line, whether PROGRAM goes well, where that is known; such a program writes nothing."""
+    is_first: bool = False
+    """Whether no udev has processed the devices' events in an earlier stage."""
 
     def word(self, wanted: str) -> str | None:
         """What IMPORT{cmdline} takes from the command line (proc_cmdline_get_key()): `1` for a word without a value; None for no word."""
@@ -132,3 +169,14 @@ class Surroundings:
         """A kernel parameter that is the same for the whole boot."""
         known = {"kernel/osrelease": self.release, "kernel/ostype": "Linux"}
         return known.get(name.replace(".", "/", 1) if "/" not in name else name)
+
+    def constant(self, name: str) -> tuple[str, ...]:
+        """What CONST may be here."""
+        if name == "arch":
+            found = self.files.architecture or of_release(self.release or "")
+            return tuple(NAMES) if found is None else (found,)
+        kinds = MACHINES if name == "virt" else CONFIDENTIAL
+        # A virtual machine need not be a confidential one.
+        if self.files.virtual and name == "virt":
+            return kinds
+        return (NONE,) if self.files.virtual is False else (NONE, *kinds)

@@ -13,6 +13,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot import re
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Listed, LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.tests.unit.boots import device
 from ansible_collections.vfio.variants.tests.unit.images import Link, archive
 from ansible_collections.vfio.variants.tests.unit.initramfs_files import DISK_AND_NET, IMAGE, dracut, initramfs_tools, modules_of
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, NVIDIA_DISPLAY, Tree
@@ -62,6 +64,32 @@ def test_options_of_a_module_that_something_else_may_load_before_are_in_doubt(tm
     assert stage(tmp_path, entries).doubts == (
         f"{IMAGE}:/conf/modules:1 gives vfio_pci options, which have no effect if something else loads it first.",
     )
+
+
+@pytest.mark.parametrize(
+    ("listed", "more", "is_lost"),
+    [
+        ("e1000e debug=1", {}, True),
+        ("e1000e debug=1", {"etc/modprobe.d/a.conf": "alias net-pf-16 off\n"}, True),
+        ("e1000e debug=1", {"etc/modprobe.d/a.conf": "blacklist e1000e\n"}, None),
+        ("e1000e debug=1", {"etc/modprobe.d/a.conf": "install e1000e /bin/true\n"}, None),
+        ("e1000e debug=1", {"etc/modprobe.d/a.conf": "alias pci:v00008086* vfio-pci\n"}, None),
+        ("vfio-pci ids=10de:1db1", {"etc/modprobe.d/a.conf": "softdep e1000e pre: vfio-pci\n"}, True),
+        ("vfio-pci ids=10de:1db1", {"etc/modprobe.d/a.conf": "softdep e1000* pre: vfio-pci\n"}, True),
+        ("vfio-pci ids=10de:1db1", {"etc/modprobe.d/a.conf": "softdep nouveau pre: vfio-pci\n"}, False),
+        ("vfio-pci ids=10de:1db1", {"etc/modprobe.d/a.conf": "softdep e1000e pre: loop\nsoftdep e1000e pre: vfio-pci\n"}, None),
+        ("vfio-pci ids=10de:1db1", {"etc/modprobe.d/a.conf": "softdep e1000e pre: vfio-pci\nblacklist e1000e\n"}, None),
+    ],
+)
+def test_options_in_the_list_come_too_late_where_udev_has_loaded_the_module(
+    tmp_path: Path, listed: str, more: dict[str, str], is_lost: bool | None
+) -> None:
+    """load_modules() in scripts/functions comes behind scripts/init-top/udev, which waits until udev has settled."""
+    host = Tree(tmp_path).file(IMAGE, archive(initramfs_tools() | {"conf/modules": f"{listed}\n", **more})).host()
+    inventory = Inventory((device("0000:02:00.0", "8086:10d3", class_code=0x020000),), {})
+    one = read_initramfs.read_stage(Image.read(host, IMAGE, DEBIAN_13), Cmdline.parse(""), GRUB, inventory=inventory).stage
+    name = listed.partition(" ")[0].replace("-", "_")
+    assert (bool(one.config.options(name)), len(one.doubts)) == (is_lost is not True, is_lost is None)
 
 
 def test_an_image_without_udevs_script_does_not_coldplug(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_the_first_folder_that_has_a_unit_decides_whether_it_is_masked(tree: Tre
     assert Coldplug() in [work for step in steps(tree)[0] for work in step]
 
 
-@pytest.mark.parametrize("text", ["[Service]\nExecStart=\nExecStart=/bin/true\n", "[Unit]\nConditionPathExists=/etc/site\n"])
+@pytest.mark.parametrize("text", ["[Service]\nExecStart=\nExecStart=/bin/true\n", "[Unit]\nConditionPathExists=/run/site\n"])
 @pytest.mark.parametrize("has_lists", [True, False])
 def test_what_changes_the_replay_of_events_is_a_doubt_with_lists_of_modules_and_without(tree: Tree, text: str, has_lists: bool) -> None:
     if not has_lists:

@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import resource
+import subprocess
 import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import zstd_frame
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import unpacked, unpacked_bytes
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -81,3 +84,29 @@ def test_a_module_that_ends_too_early_is_named(tmp_path: Path, program: str, end
         InstalledModules.read(here, DEBIAN_13, ["vfio_pci"])
     with pytest.raises(HostError, match=f"^{re.escape(path)} is not a kernel module: "):
         ModuleInfo.read(here, path)
+
+
+# -- where a frame of zstd ends
+
+
+@pytest.mark.parametrize("options", [("-1",), ("-19",), ("--no-check",), ("--content-size", "-3")])
+@pytest.mark.parametrize("plain", [b"", b"one", BOMB[:LIMIT], hashlib.shake_128(b"any").digest(3 << 18), bytes(range(256)) * 5000])
+def test_the_end_of_a_frame_is_where_zstd_has_written_the_next_one(plain: bytes, options: tuple[str, ...]) -> None:
+    frame = subprocess.run(["zstd", "-q", "-c", *options], input=plain, stdout=subprocess.PIPE, check=True).stdout
+    for behind in (b"", b"\0\0behind it", frame):
+        file = io.BytesIO(b"before" + frame + behind)
+        file.seek(6)
+        assert (zstd_frame.length(file), file.tell()) == (len(frame), 6)
+    assert zstd_frame.length(io.BytesIO(frame[:-1])) is None
+
+
+def test_of_several_frames_one_is_unpacked_where_the_kernel_takes_one(tmp_path: Path) -> None:
+    file = io.BytesIO(packed(b"first", "zstd") + packed(b"second", "zstd") + b"behind it")
+    found = []
+    for _frame in range(2):
+        with unpacked(host(tmp_path), file, is_whole=False) as reader:
+            found.append(reader.read(100))
+    assert (found, file.read()) == ([b"first", b"second"], b"behind it")
+    both = io.BytesIO(packed(b"first", "zstd") + packed(b"second", "zstd"))
+    with unpacked(host(tmp_path), both) as reader:
+        assert reader.read(100) == b"firstsecond"

@@ -55,6 +55,19 @@ def test_what_was_recorded_is_recalled(kept: Kept) -> None:
     assert recall(kept.host, KEY).outcome == OUTCOME
 
 
+def test_the_frequencies_of_processors_may_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a real machine `cpu MHz` of /proc/cpuinfo is another whenever it is read."""
+    monkeypatch.setattr(unchanged, "DIRECTORY", str(tmp_path / "records"))
+    tree = Tree(tmp_path / "root").file("/proc/cpuinfo", "vendor_id\t: GenuineIntel\ncpu MHz\t\t: 800.000\n")
+    host = tree.host()
+    with host.recorded() as log:
+        host.text_or_none("/proc/cpuinfo")
+        tree.file("/proc/cpuinfo", "vendor_id\t: GenuineIntel\ncpu MHz\t\t: 3200.026\n")
+    record(host, KEY, keep(host, log, settled=0), OUTCOME)
+    tree.file("/proc/cpuinfo", "vendor_id\t: GenuineIntel\ncpu MHz\t\t: 2100.113\n")
+    assert recall(host, KEY).outcome == OUTCOME
+
+
 def test_a_record_is_for_its_owner_alone(kept: Kept) -> None:
     assert (kept.directory.stat().st_mode & 0o7777, kept.file.stat().st_mode & 0o7777) == (0o700, 0o600)
 

@@ -70,10 +70,13 @@ def test_microcode_and_modules_may_come_first_and_plain(tmp_path: Path, program:
     )
 
 
-@pytest.mark.parametrize("program", ["gzip", "xz", "bzip2"])
-def test_what_is_appended_to_a_compressed_image_counts(tmp_path: Path, program: str) -> None:
+@pytest.mark.parametrize("program", ["gzip", "xz", "bzip2", "zstd"])
+@pytest.mark.parametrize("behind", [None, "gzip", "zstd", "lz4"])
+@pytest.mark.parametrize("padding", [0, 6])
+def test_what_is_appended_to_a_compressed_image_counts(tmp_path: Path, program: str, behind: str | None, padding: int) -> None:
     first = packed(archive({"etc/modprobe.d/gpu.conf": "# old\n"}), program)
-    image = read(tmp_path, first + b"\0" * 6 + packed(archive({"etc/modprobe.d/gpu.conf": OPTIONS}), "gzip"))
+    content = archive({"etc/modprobe.d/gpu.conf": OPTIONS})
+    image = read(tmp_path, first + b"\0" * padding + (content if behind is None else packed(content, behind)))
 
     assert image.text("/etc/modprobe.d/gpu.conf") == OPTIONS.encode()
 

@@ -88,6 +88,28 @@ def test_a_driver_that_nobody_has_is_told_with_the_nearest_one() -> None:
     assert "Did you mean vfio-pci?" in sentence("unknown-driver", boot(rules=rule(driver="vfio-pcie")), devices=HOST)
 
 
+@pytest.mark.parametrize("driver", ["VFIO-PCI", "Vfio_Pci", "vfiopci", "vfio-pci.ko", "pci:vfio-pci", "/sys/bus/pci/drivers/vfio-pci"])
+def test_a_driver_in_other_signs_is_told_with_its_own(driver: str) -> None:
+    """driver_override is compared with strcmp() (driver_match_override() in pci-driver.c)."""
+    said = sentence("unknown-driver", boot(rules=rule(driver=driver)), devices=HOST)
+    assert said.endswith("the device stays without a driver. The kernel compares every sign. Write vfio-pci.")
+
+
+@pytest.mark.parametrize("driver", ["vfio-pci ", " vfio-pci"])
+def test_blanks_of_a_driver_s_name_are_shown(driver: str) -> None:
+    assert f'sets driver_override="{driver}", and' in sentence("unknown-driver", boot(rules=rule(driver=driver)), devices=HOST)
+
+
+def test_a_module_of_vfio_without_a_driver_is_told() -> None:
+    said = sentence("override-names-module", boot(rules=rule(driver="vfio")), devices=HOST)
+    assert said.endswith("vfio is a module without a driver for PCI; write vfio-pci.")
+
+
+def test_driverctl_leaves_a_device_as_it_is_whose_module_it_cannot_load() -> None:
+    said = sentence("unknown-driver", boot(later=saved("VFIO-PCI")), devices=HOST)
+    assert "driverctl cannot load it, and leaves the device as it is. The kernel compares every sign. Write vfio-pci." in said
+
+
 @pytest.mark.parametrize("driver", ["vfio-pci", "none", "nouveau", "xhci_hcd", "$env{WANTED}"])
 def test_a_driver_that_is_one_or_may_be_one_is_fine(driver: str) -> None:
     assert kinds(boot(rules=rule(driver=driver)), devices=HOST, drivers=["xhci_hcd"]) == []

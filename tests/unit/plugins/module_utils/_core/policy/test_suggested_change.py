@@ -78,6 +78,13 @@ def test_where_nobody_has_claimed_the_device_a_policy_does_it() -> None:
     assert advice(found) == f"Claim 0000:01:00.0 for vfio-pci with boot_policy, then rebuild {image_path()}."
 
 
+@pytest.mark.parametrize("driver", ["VFIO-PCI", "vfio_pci", "vfiopci"])
+def test_a_driver_in_other_signs_has_to_be_written_in_its_own(driver: str) -> None:
+    sentence = advice(boot(rules=rules(OVERRIDE.format(CARD.address, driver, driver))), driver)
+    assert sentence is not None
+    assert sentence.endswith(f"has no module with a driver {driver}: write vfio-pci, as the kernel compares every sign.")
+
+
 def test_a_driver_that_the_kernel_lacks_has_to_be_built_first() -> None:
     sentence = advice(boot(rules=rules(CLAIM)), "nvlink2gpu_vfio_pci")
     assert sentence is not None

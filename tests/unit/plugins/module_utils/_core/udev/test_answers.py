@@ -127,7 +127,7 @@ def test_a_command_and_an_assignment_answer_nothing() -> None:
 
 def test_the_architecture_is_known_once_it_has_been_read() -> None:
     around = dataclasses.replace(AROUND, files=Files(architecture="x86-64"))
-    assert [answer(f'CONST{{{name}}}=="x86-64"', around=around) for name in ("arch", "virt")] == [True, None]
+    assert [answer(f'CONST{{{name}}}=="{value}"', around=around) for name, value in (("arch", "x86-64"), ("virt", "kvm"))] == [True, None]
     assert answer('CONST{arch}=="arm64"', around=around) is False
 
 

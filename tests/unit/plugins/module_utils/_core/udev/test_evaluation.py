@@ -15,6 +15,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject i
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Files, Surroundings
 from ansible_collections.vfio.variants.tests.unit.boots import device
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+
 CARD = device("0000:02:00.0", path="/devices/pci0000:00/0000:02:00.0")
 DOUBT = 'ATTR{config}=="x"'
 """A comparison of which it cannot be determined whether it holds."""
@@ -251,7 +254,24 @@ def test_what_comes_from_the_device_above_is_named_by_a_pattern() -> None:
 
     assert state("ID_*") == ({"ID_X": None, "Y": "2"}, True)
     assert state("Y") == ({"ID_X": "1", "Y": None}, False)
-    assert state("*") == ({"ID_X": None, "Y": None}, False)
+    assert state("*") == ({"ID_X": None, "Y": None, "DEVPATH": "/devices/pci0000:00"}, False)
+
+
+def test_the_properties_of_a_bridge_take_the_place_of_the_device_s_own() -> None:
+    """import_parent_into_properties() in udev-rules.c adds them to the event's."""
+    port = device("0000:00:01.0", "8086:1901", class_code=0x060400, path="/devices/pci0000:00/0000:00:01.0")
+    card = device("0000:02:00.0", path="/devices/pci0000:00/0000:00:01.0/0000:02:00.0")
+
+    def properties_of(pattern: str, *others: Device) -> dict[str, str | None]:
+        rules = parse(f'IMPORT{{parent}}="{pattern}"\n', "/etc/udev/rules.d/90-site.rules", 257)
+        found = Evaluation(rules, Surroundings(complete=True), Subject.of(card, {one.address: one for one in others}), "add")
+        found.done()
+        return found.state.properties
+
+    assert properties_of("PCI_SLOT_NAME", port) == {"PCI_SLOT_NAME": "0000:00:01.0"}
+    assert properties_of("MODALIAS", port) == {"MODALIAS": port.modalias}
+    assert properties_of("MODALIAS") == {"MODALIAS": None}
+    assert properties_of("ID_*", port) == {}
 
 
 def test_up_to_systemd_257_any_parent_is_enough_and_later_it_needs_the_property() -> None:

@@ -84,6 +84,16 @@ def test_nothing_else_is_read(tmp_path: Path, rule: str) -> None:
     assert (found.folders, found.imported) == ({}, {})
 
 
+def test_files_by_the_device_s_name_are_read_and_no_others(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/etc/site/0000:3b:00.0", "A=1\n").file("/etc/site/shadow", "B=1\n").file("/etc/site/0x10de-0x1db1", "C=1\n")
+    by_name, by_id = asked(tree, 'IMPORT{file}="/etc/site/%k"'), asked(tree, 'IMPORT{file}="/etc/site/$attr{vendor}-%s{device}"')
+    assert by_name.imported == {"/etc/site/0000:3b:00.0": (("A", "1"),)}
+    assert by_id.imported == {"/etc/site/0x10de-0x1db1": (("C", "1"),)}
+    written = "/etc/site/%k"
+    assert [by_name.imports(path, written) for path in ("/etc/site/0000:5e:00.0", "/etc/site/a/b", "/run/x")] == [True, False, False]
+    assert not asked(tree, 'IMPORT{file}="/etc/site/$env{X}"').imports("/etc/site/a", "/etc/site/$env{X}")
+
+
 # architecture_to_string() in systemd's architecture.c, for what `uname -m` says.
 @pytest.mark.parametrize(
     ("machine", "name"),

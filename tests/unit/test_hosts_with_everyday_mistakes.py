@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everyday mistakes in rules, scripts and words of a whole host: each is told once, and what looks like one and is none is not."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.vfio.variants.tests.unit import initramfs_files
+from ansible_collections.vfio.variants.tests.unit.commands import Commands
+from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
+from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import (
+    BOUND,
+    CARD_LINK,
+    CONF,
+    LOAD,
+    OVERRIDE,
+    OWN,
+    RULE,
+    TO_GUEST,
+    UNBIND,
+    UNIT,
+    Drawn,
+)
+from ansible_collections.vfio.variants.tests.unit.test_hosts_of_strangers import THIS
+from ansible_collections.vfio.variants.tests.unit.test_hosts_of_testers import image
+from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import ADDED, CARD, MOVER, MOVES
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+ACTS, MINE = f"{OVERRIDE}, {LOAD}", f'{ADDED}, KERNEL=="{CARD}"'
+SCRIPT = "/usr/local/sbin/to-vm"
+LOADS = "#!/bin/sh\nmodprobe vfio-pci\n"
+ALL = "for every PCI device, the host's own disks and network adapters among them."
+Files = dict[str, str]
+
+
+def rule(text: str, **more: str) -> Files:
+    return {RULE: f"{text}\n", **more}
+
+
+def unit(program: str, **more: str) -> Files:
+    return {f"{OWN}/card.service": UNIT.replace(MOVER, program), **more}
+
+
+WARNED: dict[str, tuple[Files, str]] = {
+    "a rule for all": (rule(f"{ADDED}, {ACTS}"), f"{RULE}:1 sets driver_override=vfio-pci {ALL}"),
+    "a rule for all that a blank makes of one": (rule(f"{MINE}, \\ \n  {ACTS}"), f"{RULE}:2 sets driver_override=vfio-pci {ALL}"),
+    "a blank behind a backslash": (rule(f"{MINE}, \\\t\n  {ACTS}"), f"{RULE}:1: a blank stands behind the backslash"),
+    "a rule that goes on beyond its file": (rule(f"{MINE}, {ACTS}\\"), f"{RULE}:1: the last line ends in a backslash"),
+    "an override when the driver has come": (
+        rule(f"{BOUND}, {OVERRIDE}"),
+        '`ACTION=="bind"`: the device has its driver by then, and an override changes nothing until it is unbound.',
+    ),
+    "vendor and device in one": (rule(f'{ADDED}, ATTR{{device}}=="10de:1db1", {ACTS}'), 'Write `ATTR{device}=="0x1db1"`.'),
+    "vendor and device without a colon": (rule(f'{ADDED}, ATTR{{vendor}}=="0x10de1db1", {ACTS}'), 'Write `ATTR{vendor}=="0x10de"`.'),
+    "a rule beside the folder": ({"/etc/udev/50-card.rules": TO_GUEST}, "/etc/udev/50-card.rules: nothing reads it"),
+    "a rule below the folder": ({"/etc/udev/rules.d/vm/50.rules": TO_GUEST}, "because it is not in /etc/udev/rules.d itself."),
+    "lines of kmod below the folder": ({"/etc/modprobe.d/vm/a.conf": "blacklist nouveau\n"}, "it is not in /etc/modprobe.d itself."),
+    "a list below the folder": ({"/etc/modules-load.d/vm/a.conf": "vfio-pci\n"}, "it is not in /etc/modules-load.d itself."),
+    "a rule's program that may not be run": (
+        rule(f'{THIS}, RUN+="{SCRIPT} %k"', **{SCRIPT: "modprobe vfio-pci\n"}),
+        f"{RULE}:1 runs {SCRIPT}, which is not executable, so that nothing of it is done. Run `chmod +x {SCRIPT}`.",
+    ),
+    "a rule's program that is not there": (
+        rule(f'{THIS}, RUN+="/usr/local/bin/vfio-bind %k"'),
+        f"{RULE}:1 runs /usr/local/bin/vfio-bind, which is not there. Correct the path, or remove the line.",
+    ),
+    "a unit's program that may not be run": (
+        unit(SCRIPT, **{SCRIPT: "modprobe vfio-pci\n"}),
+        f"/card.service:3 runs {SCRIPT}, which is not",
+    ),
+    "a unit's program that is not there": (unit("-/opt/gpu/bind --all"), "/card.service:3 runs /opt/gpu/bind, which is not there."),
+    "two names of a blacklist in one word": (
+        {CONF: "blacklist nouveau,nvidia\n"},
+        f"{CONF}:1: kmod takes all of `blacklist nouveau,nvidia` for one name. Write `blacklist nouveau` and `blacklist nvidia` in",
+    ),
+    "a semicolon in a softdep": (
+        {CONF: "softdep nouveau pre; vfio-pci\n"},
+        "Write `softdep nouveau pre: vfio-pci`.",
+    ),
+}
+WORDS: dict[str, str] = {
+    "iommu=on": "the kernel does not know the value on in `iommu=on`, so it has no effect. Write `intel_iommu=on`.",
+    "intel_iommu=on iommu=1": "the kernel does not know the value 1 in `iommu=1`, so it has no effect. Remove it.",
+    "initcall_blacklist=nouveau": "names functions, and nouveau is a module: it has no effect. Write `modprobe.blacklist=nouveau`.",
+    "modprobe.blacklist = nouveau": "nothing stands behind `modprobe.blacklist`, so it has no effect.",
+    "rd.drivers.pre=vfio-pci": "Write `rd.driver.pre=vfio-pci`.",
+}
+FINE: dict[str, Files] = {
+    "a rule for all behind a jump": rule(f'SUBSYSTEM!="pci", GOTO="end"\nKERNEL!="{CARD}", GOTO="end"\n{ADDED}, {ACTS}\nLABEL="end"'),
+    "a rule by a tag": rule(f'{THIS}, TAG+="vm"\n{ADDED}, TAG=="vm", {ACTS}'),
+    "a rule that goes on": rule(f"{MINE}, \\\n  {ACTS}"),
+    "a comment with a backslash": rule(f"# the card \\ \n{MINE}, {ACTS}"),
+    "an override that is bound again": rule(f'{BOUND}, DRIVER=="nouveau", {OVERRIDE}, {UNBIND}, {LOAD}'),
+    "rules that are put aside": {"/etc/udev/rules.d/disabled/50.rules": TO_GUEST, "/etc/modprobe.d/old/a.conf": "blacklist nouveau\n"},
+    "a program of another kind": rule('SUBSYSTEM=="net", ACTION=="add", RUN+="/usr/local/bin/leds %k"'),
+    "a text of no driver": unit(SCRIPT, **{SCRIPT: "a list\n"}),
+    "a program that does its work": unit(MOVER, **{MOVER: MOVES}),
+}
+
+
+def told(drawn: Drawn, root: Path) -> list[str]:
+    tree = drawn.tree(root)
+    found = device_info(tree.host(Commands(tree.root)))
+    return [one for one in found["policy_warnings"] if initramfs_files.IMAGE not in one]
+
+
+def drawn_of(files: Files, cmdline: str = "") -> Drawn:
+    lines = {f"etc/modprobe.d/{path.rpartition('/')[2]}": text for path, text in files.items() if path == CONF}
+    return Drawn({}, files, CARD_LINK if any(path.endswith("/card.service") for path in files) else {}, cmdline, then=image(**lines))
+
+
+@pytest.mark.parametrize("name", WARNED)
+def test_a_mistake_is_told(tmp_path: Path, name: str) -> None:
+    files, said = WARNED[name]
+    assert [said in one for one in told(drawn_of(files), tmp_path)].count(True) == 1
+
+
+@pytest.mark.parametrize("cmdline", WORDS)
+def test_a_word_without_effect_is_told_once(tmp_path: Path, cmdline: str) -> None:
+    found = told(drawn_of({}, cmdline), tmp_path)
+    assert [WORDS[cmdline] in one for one in found].count(True) == 1
+
+
+def test_a_script_without_an_interpreter_is_told(tmp_path: Path) -> None:
+    files = unit(SCRIPT)
+    drawn = Drawn({}, files, CARD_LINK, then=lambda tree: tree.file(SCRIPT, "modprobe vfio-pci\n", 0o755))
+    (said,) = told(drawn, tmp_path / "without")
+    assert said.endswith(
+        f"runs {SCRIPT}, whose first line names no interpreter, so that the kernel does not run it. Write `#!/bin/sh` into its first line."
+    )
+    assert told(Drawn({}, files, CARD_LINK, then=lambda tree: tree.file(SCRIPT, LOADS, 0o755)), tmp_path / "with") == []
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_what_is_right_is_not_told(tmp_path: Path, name: str) -> None:
+    assert told(drawn_of(FINE[name]), tmp_path) == []
