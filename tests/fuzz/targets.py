@@ -312,8 +312,10 @@ TARGETS = (
     Target("guests", _starts(lambda host, judge: guests.read(host, base_host.inventory(), judge, _always), *GUESTS)),
     Target("agents", _starts(_agents, *AGENTS)),
     Target("package databases", _packages),
-    Target("fstab", _uses("/etc/fstab", "/etc/crypttab", "/etc/veritytab", "/etc/kernel/proxmox-boot-uuids")),
-    Target("memory that is written away", _uses(KDUMP, *KDUMP_VARIABLES, RESUME_FILE)),
+    Target(
+        "fstab",
+        _uses("/etc/fstab", "/etc/crypttab", "/etc/veritytab", "/etc/kernel/proxmox-boot-uuids", KDUMP, *KDUMP_VARIABLES, RESUME_FILE),
+    ),
     Target("mounts", _uses("/proc/self/mountinfo", "/proc/swaps")),
     Target("routes", _uses("/proc/net/route", "/proc/net/ipv6_route", "/proc/net/if_inet6", "/proc/net/fib_trie")),
     Target("dkms.conf", _dkms),
