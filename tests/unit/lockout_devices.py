@@ -22,9 +22,15 @@ def nvidia(host: Host) -> Host:
     return host.function("gpu", driver="nvidia").file(f"{NVIDIA}/gpus/{CARD}/information", "Model: \t\t V100\nDevice Minor: \t 2\n")
 
 
+def accelerator(host: Host) -> Host:
+    """A card whose driver is not called as its module is."""
+    host.tree.module("qat_4xxx", drivers=["4xxx"])
+    return host.function("nic", id="8086:4940", class_code=0x0B4000, driver="4xxx")
+
+
 def hardware_algorithm(host: Host, references: int = 2) -> Host:
     """A card whose driver, by the module that it uses, gives the kernel an algorithm."""
-    host.function("nic", id="8086:4940", class_code=0x0B4000, driver="qat_4xxx")
+    accelerator(host)
     host.file("/proc/modules", "qat_4xxx 40960 0 - Live 0x0\nintel_qat 400000 1 qat_4xxx, Live 0x0\n")
     block = "name         : xts(aes)\ndriver       : qat_aes_xts\nmodule       : intel_qat\npriority     : 100\n"
     return host.file("/proc/crypto", f"{block}refcnt       : {references}\nselftest     : passed\ntype         : skcipher\n\n")
@@ -141,6 +147,9 @@ DEVICES: dict[str, Case] = {
         ),
         "in_use",
         "it has 1 MIG instance",
+    ),
+    "an accelerator that a program manages": Case(
+        lambda host: accelerator(host).opened("/dev/qat_adf_ctl", "adf_ctl"), "in_use", "process 4711 (adf_ctl) has /dev/qat_adf_ctl open"
     ),
     "the processor for encrypted guests while one runs": Case(
         lambda host: host.function("nic", id="1022:1486", class_code=0x108000, driver="ccp").opened("/dev/sev"),

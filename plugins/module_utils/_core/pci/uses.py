@@ -135,7 +135,9 @@ class HostUses:
         yield from (Use(clause) for clause in served_memory(self._host, addresses))
         yield from (Use(clause) for clause in kernel_users(self._host, self._inventory, functions, below))
         for function in functions:
-            yield from (Use(clause) for clause in shared_users(self._host, self._processes, function))
+            registered = self._inventory.drivers.get(function.driver or "")
+            module = (registered and registered.module) or function.driver or ""
+            yield from (Use(clause) for clause in shared_users(self._host, self._processes, function, module))
             if function.driver == "nvidia":
                 yield from self._nvidia(function)
             if function.driver == "cxl_pci" and any(name.startswith("region") for name in self._host.names("/sys/bus/cxl/devices")):

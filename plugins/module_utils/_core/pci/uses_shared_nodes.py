@@ -27,7 +27,8 @@ NODES: t.Mapping[str, tuple[str, ...]] = {
     "mpt3sas": ("/dev/mpt3ctl", "/dev/mpt2ctl"),
 }
 """By driver.  Their misc devices have no parent in sysfs; NVIDIA's are in no class at all."""
-NODES_OF_QAT = ("/dev/qat_adf_ctl",)
+NODES_OF_QAT, MODULES_OF_QAT = ("/dev/qat_adf_ctl",), "qat_"
+"""The drivers of these modules have names such as 4xxx and c6xx (adf_accel_devices.h)."""
 CARD_OF_NVIDIA = re.compile(r"/dev/nvidia\d+")
 NUMBER_OF_NVIDIA = re.compile(r"195:(?!25[45]$)\d+")
 """Nodes of one card each: major 195, of which 254 and 255 are those for setting modes and for all (nv.c of its open kernel modules)."""
@@ -44,10 +45,10 @@ PLATFORM = "/sys/devices/platform"
 TOPOLOGY, COMPUTING = "/sys/class/kfd/kfd/topology/nodes", "/sys/class/kfd/kfd/proc"
 
 
-def shared_users(host: Host, processes: Processes, function: Device) -> t.Iterator[str]:
-    """A clause for each process that has such a node open and may work with this function."""
+def shared_users(host: Host, processes: Processes, function: Device, module: str) -> t.Iterator[str]:
+    """A clause for each process that has such a node open and may work with this function, whose driver is in ``module``."""
     driver = function.driver or ""
-    nodes = NODES_OF_QAT if driver.startswith("qat_") else NODES.get(driver, ())
+    nodes = NODES_OF_QAT if module.startswith(MODULES_OF_QAT) else NODES.get(driver, ())
     if driver == "amdgpu":
         nodes = (*nodes, *_nodes_of_partitions(host))
     for found in processes.having(nodes) if nodes else ():
