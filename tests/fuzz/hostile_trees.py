@@ -30,6 +30,7 @@ PLACES = (
     "/etc/modprobe.d/x.conf", "/etc/udev/rules.d/10-x.rules", "/usr/lib/udev/rules.d/80-drivers.rules", "/etc/modules",
     "/etc/modules-load.d/x.conf",
     "/etc/fstab", "/etc/crypttab", "/etc/crontab", "/etc/cron.d/x", "/etc/tmpfiles.d/x.conf", "/etc/sysctl.d/x.conf", "/etc/rc.local",
+    "/etc/kdump.conf",
     "/etc/systemd/system/x.service", "/etc/network/interfaces", "/etc/cloud/cloud.cfg", "/etc/default/grub", "/etc/dracut.conf.d/x.conf",
     "/etc/initramfs-tools/modules", "/etc/initramfs-tools/hooks/x", "/etc/kernel/cmdline", "/etc/driverctl.d/pci-0000:3b:00.0",
     "/etc/dpdk/interfaces",

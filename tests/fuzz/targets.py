@@ -39,6 +39,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci import hardware, selector
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import HostUses
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_dumps import KDUMP, KDUMP_VARIABLES, RESUME_FILE
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import check_name, modules_in, owner_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import (
     agents,
@@ -311,7 +312,10 @@ TARGETS = (
     Target("guests", _starts(lambda host, judge: guests.read(host, base_host.inventory(), judge, _always), *GUESTS)),
     Target("agents", _starts(_agents, *AGENTS)),
     Target("package databases", _packages),
-    Target("fstab", _uses("/etc/fstab", "/etc/crypttab", "/etc/veritytab", "/etc/kernel/proxmox-boot-uuids")),
+    Target(
+        "fstab",
+        _uses("/etc/fstab", "/etc/crypttab", "/etc/veritytab", "/etc/kernel/proxmox-boot-uuids", KDUMP, *KDUMP_VARIABLES, RESUME_FILE),
+    ),
     Target("mounts", _uses("/proc/self/mountinfo", "/proc/swaps")),
     Target("routes", _uses("/proc/net/route", "/proc/net/ipv6_route", "/proc/net/if_inet6", "/proc/net/fib_trie")),
     Target("dkms.conf", _dkms),

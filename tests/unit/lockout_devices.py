@@ -22,9 +22,15 @@ def nvidia(host: Host) -> Host:
     return host.function("gpu", driver="nvidia").file(f"{NVIDIA}/gpus/{CARD}/information", "Model: \t\t V100\nDevice Minor: \t 2\n")
 
 
+def accelerator(host: Host) -> Host:
+    """A card whose driver is not called as its module is."""
+    host.tree.module("qat_4xxx", drivers=["4xxx"])
+    return host.function("nic", id="8086:4940", class_code=0x0B4000, driver="4xxx")
+
+
 def hardware_algorithm(host: Host, references: int = 2) -> Host:
     """A card whose driver, by the module that it uses, gives the kernel an algorithm."""
-    host.function("nic", id="8086:4940", class_code=0x0B4000, driver="qat_4xxx")
+    accelerator(host)
     host.file("/proc/modules", "qat_4xxx 40960 0 - Live 0x0\nintel_qat 400000 1 qat_4xxx, Live 0x0\n")
     block = "name         : xts(aes)\ndriver       : qat_aes_xts\nmodule       : intel_qat\npriority     : 100\n"
     return host.file("/proc/crypto", f"{block}refcnt       : {references}\nselftest     : passed\ntype         : skcipher\n\n")
@@ -37,6 +43,31 @@ def container(host: Host, *given: str, kind: str = "tmpfs") -> Host:
     for node in given:
         host.file(f"/proc/4711/root{node}", "")
     return host
+
+
+def fabric_manager(host: Host, mode: int, *more: str, settings: str = "/usr/share/nvidia/nvswitch/fabricmanager.cfg") -> Host:
+    """A GPU of a board with NVSwitches, whose fabric manager has the driver's node for all, and the one that only root can have."""
+    nvidia(host).file("/proc/driver/nvidia-nvlink/capabilities/fabric-mgmt", "DeviceFileMinor: 4\nDeviceFileMode: 256\n")
+    nodes = ("/dev/nvidiactl", "/dev/nvidia-caps/nvidia-cap4", "/dev/nvidia-nvswitchctl", "/dev/nvidia-nvswitch0", *more)
+    for number, node in enumerate(nodes, 3):
+        host.linked(f"/proc/4711/fd/{number}", node)
+    host.file("/proc/4711/cmdline", f"/usr/bin/nv-fabricmanager\0-c\0{settings}\0")
+    return host.file("/proc/4711/comm", "nv-fabricmanage\n").file(settings, f"LOG_LEVEL=4\nFABRIC_MODE={mode}\n")
+
+
+def on_top(host: Host, kind: str = "macvlan", lower: str = "5", sysfs: str = "0:77") -> Host:
+    """A container with an interface on top of the one with that number; the host's own mount of sysfs is 0:21."""
+    host.nic().file("/sys/class/net/enp3s0/ifindex", "5\n").file("/proc/1/mountinfo", "22 1 0:21 / /sys rw - sysfs sysfs rw\n")
+    host.linked("/proc/1/ns/net", "net:[4026531840]").linked("/proc/4711/ns/net", "net:[4026532888]").file("/proc/4711/comm", "nginx\n")
+    host.file("/proc/4711/mountinfo", f"621 1 0:60 / / rw - overlay overlay rw\n622 621 {sysfs} / /sys ro - sysfs sysfs ro\n")
+    here = "/proc/4711/root/sys/class/net/eth0"
+    return host.file(f"{here}/iflink", f"{lower}\n").file(f"{here}/uevent", f"DEVTYPE={kind}\nINTERFACE=eth0\nIFINDEX=2\n")
+
+
+def network_namespace(host: Host, link: str) -> Host:
+    """A namespace of `ip netns` without processes, with an interface of its own."""
+    host.nic().file("/sys/class/net/enp3s0/ifindex", "5\n").file("/run/netns/blue", "")
+    return host.program("/usr/sbin/ip", f"""case "$*" in "-netns blue "*) echo '[{link}]' ;; *) echo '[]' ;; esac""")
 
 
 DEVICES: dict[str, Case] = {
@@ -88,6 +119,21 @@ DEVICES: dict[str, Case] = {
         "in_use",
         "process 4711 (nv-hostengine) has /dev/nvidiactl open",
     ),
+    "a GPU of a board that the fabric manager may keep": Case(
+        lambda host: fabric_manager(host, 0),
+        "in_use",
+        "it is the fabric manager (FABRIC_MODE=0), which may keep the cards; stop it (`systemctl stop nvidia-fabricmanager`), and start",
+    ),
+    "a GPU of a board that the fabric manager for guests has open": Case(
+        lambda host: fabric_manager(host, 1, "/dev/nvidia2"), "in_use", "process 4711 (nv-fabricmanage) has /dev/nvidia2 open"
+    ),
+    "an NVSwitch of a large board that the fabric manager has": Case(
+        lambda host: host.function("nic", id="10de:22a3", class_code=0x068000, driver="nvidia-nvswitch").opened(
+            "/dev/nvidia-nvswitch20", "nv-fabricmanage"
+        ),
+        "in_use",
+        "process 4711 (nv-fabricmanage) has /dev/nvidia-nvswitch20 open",
+    ),
     "a GPU of NVIDIA that sets modes for a compositor": Case(
         lambda host: nvidia(host).opened("/dev/nvidia-modeset", "kwin_wayland"),
         "in_use",
@@ -101,6 +147,9 @@ DEVICES: dict[str, Case] = {
         ),
         "in_use",
         "it has 1 MIG instance",
+    ),
+    "an accelerator that a program manages": Case(
+        lambda host: accelerator(host).opened("/dev/qat_adf_ctl", "adf_ctl"), "in_use", "process 4711 (adf_ctl) has /dev/qat_adf_ctl open"
     ),
     "the processor for encrypted guests while one runs": Case(
         lambda host: host.function("nic", id="1022:1486", class_code=0x108000, driver="ccp").opened("/dev/sev"),
@@ -158,6 +207,24 @@ DEVICES: dict[str, Case] = {
         ),
         "in_use",
         "enp3s0.7",
+    ),
+    "an interface on which a container has one on top": Case(
+        on_top, "in_use", "eth0 of a container (process 4711, nginx) is on top of enp3s0"
+    ),
+    "an interface on which a namespace without processes has one on top": Case(
+        lambda host: network_namespace(
+            host, '{"ifindex":2,"link_index":5,"ifname":"mv0","link_netnsid":0,"linkinfo":{"info_kind":"macvlan"}}'
+        ),
+        "in_use",
+        "mv0 of the network namespace blue is on top of enp3s0",
+    ),
+    "an interface whose packets a program gets": Case(
+        lambda host: host.nic().program(
+            "/usr/sbin/ip",
+            """case "$*" in *address*) echo '[{"ifname":"enp3s0","xdp":{"mode":1,"prog":{"id":77}},"addr_info":[]}]' ;; esac""",
+        ),
+        "in_use",
+        "a program gets the packets of enp3s0 (XDP)",
     ),
     "a GPU whose memory a process has mapped, its node closed": Case(
         lambda host: (

@@ -33,6 +33,7 @@ MODULES = {
     "ccp": ["pci:v00001022d*sv*sd*bc*sc*i*"],
     "qat_4xxx": ["pci:v00008086d00004940sv*sd*bc*sc*i*"],
     "vfio-pci": [ANY_VFIO],
+    "mlx5_vfio_pci": ["vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i*"],
 }
 MOUNT = "{number} 1 {device} / {place} rw,relatime shared:1 - {kind} {source} {options}\n"
 

@@ -38,6 +38,49 @@ WORDS: dict[str, Case] = {
     "swap of the kernel's arguments": Case(
         lambda host: named(host, f"{ROOT} systemd.swap-extra=UUID=ee"), "swap", "UUID=ee is named by systemd.swap-extra= in"
     ),
+    "root on a medium with a live system, by the label that dracut had first": Case(
+        lambda host: (
+            host.nvme_disk("p1").linked("/dev/disk/by-label/LIVE", "../../nvme0n1p1").file("/proc/cmdline", "root=live:CDLABEL=LIVE ro\n")
+        ),
+        "root",
+        "LABEL=LIVE is named by root= in",
+    ),
+    "another disk of the root, as an option of its mount": Case(
+        lambda host: named(host, f"{ROOT} rootflags=subvol=@,device=/dev/nvme0n1p1"),
+        "root",
+        "/dev/nvme0n1p1 is named by rootflags= in",
+    ),
+    "an array that the kernel assembles": Case(
+        lambda host: named(host, f"{ROOT} md=0,/dev/nvme0n1p1,/dev/sdb1"), "root", "/dev/nvme0n1p1 is named by md= in"
+    ),
+    "a volume that the kernel makes": Case(
+        lambda host: named(host, 'root=/dev/dm-0 dm-mod.create="root,,,ro,0 4096 verity 1 PARTUUID=a1-01 /dev/sdb1 4096" ro'),
+        "root",
+        "PARTUUID=a1-01 is named by dm-mod.create= in",
+    ),
+    "the disk over a root that is only read": Case(
+        lambda host: named(host, f"{ROOT} overlayroot=device:dev=UUID=ee,timeout=20"), "root", "UUID=ee is named by overlayroot= in"
+    ),
+    "the medium of a live system": Case(
+        lambda host: named(host, f"{ROOT} boot=live live-media=/dev/disk/by-uuid/ee"),
+        "root",
+        "/dev/disk/by-uuid/ee is named by live-media= in",
+    ),
+    "a disk in a word of which nothing is known": Case(
+        lambda host: named(host, f"{ROOT} block2mtd.block2mtd=/dev/nvme0n1p1,128ki"),
+        "data_mounts",
+        "/dev/nvme0n1p1 is named by block2mtd.block2mtd= in",
+    ),
+    "a card of the early console, by its place": Case(
+        lambda host: host.function("serial").file("/proc/cmdline", f"{ROOT} earlyprintk=pciserial,force,3:0.0,115200\n"),
+        "console",
+        "the early console pciserial,force,3:0.0,115200 is on it",
+    ),
+    "the controller of a debug port": Case(
+        lambda host: host.function("usb").file("/proc/cmdline", f"{ROOT} earlyprintk=xdbc0,keep\n"),
+        "console",
+        "the early console xdbc0,keep may be on it",
+    ),
     "root by its number": Case(lambda host: named(host, "root=259:1 ro"), "root", "259:1 is named by root= in"),
     "root by its number as a kernel without an initramfs reads it": Case(
         lambda host: named(host, "root=10301 ro"), "root", "259:1 is named by root= in"

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from pathlib import Path
 
@@ -12,17 +13,25 @@ import yaml
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_effects import MOST_EFFECTS
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import regular_file, together
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.lock import LOCK_DIRECTORY
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import SWEPT
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.unchanged import DIRECTORY as CACHE_DIRECTORY
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs import image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.findings import MOST
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import DEFAULT_NAME, PolicyPaths
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.tokens import LONGEST_LINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.pending import MOST_JUMPS
 from ansible_collections.vfio.variants.tests.fuzz.asked_host import Limits
 from ansible_collections.vfio.variants.tests.fuzz.targets import TARGETS
+from ansible_collections.vfio.variants.tests.unit.rooms import CORE
 
 ROOT = Path(__file__).resolve().parents[2]
 PROMISES = " ".join((ROOT / "docs/security.md").read_text(encoding="utf-8").split())
+COMMAND = re.compile(r"\.run\(\s*\[\"([^\"]+)\"")
+COREUTILS = frozenset(("cp", "ln", "stat", "sync"))
+NUMBERS = {6: "six", 7: "seven", 8: "eight", 9: "nine"}
 REPORTING = " ".join((ROOT / "SECURITY.md").read_text(encoding="utf-8").split())
 
 
@@ -48,6 +57,21 @@ def test_the_page_states_the_limits_that_the_code_has(said: str) -> None:
 def test_of_all_kernels_together_a_quarter_more_is_read() -> None:
     assert together.FOR_ALL == (5, 4)
     assert "of all kernels and their images together a quarter more than of one" in PROMISES
+
+
+def test_the_folders_that_are_written_to_are_named() -> None:
+    """All in which temporary files can be left, and those of a policy."""
+    table = (ROOT / "docs/security.md").read_text(encoding="utf-8").partition("## What root writes")[2].partition("\n## ")[0]
+    folders = {*SWEPT, *(posixpath.dirname(path) for path in PolicyPaths(DEFAULT_NAME).all), LOCK_DIRECTORY, CACHE_DIRECTORY}
+    assert sorted(folder for folder in folders if f"`{folder}`" not in table) == []
+    assert f"up to {NUMBERS[len(PolicyPaths(DEFAULT_NAME).all)]} files" in table
+    assert f"at most {NUMBERS[len(PolicyPaths(DEFAULT_NAME).all)]} files" in (ROOT / "docs/recovery.md").read_text(encoding="utf-8")
+
+
+def test_the_commands_that_are_run_are_named() -> None:
+    run = {word for path in CORE.rglob("*.py") for word in COMMAND.findall(path.read_text(encoding="utf-8"))}
+    assert {"ip", "modprobe", "depmod", "udevadm"} <= run
+    assert sorted(word for word in run - COREUTILS if f"`{word}`" not in PROMISES) == []
 
 
 def test_a_vulnerability_is_reported_where_the_repository_is_and_to_no_address_that_may_not_exist() -> None:

@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding, nodes, virtual_functions
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, Unfinished
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.chosen_variant import explained
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.foreign_variant import foreign_variants
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.lost_options import lost_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel
@@ -294,7 +295,9 @@ def _with_functions(host: Host, request: BindRequest, real: Inventory) -> tuple[
 def _warnings(request: BindRequest, judge: Judge, bindings: t.Sequence[Binding], kernel: Kernel) -> tuple[str, ...]:
     if request.state == "absent":
         return ()
-    return (*lost_options(judge.host, bindings, kernel), *judge.peers(item.device for item in bindings if item.rebind))
+    rebound = [item for item in bindings if item.rebind]
+    named = ((item.device, normalize_module_name(item.modules[0])) for item in rebound if item.modules)
+    return (*lost_options(judge.host, bindings, kernel), *judge.peers(item.device for item in rebound), *foreign_variants(named, kernel))
 
 
 def _without_new_groups(result: BindResult, real: Inventory) -> BindResult:

@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.accounts import check_accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_arguments import with_pending
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.dropped_nodes import take_back
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.foreign_variant import foreign_variants
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_facts import read_boots, read_facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_reach import refuse_unreached
@@ -171,7 +172,9 @@ def prepare(
         # Whose disks and network the machines will need is not known, nor what the firmware says of their IOMMU.
         boots = of_described(boots, inventory)
     judged = (*(() if host.is_image else _judge_plan(judge, plan)), *judge.peers(decision.device for decision in plan.decisions))
-    plan = dataclasses.replace(plan, warnings=(*plan.warnings, *makers, *judged, *_switched_off(host, boots)))
+    chosen = ((decision.device, decision.default.module) for decision in plan.decisions)
+    foreign = foreign_variants(chosen, kernels[-1]) if kernels else ()
+    plan = dataclasses.replace(plan, warnings=(*plan.warnings, *makers, *judged, *foreign, *_switched_off(host, boots)))
     # Whoever switches policies off for a while still wants one that holds afterwards.
     return plan, facts, tuple(map(switched_on, boots))
 

@@ -39,7 +39,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import Use
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
 
-CONSOLE_WORDS = ("console", "earlycon", "kgdboc")
+CONSOLE_WORDS = ("console", "earlycon", "earlyprintk", "kgdboc")
 LOADED_VFIO, NO_IOMMU_MODE = "/sys/module/vfio", "enable_unsafe_noiommu_mode"
 
 

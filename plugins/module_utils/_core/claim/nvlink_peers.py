@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.nvswitch import SHARED
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.nvswitch import Fabric
 
 SHOWN = 3
-HOSTS_OWN, SHARED = 0, 1
-"""Of FABRIC_MODE: for the host's own cards, or for a guest that has cards and switches; for guests that have cards alone."""
+HOSTS_OWN = 0
+"""Of FABRIC_MODE: for the host's own cards, or for a guest that has cards and switches."""
 GUEST = (
     "A guest with a single one of the cards does without NVLink (NVreg_NvLinkDisable=1 for its nvidia module); one with several needs "
     "a partition of the fabric manager, or all cards and switches"

@@ -7,6 +7,9 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 
@@ -24,13 +27,26 @@ _FOR_ROOT = (
     "luks.key",
     "rd.luks.data",
     "luks.data",
+    "rootflags",
+    "md",
+    "dm-mod.create",
+    "overlayroot",
+    "live-media",
     *_OPTIONS,
 )
+"""Besides: mount options of the root, md.rst, dm-init.rst, overlayroot of Debian's cloud images, live-boot(7)."""
 _MOUNTS = ("rd.systemd.mount-extra", "systemd.mount-extra")
 _SWAPS = ("rd.systemd.swap-extra", "systemd.swap-extra")
 _ENCRYPTED = ("rd.luks.uuid", "luks.uuid", "rd.luks.name", "luks.name")
 """Their values begin with the UUID of an encrypted disk, with or without `luks-`."""
-_DISK = re.compile(r"(?:(?<![^:=,])(?:UUID|LABEL|PARTUUID|PARTLABEL)=|/dev/)[^:,\s]+")
+_DISK = re.compile(r"(?:(?<![^:=,\s])(?:UUID|LABEL|PARTUUID|PARTLABEL)=|/dev/)[^:,\s]+")
+_LIVE = re.compile(r"live:(?:CD(?=LABEL=))?((?:UUID|LABEL|PARTUUID|PARTLABEL)=.+|/dev/.+)")
+"""A root of dracut's on a medium; its older name for a label is CDLABEL."""
+_IN_FLASH = re.compile(r"ubi\d*[:_!].+|mtd(?:\d+|:.+)")
+_SURELY_DISK = re.compile(
+    r"(?<![^:=,\s])(?:(?:UUID|LABEL|PARTUUID|PARTLABEL)=|/dev/(?:disk/by-|mapper/|nvme\d|[shv]d[a-z]|xvd|mmcblk|md|dm-|sr\d|pmem|bcache))[^:,\s]+"
+)
+"""In a word that is not known: nothing else that has a node."""
 _KEY = re.compile(r"(?:tpm2-device|fido2-device|pkcs11-uri)=[^,\s]+")
 _STARTS = ("/dev/", "UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=", "ZFS=")
 _NUMBER = re.compile(r"(?P<major>[0-9]{1,9}):(?P<minor>[0-9]{1,9})(?::[0-9]+)?|(?:0x)?(?P<both>[0-9a-f]{3,8})", re.IGNORECASE)
@@ -40,7 +56,7 @@ _NO_DISKS = ("/dev/nfs", "/dev/ram0")
 class NamedDisk(t.NamedTuple):
     """A word, and the disk or key that it names, as it names it, as a tag or as `major:minor`.
 
-    ``place`` is where it is mounted, or `SWAP`.
+    ``place`` is where it is mounted, or `SWAP`; empty if that is not known.
     """
 
     word: str
@@ -53,6 +69,7 @@ def named_disks(cmdline: Cmdline) -> t.Iterator[NamedDisk]:
     for word, place in _WHOLE.items():
         for value in cmdline.values(word):
             disk = _as_number(value) if word in ("root", "resume") else None
+            disk = disk or (_other_root(value) if word == "root" else None)
             if disk or (value.startswith(_STARTS) and value not in _NO_DISKS):
                 yield NamedDisk(word, disk or value, place)
     for word in _OPTIONS:
@@ -60,11 +77,28 @@ def named_disks(cmdline: Cmdline) -> t.Iterator[NamedDisk]:
     for word in _FOR_ROOT:
         yield from (NamedDisk(word, found, "/") for value in cmdline.values(word) for found in _DISK.findall(value))
     yield from _extra(cmdline)
+    yield from _others(cmdline)
     for word in _ENCRYPTED:
         values = (value.partition("=")[0] for value in cmdline.values(word))
         yield from (
             NamedDisk(word, f"UUID={value[len('luks-') :] if value.startswith('luks-') else value}", "/") for value in values if value
         )
+
+
+def _other_root(value: str) -> str | None:
+    """A root that is neither a node nor a tag: in flash memory, or on a medium with a live system."""
+    if _IN_FLASH.fullmatch(value):
+        return value
+    live = _LIVE.fullmatch(value)
+    return None if live is None else live[1]
+
+
+def _others(cmdline: Cmdline) -> t.Iterator[NamedDisk]:
+    """Disks in words that are not known, such as options of modules: somebody who writes one there has a use for it."""
+    known = {normalize_module_name(word) for word in (*_WHOLE, *_FOR_ROOT, *_MOUNTS, *_SWAPS, *_ENCRYPTED)}
+    for word, value in map(name_and_value, cmdline.arguments):
+        if value is not None and normalize_module_name(word) not in known:
+            yield from (NamedDisk(word, found, "") for found in _SURELY_DISK.findall(value))
 
 
 def _as_number(value: str) -> str | None:

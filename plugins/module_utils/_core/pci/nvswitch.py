@@ -21,6 +21,8 @@ if t.TYPE_CHECKING:
 NVIDIA = 0x10DE
 CLASS_BRIDGE_OTHER, CLASS_3D_CONTROLLER = 0x0680, 0x0302
 MANAGER = ("/usr/bin/nv-fabricmanager", "/usr/sbin/nv-fabricmanager", "/usr/local/bin/nv-fabricmanager")
+SHARED = 1
+"""The mode for guests that have cards alone, for which it gives them partitions of the switches."""
 SETTINGS = "/usr/share/nvidia/nvswitch/fabricmanager.cfg"
 MODE = re.compile(r"^[ \t]*FABRIC_MODE[ \t]*=[ \t]*([0-9]+)", re.MULTILINE)
 
@@ -52,10 +54,15 @@ class Fabric:
         return cls(cards, switches, mode, source)
 
 
+def mode_in(text: str | None) -> int:
+    """The mode by the content of a fabric manager's settings; without a line that sets it the mode is 0."""
+    found = MODE.findall(text or "")
+    return int(found[-1][:3]) if found else 0
+
+
 def _mode(host: Host) -> tuple[int, str]:
-    """Without a line that sets it the mode is 0."""
     try:
-        found = MODE.findall(host.text_or_none(SETTINGS) or "")
+        text = host.text_or_none(SETTINGS)
     except HostError:
-        found = []
-    return int(found[-1][:3]) if found else 0, SETTINGS
+        text = None
+    return mode_in(text), SETTINGS

@@ -27,8 +27,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_proce
     nvidia_persistence,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_shared_nodes import shared_users
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_storage import ANY_PORT, Storage
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_targets import served
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_storage import ANY_PORT, UBI, Storage
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_targets import served, served_memory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Below, Node, read_below
 
 if t.TYPE_CHECKING:
@@ -40,6 +40,8 @@ if t.TYPE_CHECKING:
 UseGuard = t.Literal["root", "boot", "swap", "route", "connection", "console", "data_mounts", "in_use"]
 """The guard that keeps the function for the sake of a use; `claim/guards.py` says what each is."""
 OPEN_TIMEOUT = 5.0
+MOST_SWITCHES = 64
+"""NVSWITCH_DEVICE_INSTANCE_MAX of NVIDIA's open kernel modules.  Nothing says which node is which switch's."""
 NETCONSOLE = re.compile(r"@[^/,]*/([^,\s]+)")
 """The interface in `netconsole=` (netpoll_parse_options() in net/core/netpoll.c)."""
 VSOCK = ("vmw_vsock_virtio_transport", "virtio_vsock")
@@ -107,6 +109,7 @@ class HostUses:
 
     def _below(self, below: Below) -> t.Iterator[Use]:
         yield from self._disks(below)
+        yield from self._volumes(below)
         yield from self._interfaces(below)
         yield from self._keys(below)
         if self._network.may_be_no_network and any(self._host.link_name(f"{folder}/driver") in VSOCK for folder in below.virtio):
@@ -129,9 +132,12 @@ class HostUses:
                 yield Use(f"{interface} carries the default route, through {clause}", "route")
         if device.virtual_functions:
             yield Use(f"it has {counted(len(device.virtual_functions), 'virtual function')}, which would be lost")
+        yield from (Use(clause) for clause in served_memory(self._host, addresses))
         yield from (Use(clause) for clause in kernel_users(self._host, self._inventory, functions, below))
         for function in functions:
-            yield from (Use(clause) for clause in shared_users(self._host, self._processes, function))
+            registered = self._inventory.drivers.get(function.driver or "")
+            module = (registered and registered.module) or function.driver or ""
+            yield from (Use(clause) for clause in shared_users(self._host, self._processes, function, module))
             if function.driver == "nvidia":
                 yield from self._nvidia(function)
             if function.driver == "cxl_pci" and any(name.startswith("region") for name in self._host.names("/sys/bus/cxl/devices")):
@@ -147,7 +153,7 @@ class HostUses:
         if function.driver == "nvidia":
             yield from nvidia_nodes(self._host, function.address) or ()
         if function.driver == "nvidia-nvswitch":
-            yield from (f"/dev/nvidia-nvswitch{number}" for number in range(16))
+            yield from (f"/dev/nvidia-nvswitch{number}" for number in range(MOST_SWITCHES))
 
     def _nvidia(self, function: Device) -> t.Iterator[Use]:
         if nvidia_nodes(self._host, function.address) is None:
@@ -171,7 +177,7 @@ class HostUses:
 
     def _disks(self, below: Below) -> t.Iterator[Use]:
         known: set[str] = set()
-        for entry in self._entries if below.disks or below.virtio or below.ports else ():
+        for entry in self._entries if below.disks or below.virtio or below.ports or below.flash else ():
             node = self._storage.holds(entry, below)
             ports = self._storage.backing(entry).ports
             if node is not None:
@@ -190,6 +196,12 @@ class HostUses:
                 yield Use(f"{node.name} is a part of /dev/{holders[0]}", "data_mounts")
             elif node.name not in known and not is_divided and self._host.is_held(node.name, node.number, OPEN_TIMEOUT):
                 yield self._held(node)
+
+    def _volumes(self, below: Below) -> t.Iterator[Use]:
+        for node in below.flash:
+            for name in self._host.names(UBI):
+                if self._host.text_or_none(f"{UBI}/{name}/mtd_num") == node.name[len("/dev/mtd") :]:
+                    yield Use(f"{node.name} is a part of {name}", "data_mounts")
 
     def _held(self, node: Node) -> Use:
         """A disk that the kernel has opened exclusively: for a file system, a pool, an array or a target that no list names."""
@@ -262,6 +274,9 @@ class HostUses:
             upper = [name for name in self._network.above([interface]) if name != interface]
             if upper and self._network.is_up(interface):
                 yield Use(f"{interface} is a part of {upper[0]}")
+            yield from (Use(clause) for clause in self._containers.interfaces_on(interface))
+            if self._network.has_program(interface):
+                yield Use(f"a program gets the packets of {interface} (XDP)")
         for value in self._arguments.netconsoles:
             named = NETCONSOLE.search(value)
             if named is not None and named[1] in own:

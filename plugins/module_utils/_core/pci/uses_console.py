@@ -18,6 +18,10 @@ if t.TYPE_CHECKING:
 CONSOLES = "/sys/class/vtconsole"
 IOMEM_FIRMWARE = re.compile(r"^[ \t]*([0-9a-f]+)-([0-9a-f]+) : (BOOTFB|efifb|vesafb|simplefb|simpledrm|simple-framebuffer)", re.MULTILINE)
 ADDRESS_OPTION = re.compile(r"(?:uart\w*|pl011|8250),(?:mmio\d*\w*|io),(0x[0-9a-f]+)|(?:pl011),(0x[0-9a-f]+)", re.IGNORECASE)
+EARLY_PCI = re.compile(r"pciserial,(?:force,)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])(?![0-9a-f])", re.IGNORECASE)
+"""In `earlyprintk=`, a card by its place in the first domain (early_pci_serial_init() in arch/x86/kernel/early_printk.c)."""
+DEBUG_PORTS = {"dbgp": 0x0C0320, "xdbc": 0x0C0330}
+"""By word of `earlyprintk=`, the class of the USB controllers of which it counts one."""
 RADIO_INPUTS = "/sys/devices/virtual/misc/uhid"
 VIRTIO_CONSOLE = "virtio_console"
 
@@ -27,7 +31,7 @@ def console_uses(
 ) -> t.Iterator[str]:
     """Clauses about a function.
 
-    ``consoles`` are the values of `console=` now and at the next boot; ``display`` reads the running kernel's.
+    ``consoles`` are the values of `console=` and the like now and at the next boot; ``display`` reads the running kernel's.
     """
     shown = _firmware_framebuffer(host, device)
     if shown is not None:
@@ -50,7 +54,16 @@ def console_uses(
         found = ADDRESS_OPTION.search(value)
         if found is not None and _is_in_memory(host, device, int(found[1] or found[2], 16)):
             yield f"the console {value} is on it"
+        yield from _early(device, value)
     yield from _keyboards(host, below)
+
+
+def _early(device: Device, value: str) -> t.Iterator[str]:
+    early = EARLY_PCI.match(value)
+    if early is not None and device.address == f"0000:{int(early[1], 16):02x}:{int(early[2], 16):02x}.{early[3]}":
+        yield f"the early console {value} is on it"
+    if DEBUG_PORTS.get(value.partition(",")[0].rstrip("0123456789")) == device.class_code:
+        yield f"the early console {value} may be on it"
 
 
 def _keyboards(host: Host, below: Below) -> t.Iterator[str]:

@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_dumps import crash_targets, hibernation_disks
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_keys import KEY
 
 if t.TYPE_CHECKING:
@@ -97,6 +98,11 @@ def read_entries(
         *_crypttab(host, CRYPTTAB, {entry.source for entry in (*mounted, *at_boot) if entry.guard in ("root", "boot")}),
         *_crypttab(host, EARLY_CRYPTTAB, None),
         *_checked_disks(host),
+        *(
+            Entry(f"the kernel of a crash writes to {found.source} ({found.where})", "data_mounts", found.source, found.kind)
+            for found in crash_targets(host)
+        ),
+        *(Entry(f"hibernation writes to {disk} ({where})", "swap", disk) for disk, where in hibernation_disks(host)),
         *(Entry(f"{source} is named by {where}", guard_of(place), source) for where, source, place in roots),
         *(Entry(f"the firmware has started this host from {source} ({option})", "boot", source) for option, source in partitions),
         *(

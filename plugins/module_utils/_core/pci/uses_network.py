@@ -191,7 +191,7 @@ class Network:
     def addresses(self) -> t.Mapping[str, tuple[str, ...]]:
         """The addresses of each interface, link-local ones too."""
         found: dict[str, list[str]] = {}
-        for link in self._ask_ip(["address", "show"]):
+        for link in self._links:
             entries = link.get("addr_info")
             local = [entry.get("local") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
             found.setdefault(str(link.get("ifname")), []).extend(address for address in local if isinstance(address, str))
@@ -209,6 +209,14 @@ class Network:
             for route in connected[:1]:
                 found.setdefault(route.interface, []).append(local)
         return {name: tuple(local) for name, local in found.items()}
+
+    @functools.cached_property
+    def _links(self) -> tuple[dict[str, t.Any], ...]:
+        return self._ask_ip(["address", "show"])
+
+    def has_program(self, interface: str) -> bool:
+        """Whether a program of XDP is attached, as AF_XDP and switches in user space do it on interfaces without an address."""
+        return any(link.get("ifname") == interface and isinstance(link.get("xdp"), dict) for link in self._links)
 
     def has_address(self, interface: str) -> str | None:
         """An address of the interface that others can reach, if it has one."""

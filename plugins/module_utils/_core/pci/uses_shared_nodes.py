@@ -10,24 +10,34 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.nvswitch import SETTINGS, SHARED, mode_in
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_processes import Open, Processes
 
 KFD = "/dev/kfd"
+NVIDIA_CONTROL = "/dev/nvidiactl"
 NODES: t.Mapping[str, tuple[str, ...]] = {
     "amdgpu": (KFD,),
-    "nvidia": ("/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-modeset"),
+    "nvidia": (NVIDIA_CONTROL, "/dev/nvidia-uvm", "/dev/nvidia-modeset"),
     "ccp": ("/dev/sev",),
     "megaraid_sas": ("/dev/megaraid_sas_ioctl_node",),
     "mpt3sas": ("/dev/mpt3ctl", "/dev/mpt2ctl"),
 }
 """By driver.  Their misc devices have no parent in sysfs; NVIDIA's are in no class at all."""
-NODES_OF_QAT = ("/dev/qat_adf_ctl",)
+NODES_OF_QAT, MODULES_OF_QAT = ("/dev/qat_adf_ctl",), "qat_"
+"""The drivers of these modules have names such as 4xxx and c6xx (adf_accel_devices.h)."""
 CARD_OF_NVIDIA = re.compile(r"/dev/nvidia\d+")
 NUMBER_OF_NVIDIA = re.compile(r"195:(?!25[45]$)\d+")
 """Nodes of one card each: major 195, of which 254 and 255 are those for setting modes and for all (nv.c of its open kernel modules)."""
+FABRIC = "/proc/driver/nvidia-nvlink/capabilities/fabric-mgmt"
+MINOR_OF_CAPABILITY = re.compile(r"^DeviceFileMinor:\s*(\d+)", re.MULTILINE)
+"""The node that root alone can open, and that who configures NVSwitches must have (nvlink_caps.c, fm_session_api.c there)."""
+SETTINGS_OPTIONS = ("-c", "--config")
+WITHOUT_FABRIC = "stop it (`systemctl stop nvidia-fabricmanager`), and start it again afterwards for those that stay"
+LARGEST_COMMAND, LARGEST_SETTINGS = 4096, 1 << 20
 PROPERTY = re.compile(r"^(domain|location_id) ([0-9]{1,10})$", re.MULTILINE)
 PLACE = 0x0FFFFFFF
 """The bits of location_id behind those with the number of a partition (kfd_topology.c)."""
@@ -35,15 +45,37 @@ PLATFORM = "/sys/devices/platform"
 TOPOLOGY, COMPUTING = "/sys/class/kfd/kfd/topology/nodes", "/sys/class/kfd/kfd/proc"
 
 
-def shared_users(host: Host, processes: Processes, function: Device) -> t.Iterator[str]:
-    """A clause for each process that has such a node open and may work with this function."""
+def shared_users(host: Host, processes: Processes, function: Device, module: str) -> t.Iterator[str]:
+    """A clause for each process that has such a node open and may work with this function, whose driver is in ``module``."""
     driver = function.driver or ""
-    nodes = NODES_OF_QAT if driver.startswith("qat_") else NODES.get(driver, ())
+    nodes = NODES_OF_QAT if module.startswith(MODULES_OF_QAT) else NODES.get(driver, ())
     if driver == "amdgpu":
         nodes = (*nodes, *_nodes_of_partitions(host))
     for found in processes.having(nodes) if nodes else ():
-        if not _works_with_others_only(host, processes, function, found):
-            yield f"{found.what}, which is for all cards of {driver}"
+        if _works_with_others_only(host, processes, function, found):
+            continue
+        clause = f"{found.what}, which is for all cards of {driver}"
+        if driver == "nvidia" and found.path == NVIDIA_CONTROL and _manages_fabric(host, processes, found.process):
+            mode = _mode_of(host, found.process)
+            # It has the switches alone then, and the cards are for guests (Fabric Manager User Guide, Shared NVSwitch).
+            if mode == SHARED:
+                continue
+            clause += f": it is the fabric manager (FABRIC_MODE={mode}), which may keep the cards; {WITHOUT_FABRIC}"
+        yield clause
+
+
+def _manages_fabric(host: Host, processes: Processes, process: str) -> bool:
+    minor = MINOR_OF_CAPABILITY.search(host.text_or_none(FABRIC) or "")
+    return minor is not None and any(other.path == f"/dev/nvidia-caps/nvidia-cap{minor[1]}" for other in processes.of(process))
+
+
+def _mode_of(host: Host, process: str) -> int:
+    """The mode of a fabric manager that runs, perhaps in a container, by its own settings."""
+    words = (host.head(f"/proc/{process}/cmdline", LARGEST_COMMAND) or b"").decode("utf-8", "surrogateescape").split("\0")
+    named = next((words[place + 1] for place, word in enumerate(words[:-1]) if word in SETTINGS_OPTIONS), SETTINGS)
+    own = host.head(f"/proc/{process}/root{named}", LARGEST_SETTINGS) if named.startswith("/") else None
+    text = own if own is not None else host.head(SETTINGS, LARGEST_SETTINGS)
+    return mode_in((text or b"").decode("utf-8", "surrogateescape"))
 
 
 def _works_with_others_only(host: Host, processes: Processes, function: Device, found: Open) -> bool:

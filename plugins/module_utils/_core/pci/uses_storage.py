@@ -51,6 +51,10 @@ _ANY_KIND = ("", "auto")
 _PARTS_OF_LAYERS = ("LVM2_member", "crypto_LUKS", "linux_raid_member", "bcache", "drbd")
 """What udev calls disks of which others are made once somebody asks for them."""
 JOURNALS = "/proc/fs/jbd2"
+UBI = "/sys/class/ubi"
+_OF_FLASH = ("ubifs", "jffs2")
+_IN_FLASH = re.compile(r"(?:/dev/)?(?:ubi(?P<ubi>\d*)[:_!]|mtd(?P<mtd>\d+)$|mtd:)")
+"""How the two name it: `ubi0:NAME`, `ubi0_1`, `ubi:NAME` of the first, `mtd0`, `mtd:NAME`."""
 
 
 @dataclasses.dataclass
@@ -68,6 +72,8 @@ class Backing:
     """The tags of virtiofs and 9p."""
     ports: set[str] = dataclasses.field(default_factory=set)
     """The names of Fibre Channel's ports on this host over which it is reached by NVMe; `ANY_PORT` if they cannot be determined."""
+    any_flash: bool = False
+    """It is on flash memory (MTD), of which it does not say which."""
     unknown: bool = False
 
 
@@ -91,9 +97,11 @@ class Storage:
     def holds(self, entry: Entry, below: Below) -> Node | None:
         """The disk of a device that an entry depends on, or may depend on, if there is one."""
         backing = self.backing(entry)
-        for node in below.disks:
-            if node.name in backing.names or (node.number is not None and node.number in backing.numbers):
+        for node in (*below.disks, *below.flash):
+            if node.name in backing.names or (node.number is not None and node.is_block and node.number in backing.numbers):
                 return node
+        if backing.any_flash and below.flash:
+            return below.flash[0]
         for node in below.disks if backing.pools else ():
             if self._may_be_in_a_pool(node, backing.pools, below):
                 return node
@@ -148,10 +156,23 @@ class Storage:
             self._collect_layers(entry, backing, layer)
         elif entry.kind == "virtiofs" or (entry.kind == "9p" and entry.option("trans") in (None, "virtio")):
             backing.tags.add(entry.source)
+        elif entry.kind in _OF_FLASH or _IN_FLASH.match(entry.source):
+            self._collect_flash(entry.source, backing)
         elif REMOTE.fullmatch(entry.kind) and not entry.source.startswith("/dev/"):
             self._collect_server(entry, backing)
         else:
             self._collect_disks(entry, backing, layer)
+
+    def _collect_flash(self, source: str, backing: Backing) -> None:
+        """The flash memory by its number, or by that of the UBI device that is on it (get_tree_mtd(), open_ubi() in fs/ubifs/super.c)."""
+        found = _IN_FLASH.match(source)
+        number = None if found is None else found["mtd"]
+        if found is not None and found["ubi"] is not None:
+            number = self._host.text_or_none(f"{UBI}/ubi{found['ubi'] or '0'}/mtd_num")
+        if number is None:
+            backing.any_flash = True
+        else:
+            backing.names.add(f"/dev/mtd{number}")
 
     def _collect_server(self, entry: Entry, backing: Backing) -> None:
         if entry.kind == "lustre" and LUSTRE.search(entry.source):

@@ -20,6 +20,7 @@ NVME_PATH = re.compile(r"(nvme\d+)c\d+(n\d+)")
 MDEV = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 VIRTIO = re.compile(r"virtio\d+")
 CHANNEL, WORK_QUEUE = re.compile(r"dma\d+chan\d+"), re.compile(r"wq\d+\.\d+")
+FLASH = re.compile(r"/dev/mtd\d+")
 LETTERS = 0xFFFFFFFE
 """The keys 1 to 31, which make an input device a keyboard for udev (test_key() in udev-builtin-input_id.c)."""
 
@@ -59,11 +60,18 @@ class Below:
     """The folders of the work queues of an accelerator for data (idxd)."""
     radios: list[str] = dataclasses.field(default_factory=list)
     """Its controllers of Bluetooth."""
+    rdma: list[str] = dataclasses.field(default_factory=list)
+    """The folders of its devices for RDMA, such as ``…/infiniband/mlx5_0``."""
     complete: bool = True
 
     @property
     def disks(self) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes.values() if node.is_block)
+
+    @property
+    def flash(self) -> tuple[Node, ...]:
+        """Flash memory without a disk's controller (MTD)."""
+        return tuple(node for node in self.nodes.values() if FLASH.fullmatch(node.name))
 
 
 def read_below(host: Host, folders: t.Sequence[str]) -> Below:
@@ -115,6 +123,8 @@ def _look_at_names(folder: str, kind: str, name: str, found: Below) -> None:
         found.framebuffers.append(name)
     elif kind == "bluetooth" and name.startswith("hci"):
         found.radios.append(name)
+    elif kind == "infiniband":
+        found.rdma.append(folder)
     elif MDEV.fullmatch(name):
         found.mediated.append(name)
     elif VIRTIO.fullmatch(name):

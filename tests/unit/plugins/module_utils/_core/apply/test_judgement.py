@@ -324,6 +324,23 @@ class TestIommu:
         assert claim_info(host.tree.host(), devices=CARD, driver="vfio-pci", kernels=["all"])["devices"][0]["guards"] == []
 
 
+class TestVariantsForOtherDevices:
+    def test_one_that_is_named_is_warned_of(self, host: Host) -> None:
+        host.function("gpu")
+        for result in (live(host, driver="mlx5_vfio_pci"), policy(host, {"driver": "mlx5_vfio_pci"})):
+            assert (
+                f"mlx5_vfio_pci is a variant driver for other devices: none of its aliases on kernel {DEBIAN_13} matches {CARD} "
+                "(10de:1db1). "
+                "`driver: auto` takes the best one that does."
+            ) in result["warnings"]
+
+    @pytest.mark.parametrize(("device", "driver"), [("10de:1db1", "vfio-pci"), ("15b3:101e", "mlx5_vfio_pci")])
+    def test_one_that_fits_is_not(self, host: Host, device: str, driver: str) -> None:
+        host.function("gpu", id=device)
+        for result in (live(host, driver=driver), policy(host, {"driver": driver})):
+            assert not [one for one in result.get("warnings", []) if "for other devices" in one]
+
+
 class TestRelease:
     def test_a_device_that_a_guest_has_is_not_returned(self, host: Host) -> None:
         host.function("gpu", driver="vfio-pci", override="vfio-pci").opened("/dev/vfio/3")

@@ -17,6 +17,7 @@ from ansible_collections.vfio.variants.tests.unit.lockout_layers import LAYERS
 from ansible_collections.vfio.variants.tests.unit.lockout_machines import MACHINES
 from ansible_collections.vfio.variants.tests.unit.lockout_others import OTHERS
 from ansible_collections.vfio.variants.tests.unit.lockout_storage import STORAGE
+from ansible_collections.vfio.variants.tests.unit.lockout_targets import TARGETS_AND_FLASH
 from ansible_collections.vfio.variants.tests.unit.lockout_words import WORDS
 from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info, device_claim
 from ansible_collections.vfio.variants.tests.unit.policy_hosts import contents, run
@@ -25,7 +26,8 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
 EVERYTHING = dict.fromkeys(OPTIONAL, IGNORE)
-REFUSED = {**STORAGE, **OTHERS, **MACHINES, **LAYERS, **DEVICES, **WORDS}
+PARTS = (STORAGE, OTHERS, MACHINES, LAYERS, DEVICES, WORDS, TARGETS_AND_FLASH)
+REFUSED = {name: case for part in PARTS for name, case in part.items()}
 
 
 @pytest.fixture(params=REFUSED)
@@ -91,4 +93,4 @@ def test_a_card_beside_it_may_go(case: Case, host: Host) -> None:
 
 def test_each_guard_of_a_use_has_hosts() -> None:
     assert {case.guard for case in REFUSED.values()} == set(t.get_args(UseGuard))
-    assert len(REFUSED) == len(STORAGE) + len(OTHERS) + len(MACHINES) + len(LAYERS) + len(DEVICES) + len(WORDS)
+    assert len(REFUSED) == sum(map(len, PARTS))

@@ -8,8 +8,28 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.unit.lockout_devices import NVIDIA, amd, container, hardware_algorithm, nvidia
-from ansible_collections.vfio.variants.tests.unit.lockout_hosts import CARD, Host
+from ansible_collections.vfio.variants.tests.unit.lockout_devices import (
+    NVIDIA,
+    amd,
+    container,
+    fabric_manager,
+    hardware_algorithm,
+    network_namespace,
+    nvidia,
+    on_top,
+)
+from ansible_collections.vfio.variants.tests.unit.lockout_hosts import CARD, OTHER, Host
+from ansible_collections.vfio.variants.tests.unit.lockout_targets import (
+    GID,
+    KDUMP,
+    fibre_channel,
+    infiniband,
+    kept,
+    reachable,
+    scsi_target,
+    served_memory,
+    volumes,
+)
 from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info
 
 if t.TYPE_CHECKING:
@@ -34,6 +54,44 @@ FREE: dict[str, t.Callable[[Host], object]] = {
         f"{NVIDIA}/capabilities/gpu1/mig/gi3/access", "DeviceFileMinor: 3\n"
     ),
     "this card could be divided": lambda host: nvidia(host).file(f"{NVIDIA}/capabilities/gpu2/mig/config", "DeviceFileMinor: 1\n"),
+    "the fabric manager has the switches for guests": lambda host: fabric_manager(host, 1),
+    "the fabric manager has the switches for guests, by settings of its container": lambda host: fabric_manager(
+        host, 1, settings="/proc/4711/root/etc/fabric.cfg"
+    ).file("/proc/4711/cmdline", "nv-fabricmanager\0--config\0/etc/fabric.cfg\0"),
+    "a container has an interface of its own": lambda host: on_top(host, kind="", lower="5"),
+    "a container has an interface on top of another one": lambda host: on_top(host, lower="6"),
+    "a service in a network of its own sees the host's interfaces": lambda host: on_top(host, sysfs="0:21"),
+    "a container shows something else in place of its interfaces": lambda host: on_top(host).file(
+        "/proc/4711/mountinfo", "622 1 0:77 / /sys ro - sysfs sysfs ro\n623 622 0:90 / /sys/class/net ro - fuse x ro\n"
+    ),
+    "the root of a container is a program's": lambda host: on_top(host).file(
+        "/proc/4711/mountinfo", "621 1 0:60 / / rw - fuse.fuse-overlayfs x rw\n622 621 0:77 / /sys ro - sysfs sysfs ro\n"
+    ),
+    "a namespace has a pair of interfaces": lambda host: network_namespace(
+        host, '{"ifindex":2,"link_index":5,"ifname":"eth0","link_netnsid":0,"linkinfo":{"info_kind":"veth"}}'
+    ),
+    "a namespace has an interface on top of its own": lambda host: network_namespace(
+        host, '{"ifindex":6,"link":"eth0","ifname":"mv0","linkinfo":{"info_kind":"macvlan"}}'
+    ),
+    "no subsystem is served over its port": fibre_channel,
+    "disks are served over another port": lambda host: scsi_target(infiniband(host, "fe80:0000:0000:0000:0c42:a103:0065:2c5f"), f"0x{GID}"),
+    "the target over its port is switched off": lambda host: scsi_target(infiniband(host), f"0x{GID}", enabled="0"),
+    "disks are served through the memory of another card": lambda host: served_memory(host, OTHER),
+    "disks are served without the memory of a card": lambda host: served_memory(host, "0"),
+    "the volumes are on other flash memory": lambda host: volumes(host, "3").mounted("/", "ubifs", "ubi0_1", "0:14"),
+    "a crash is written to another disk": lambda host: kept(host, KDUMP, "#ext4 UUID=ee\next4 UUID=ff\ncore_collector makedumpfile -l\n"),
+    "a crash is written to a server that is elsewhere": lambda host: reachable(host, KDUMP, "nfs 10.7.7.7:/dumps\n").route(
+        "enp9s0", "0007070A", "00000000", "00FFFFFF"
+    ),
+    "the host does not hibernate": lambda host: (
+        host.nvme_disk("p1").file("/sys/power/resume", "0:0\n").file("/etc/initramfs-tools/conf.d/resume", "RESUME=none\n")
+    ),
+    "a word names a node that is not a disk": lambda host: host.nvme_disk("p1", udev="E:ID_FS_TYPE=LVM2_member\n").file(
+        "/proc/cmdline", "root=/dev/mapper/root console=/dev/ttyS0 x=/dev/log ro\n"
+    ),
+    "the early console is on another card": lambda host: host.function("serial").file(
+        "/proc/cmdline", "root=/dev/mapper/root earlyprintk=pciserial,4:0.0,115200 ro\n"
+    ),
     "nobody uses its algorithms": lambda host: hardware_algorithm(host, references=1),
     "nobody copies with its channels": lambda host: host.function("nic", id="8086:2021", class_code=0x088000, driver="ioatdma").file(
         f"{host.card}/dma/dma0chan0/in_use", "0\n"

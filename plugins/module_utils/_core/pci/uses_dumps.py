@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a host writes its memory: after a crash (kdump), and when it hibernates."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.numbered_matches import numbered_matches
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+KDUMP = "/etc/kdump.conf"
+KDUMP_VARIABLES = ("/etc/default/kdump-tools", "/etc/sysconfig/kdump")
+"""Of Debian's kdump-tools, and of SUSE's kdump; both are read by a shell."""
+RESUME_NOW = "/sys/power/resume"
+RESUME_FOLDER, RESUME_FILE = "/etc/initramfs-tools/conf.d", "/etc/initramfs-tools/initramfs.conf"
+LARGEST = 1 << 20
+NONE_OF_HIBERNATION = ("", "0:0")
+# Each at the beginning of a line; blanks of it only, so that a file of empty lines is read in linear time.
+_TARGET = re.compile(r"^(raw|nfs|ssh|virtiofs|ext[234]|xfs|btrfs|minix|f2fs)[ \t]+(\S+)", re.MULTILINE)
+_VARIABLE = re.compile(r"^(?:export[ \t]+)?(NFS|SSH|KDUMP_SAVEDIR)=[\"']?([^\"'\n]*)", re.MULTILINE)
+_RESUME = re.compile(r"^(?:export[ \t]+)?RESUME=[\"']?([^\"'\s]+)", re.MULTILINE)
+_URL = re.compile(r"(nfs|ssh|sftp|ftp|cifs)://(?:([^@/\s]*)@)?([^/\s]+)(\S*)")
+_KIND_OF_SERVERS = {"nfs": "nfs", "cifs": "nfs", "ssh": "fuse.sshfs", "sftp": "fuse.sshfs", "ftp": "fuse.sshfs"}
+"""By which kind of file system's source its server is read."""
+
+
+class Target(t.NamedTuple):
+    """A disk or server as the line of a file names it, and the kind of its file system; empty for a disk as it is."""
+
+    source: str
+    kind: str
+    where: str
+
+
+def crash_targets(host: Host) -> t.Iterator[Target]:
+    """Where the kernel of a crash writes the memory (kdump.conf(5), kdump-tools(5), kdump(5) of SUSE)."""
+    for line, found in numbered_matches(_TARGET, _text(host, KDUMP)):
+        kind = "" if found[1] == "raw" else _KIND_OF_SERVERS.get(found[1], found[1])
+        yield Target(found[2] if found[1] != "ssh" else f"{found[2]}:/", kind, f"{KDUMP}:{line}")
+    for path in KDUMP_VARIABLES:
+        for line, found in numbered_matches(_VARIABLE, _text(host, path)):
+            where = f"{path}:{line}"
+            if found[1] == "KDUMP_SAVEDIR":
+                urls = (_URL.match(word) for word in found[2].split())
+                yield from (Target(f"{url[2] or ''}@{url[3]}:/", _KIND_OF_SERVERS[url[1]], where) for url in urls if url is not None)
+            elif found[2].strip():
+                kind = _KIND_OF_SERVERS[found[1].lower()]
+                yield Target(found[2].strip() if found[1] == "NFS" else f"{found[2].strip()}:/", kind, where)
+
+
+def hibernation_disks(host: Host) -> t.Iterator[tuple[str, str]]:
+    """The disks that the memory is written to, each with where it is named: as `major:minor`, or as initramfs-tools is told."""
+    number = host.text_or_none(RESUME_NOW)
+    if number is not None and number not in NONE_OF_HIBERNATION:
+        yield number, RESUME_NOW
+    for path in (RESUME_FILE, *(f"{RESUME_FOLDER}/{name}" for name in _names(host, RESUME_FOLDER))):
+        for line, found in numbered_matches(_RESUME, _text(host, path)):
+            if found[1] not in ("none", "auto"):
+                yield found[1], f"{path}:{line}"
+
+
+def _text(host: Host, path: str) -> str:
+    return (host.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape")
+
+
+def _names(host: Host, folder: str) -> tuple[str, ...]:
+    try:
+        return host.names(folder)
+    except HostError:
+        return ()
