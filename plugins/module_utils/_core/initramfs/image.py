@@ -19,7 +19,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.links imp
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.archive import MAGICS, Member, Reader, members, skip_padding
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_file import opened
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import index_file
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint, digest_of, module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.fingerprint import Fingerprint
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import digest_of, module_name
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host

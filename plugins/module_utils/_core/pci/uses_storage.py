@@ -70,6 +70,10 @@ class Backing:
     """The names of Fibre Channel's ports on this host over which it is reached by NVMe; `ANY_PORT` if they cannot be determined."""
     unknown: bool = False
 
+    def may_be_over(self, ports: t.Collection[str]) -> bool:
+        """Whether it is reached, or may be, over one of these ports of Fibre Channel."""
+        return bool(ports) and (ANY_PORT in self.ports or not self.ports.isdisjoint(ports))
+
 
 class Storage:
     """The storage of a host, each part read when it is first needed."""

@@ -23,7 +23,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_poli
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.switched_off import running_sentence
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import switched_on
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import OutOfBudgetError, Search, would_change
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
@@ -35,6 +34,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import Search
 
 MARK = "\0"
 LONGEST_SEARCH = 1000
@@ -191,6 +191,8 @@ class HostForecast:
         return None if template is None else template.replace(MARK, device.address)
 
     def _searched(self, device: Device, release: str, driver: str) -> str | None:
+        from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import OutOfBudgetError, would_change
+
         try:
             sentence = would_change(
                 device, driver, self.inventory.devices, self.boots[release], self.winner(device, release), self._search(release)
@@ -200,6 +202,8 @@ class HostForecast:
         return None if sentence is None else sentence.replace(device.address, MARK)
 
     def _search(self, release: str) -> Search:
+        from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import Search
+
         if release not in self._searches:
             self._searches[release] = Search(
                 self.inventory.devices,
