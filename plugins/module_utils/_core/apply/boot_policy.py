@@ -92,7 +92,9 @@ class Judged:
     def still_holds(self, host: Host) -> bool:
         """Whether a driver's name that was taken from its module's is right; to learn that the module may be loaded."""
         inventory, decisions = self.facts.inventory, self.plan.decisions
-        assumed, found = (_driver_names(host, inventory, decisions, load=load) for load in (False, True))
+        # Which modules the running kernel has, nothing of this run has changed.
+        running = _running(host, self.facts.kernels, Cache(host, writable=False))
+        assumed, found = (_driver_names(host, inventory, decisions, load, running) for load in (False, True))
         return assumed == found and inventory.with_drivers_of(host).drivers == inventory.drivers
 
 
