@@ -15,7 +15,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_fi
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_causes import hidden_causes
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.tolerant_host import TolerantHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.grouping import sentences
@@ -170,6 +169,8 @@ class HostForecast:
 
     def hidden_causes(self, release: str) -> t.Mapping[str, tuple[HiddenCause, ...]]:
         """By address, what decides where a boot elsewhere need not show it."""
+        from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_causes import hidden_causes
+
         return hidden_causes(self.inventory.devices, self.boots[release], self._winners(release))
 
     def claimed(self, device: Device, release: str) -> str | None:
