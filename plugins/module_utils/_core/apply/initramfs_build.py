@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_plan import KernelPlan, kept_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_install
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import is_copied_by_kernel_install
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import TIMED_OUT
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import ANY_CODE, TIMED_OUT
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Journal
@@ -34,7 +34,6 @@ COMMAND_TIMEOUT = 60
 GROWTH = 1.2
 SPARE_BYTES = 8 << 20
 LOG_LINES = 20
-ANY_CODE = range(256)
 
 
 def rebuild(host: Host, generator: Generator, plan: KernelPlan, remaining: t.Callable[[str], tuple[str, ...]], timeout: float) -> None:

@@ -38,7 +38,8 @@ def rows(host: Host, path: str, query: str, most: int) -> list[tuple[t.Any, ...]
         connection.set_progress_handler(lambda: 1, MOST_STEPS)
         if connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'view' LIMIT 1").fetchall():
             return None
-        return connection.execute(query).fetchmany(most)
+        found: list[tuple[t.Any, ...]] = connection.execute(query).fetchmany(most)
+        return found
     except (sqlite3.Error, MemoryError, OverflowError):
         return None
     finally:

@@ -102,10 +102,9 @@ def _look(host: Host, folder: str, found: Below, names: t.Container[str] | None)
     else:
         _look_at_names(folder, kind, name, found)
     # Most folders group attributes, and are no devices.
-    is_known = names is not None
-    if (not is_known or name.startswith("input") or "bInterfaceClass" in names) and _is_keyboard(host, folder, name):
+    if (names is None or name.startswith("input") or "bInterfaceClass" in names) and _is_keyboard(host, folder, name):
         found.keyboards.append(folder)
-    if not is_known or any(one in names for one in OF_DEVICES):
+    if names is None or any(one in names for one in OF_DEVICES):
         _add_node(host, folder, found.nodes, 0)
     # With native multipath a controller has a hidden path (nvme0c0n1), and the disk (nvme0n1) is elsewhere in sysfs.
     path = NVME_PATH.fullmatch(name)
