@@ -54,7 +54,7 @@ def test_what_is_noted_is_listed_too(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("path", ["/nothing", f"{HERE}/uevent"])
-def test_what_is_no_directory_has_nothing(tree: Tree, path: str) -> None:
+def test_what_is_not_a_directory_has_nothing(tree: Tree, path: str) -> None:
     assert listing(tree.host(), path) == Listing((), ())
 
 
