@@ -19,7 +19,7 @@ from pathlib import Path
 
 import yaml
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host import unchanged
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import cache_dir
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.whole_host import record
 from ansible_collections.vfio.variants.tests.bench.nothing_to_do import LOCAL
@@ -100,7 +100,7 @@ class Fleet:
 
 def _key_of(root: Path) -> str:
     """The key in the record of a tree."""
-    (path,) = (path for path in Path(unchanged.DIRECTORY).glob(f"{unchanged.UNCHANGED}*") if _about(path)[2] == str(root))
+    (path,) = (path for path in Path(cache_dir.DIRECTORY).glob(f"{cache_dir.UNCHANGED}*") if _about(path)[2] == str(root))
     return str(_about(path)[1])
 
 

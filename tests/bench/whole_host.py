@@ -14,8 +14,8 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import SETTLED
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import DIRECTORY
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.unchanged import DIRECTORY
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import DeviceReportRequest, gather
 from ansible_collections.vfio.variants.tests.bench.large_host import FUNCTIONS, KERNELS, large_host
 from ansible_collections.vfio.variants.tests.bench.limits import COLD, WARM, Figure

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.tests.unit.payloads import MODULES, packed_with, size
+from ansible_collections.vfio.variants.tests.unit.rooms import PACKAGE
 
 LIMITS = {
     "boot_policy": (293, 1_900_000),
@@ -43,6 +44,14 @@ LIMITS = {
     "unchanged_record": (364, 2_400_000),
 }
 """Files of the core, and their bytes of source, by module."""
+IMPORTED = {"boot_policy": 1_720_000, "claim_info": 1_700_000, "device_claim": 570_000, "host_claims": 1_950_000}
+"""Bytes of the core's source that Python compiles before a module has done anything: what only some hosts need comes later."""
+LISTED = """
+import importlib, json, sys
+importlib.import_module(sys.argv[1])
+files = (module.__file__ or "" for name, module in sys.modules.items() if name.startswith(sys.argv[2]))
+print(json.dumps([file for file in files if not file.endswith("__init__.py")]))
+"""
 EXTRA = 40_000
 """Bytes that `unchanged_info` may send beyond a module that does nothing."""
 ZIP = re.compile(r"zip_?data\s*=\s*(?:'''|\"\"\"|'|\")([A-Za-z0-9+/=\s]{1000,}?)['\"]", re.IGNORECASE)
@@ -66,6 +75,14 @@ def test_a_limit_that_is_far_away_is_none(module: str) -> None:
     packed = packed_with(module)
     assert files - len(packed) <= 12
     assert source - size(packed) <= 60_000
+
+
+@pytest.mark.parametrize("module", IMPORTED)
+def test_a_module_imports_no_more_than_it_may(module: str) -> None:
+    name = f"ansible_collections.vfio.variants.plugins.modules.{module}"
+    done = subprocess.run([sys.executable, "-c", LISTED, name, f"{PACKAGE}."], check=True, capture_output=True, timeout=120)
+    imported = sum(Path(file).stat().st_size for file in json.loads(done.stdout) if file)
+    assert IMPORTED[module] - 60_000 <= imported <= IMPORTED[module]
 
 
 def test_the_module_of_a_run_with_nothing_to_do_has_only_the_door_and_the_record() -> None:

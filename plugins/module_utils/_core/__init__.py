@@ -8,6 +8,7 @@ Anywhere else, as on a disk, Python imports as ever.
 
 from __future__ import annotations
 
+import gc
 import importlib.machinery
 import sys
 import types
@@ -65,4 +66,6 @@ class Archive:
 
 _loader = globals().get("__loader__")
 if isinstance(_loader, zipimport.zipimporter):
+    # The process ends with the module, and nothing in it makes reference cycles that are worth looking for again and again.
+    gc.disable()
     sys.meta_path.insert(0, t.cast("t.Any", Archive(_loader, __name__, __file__.rpartition("/")[0])))

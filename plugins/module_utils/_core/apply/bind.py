@@ -8,9 +8,8 @@ import dataclasses
 import itertools
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding, nodes, virtual_functions
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding, nodes
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, Unfinished
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.chosen_variant import explained
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.foreign_variant import foreign_variants
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.lost_options import lost_options
@@ -24,7 +23,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims i
     with_companions,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.virtual_functions import expanded
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import Accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
@@ -36,7 +34,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import VARIANT, kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import running_release
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import own_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import CDEV, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.vfio_nodes import described
@@ -226,6 +223,8 @@ def _make(host: Host, request: BindRequest, found: Judged, tell: Tell) -> Done:
     if not found.numbers:
         bindings, settled = _bind(host, request, found, (found.claims, found.inventory, found.handed), tell)
         return Done(bindings, Inventory.read(host), settled, found.warnings)
+    from ansible_collections.vfio.variants.plugins.module_utils._core.apply import virtual_functions
+
     virtual_functions.make(host, found.numbers, request.timeout)
     try:
         claims, inventory, _numbers = _with_functions(host, request, Inventory.read(host))
@@ -281,6 +280,9 @@ def _with_functions(host: Host, request: BindRequest, real: Inventory) -> tuple[
     """The claims of virtual functions in place of their physical ones, the inventory with these, and which numbers have to change."""
     if all(claim.vfs is None for claim in request.claims):
         return request.claims, real, ()
+    from ansible_collections.vfio.variants.plugins.module_utils._core.apply import virtual_functions
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.virtual_functions import expanded
+
     uses = Judge(host, real, request.claims).uses
     if request.state == "absent":
         claims, numbers = virtual_functions.removals_of(request.claims, real)
@@ -361,6 +363,8 @@ def _bindings(
 
 def _as_loaded(host: Host, kernel: Kernel, released: Binding) -> Binding:
     """With its native modules as they are called once they are loaded, which is where their drivers are found."""
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import own_name
+
     return dataclasses.replace(released, modules=tuple(own_name(host, kernel, module) for module in released.modules))
 
 
@@ -417,8 +421,14 @@ def _bound(host: Host, item: Binding, device: Device, now: Inventory, kernel: Ke
         can_be_opened=grouped and device.driver is not None and is_viable((device,), now, kernel),
         is_viable=grouped and is_viable(now.group_of(device), now, kernel),
         kind=kind,
-        choice=explained(host, kernel, module, device.address) if module is not None and item.is_auto and kind == VARIANT else None,
+        choice=_choice(host, kernel, module, device.address) if module is not None and item.is_auto and kind == VARIANT else None,
     )
+
+
+def _choice(host: Host, kernel: Kernel, module: str, address: str) -> str:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.apply.chosen_variant import explained
+
+    return explained(host, kernel, module, address)
 
 
 def _line(device: Device) -> str:

@@ -12,6 +12,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import bind_journal
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import NOTHING
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.attribute_writer import WriteError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import ANY_CODE
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, of_system
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import Count, untold
@@ -167,7 +168,7 @@ def _load_all(host: Host, bindings: t.Iterable[Binding], timeout: float) -> None
 
 def _load_natives(host: Host, modalias: str, timeout: float) -> None:
     """As udev does it: everything that the alias names, blacklists honoured; a native driver that fails to load does not matter."""
-    host.run(["modprobe", "--use-blacklist", "--all", "--quiet", modalias], timeout, ok=range(256))
+    host.run(["modprobe", "--use-blacklist", "--all", "--quiet", modalias], timeout, ok=ANY_CODE)
 
 
 def _bind(host: Host, binding: Binding, timeout: float, progress: Progress) -> None:

@@ -10,13 +10,11 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.accounts import check_accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_arguments import with_pending
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.dropped_nodes import take_back
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.foreign_variant import foreign_variants
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_facts import read_boots, read_facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_reach import refuse_unreached
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery import recover
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.function_makers import makers_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read import of_described
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
@@ -93,7 +91,9 @@ class Judged:
     def still_holds(self, host: Host) -> bool:
         """Whether a driver's name that was taken from its module's is right; to learn that the module may be loaded."""
         inventory, decisions = self.facts.inventory, self.plan.decisions
-        assumed, found = (_driver_names(host, inventory, decisions, load=load) for load in (False, True))
+        # Which modules the running kernel has, nothing of this run has changed.
+        running = _running(host, self.facts.kernels, Cache(host, writable=False))
+        assumed, found = (_driver_names(host, inventory, decisions, load, running) for load in (False, True))
         return assumed == found and inventory.with_drivers_of(host).drivers == inventory.drivers
 
 
@@ -195,6 +195,8 @@ def _other_makers(host: Host, creations: t.Iterable[Creation]) -> tuple[str, ...
     """Warnings about programs that may create virtual functions as well.  Raises HostError for one that certainly does."""
     warnings: dict[str, None] = {}
     for creation in creations:
+        from ansible_collections.vfio.variants.plugins.module_utils._core.boot.function_makers import makers_of
+
         for maker in makers_of(host, creation.physical):
             if maker.concerns:
                 raise HostError(
@@ -301,6 +303,8 @@ def _nodes_taken_back(host: Host, policy: Policy, changes: t.Sequence[FileChange
     """Warnings about device nodes that stay with those to whom the former rules had handed them."""
     for change in changes:
         if change.path == policy.paths.rules and change.before is not None:
+            from ansible_collections.vfio.variants.plugins.module_utils._core.apply.dropped_nodes import take_back
+
             return take_back(host, change.before.content, b"" if change.after is None else change.after.content)
     return ()
 

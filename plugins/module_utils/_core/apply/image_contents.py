@@ -9,7 +9,7 @@ import hashlib
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import image_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.fingerprint import Fingerprint
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache

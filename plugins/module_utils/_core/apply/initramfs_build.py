@@ -15,8 +15,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_plan import KernelPlan, kept_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_install
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import is_copied_by_kernel_install
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.systemd_boot import identified
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import TIMED_OUT
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import ANY_CODE, TIMED_OUT
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Journal
@@ -35,7 +34,6 @@ COMMAND_TIMEOUT = 60
 GROWTH = 1.2
 SPARE_BYTES = 8 << 20
 LOG_LINES = 20
-ANY_CODE = range(256)
 
 
 def rebuild(host: Host, generator: Generator, plan: KernelPlan, remaining: t.Callable[[str], tuple[str, ...]], timeout: float) -> None:
@@ -190,6 +188,8 @@ def _unify(host: Host, plan: KernelPlan, remaining: t.Callable[[str], tuple[str,
 
 def _made(host: Host, plan: KernelPlan) -> str:
     """Where what boots is now: where boots are counted, kernel-install writes a new counter into a unified image's name."""
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.systemd_boot import identified
+
     folder, name = posixpath.split(plan.image)
     alike = [one for one in host.names(folder) if identified(one)[0] == identified(name)[0]]
     return plan.image if name in alike or not alike else f"{folder}/{alike[0]}"

@@ -7,14 +7,11 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply import kernel_cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_arguments import boot_arguments
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import CmdlineRecord
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.kernel_cmdline import CmdlineRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import after, needed_arguments
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.argument_change import ArgumentChange
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu
@@ -57,13 +54,19 @@ def apply(host: Host, request: IommuRequest, check_mode: bool) -> Result:
 
 
 def _change(host: Host, request: IommuRequest, words: tuple[str, ...], wanted: bool, check_mode: bool) -> Result:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.apply import kernel_cmdline
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.argument_change import ArgumentChange
+
     change = ArgumentChange.parse(words, wanted)
-    return kernel_cmdline.apply(host, CmdlineRequest(change, request.timeout, request.allow_unsupported, for_iommu=True), check_mode)
+    asked = kernel_cmdline.CmdlineRequest(change, request.timeout, request.allow_unsupported, for_iommu=True)
+    return kernel_cmdline.apply(host, asked, check_mode)
 
 
 def _changed(boot: BootArguments, words: t.Sequence[str], wanted: bool) -> BootArguments:
     if not words:
         return boot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.argument_change import ArgumentChange
+
     text = ArgumentChange(tuple(words), wanted).edited(" ".join(boot.cmdline.arguments))
     return boot._replace(cmdline=Cmdline.parse(text), is_running=False)
 

@@ -8,33 +8,25 @@ import dataclasses
 import functools
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_arguments import boot_arguments
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import firmware, next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import companions, with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import Finding, Loss, identical, judge
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import refuse_without_iommu
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.nvlink_peers import sentence
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import kernel_config
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.disk_words import named_disks
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.network_words import named_interfaces, named_servers
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import parse_boolean
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.boot_display import BootDisplay
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import NVIDIA
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.nvswitch import NVIDIA, Fabric
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import Arguments, HostUses
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import NextBoot
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
-    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import BootArguments
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.boot_display import BootDisplay
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import Use
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
@@ -151,7 +143,12 @@ class Judge:
 
     def peers(self, taken: t.Iterable[Device]) -> tuple[str, ...]:
         """Warnings about what the host's other cards lose with these, which go to a VFIO driver."""
-        fabric = Fabric.read(self.host, self.inventory) if any(device.vendor == NVIDIA for device in taken) else None
+        if not any(device.vendor == NVIDIA for device in taken):
+            return ()
+        from ansible_collections.vfio.variants.plugins.module_utils._core.claim.nvlink_peers import sentence
+        from ansible_collections.vfio.variants.plugins.module_utils._core.pci.nvswitch import Fabric
+
+        fabric = Fabric.read(self.host, self.inventory)
         said = None if fabric is None else sentence(fabric, self._claim_of)
         return () if said is None else (said,)
 
@@ -164,17 +161,21 @@ class Judge:
             return
         iommu = Iommu.read(self.host, self.inventory)
         if not (live and iommu.now) and not self._will_do_without(live):
-            refuse_without_iommu(iommu, self._boots(), live)
+            from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_arguments import boot_arguments
+            from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import refuse_without_iommu
+
+            refuse_without_iommu(iommu, boot_arguments(self.host, self._next), live)
 
     def _will_do_without(self, live: bool) -> bool:
         """Whether the configuration switches VFIO's no-IOMMU mode on; what is loaded does not read it again."""
         if live and self.host.is_dir(LOADED_VFIO):
             return False
+        from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+        from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import parse_boolean
+        from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to
+
         given = [one for one in given_to(ModprobeConfig.read(self.host), "vfio") if one.name == NO_IOMMU_MODE]
         return bool(given) and (given[-1].value is None or bool(parse_boolean(given[-1].value)))
-
-    def _boots(self) -> tuple[BootArguments, ...]:
-        return boot_arguments(self.host, self._next)
 
 
 def arguments_of(host: Host, loader: NextBoot) -> Arguments:
@@ -200,5 +201,8 @@ def arguments_of(host: Host, loader: NextBoot) -> Arguments:
 
 
 def _boot_display(host: Host) -> BootDisplay | None:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import kernel_config
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.boot_display import BootDisplay
+
     release = host.text_or_none(OSRELEASE)
     return None if release is None else BootDisplay.of(release, kernel_config(host, release))

@@ -8,10 +8,6 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import version_key
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent, NoModuleError, module_path
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import parse_boolean
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding
@@ -59,6 +55,11 @@ def _own_options(host: Host, kernel: Kernel, module: str) -> dict[str, bool]:
     if host.is_dir(place.rpartition("/")[0]):
         values = {name: host.text_or_none(f"{place}/{name}") for name in OPTIONS}
         return {name: value == "Y" for name, value in values.items() if value is not None}
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent, NoModuleError, module_path
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import parse_boolean
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to
+
     path = module_path(kernel, module)
     try:
         known = frozenset() if path is None else ModuleContent.read(host, path).info.parameters

@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.accounts import check_accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.asked_nodes import nodes_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import Accounts
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import ANY_CODE
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.node_access import NodeAccess, read_access, set_access
@@ -107,5 +108,5 @@ def _set_all(host: Host, wanted: t.Mapping[str, NodeAccess]) -> None:
 def _settle(host: Host, paths: t.Collection[str]) -> None:
     """udev may still be about to set what its rules say of new nodes."""
     if paths and host.exists(UDEV_CONTROL):
-        host.run(["udevadm", "settle", f"--timeout={SETTLE:g}"], SETTLE + 5, ok=range(256))
+        host.run(["udevadm", "settle", f"--timeout={SETTLE:g}"], SETTLE + 5, ok=ANY_CODE)
     host.wait_until(lambda: all(host.exists(path) for path in paths), SETTLE)

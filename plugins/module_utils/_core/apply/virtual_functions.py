@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import ANY_CODE
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
@@ -110,7 +111,7 @@ def make(host: Host, changes: t.Sequence[NumberChange], timeout: float) -> None:
             _set(host, change.physical, change.before, change.after, change.after == 0, timeout)
         if changes and host.exists(UDEV_CONTROL):
             # The rules of a policy bind them as well; what comes next sees what they have done.
-            host.run(["udevadm", "settle", f"--timeout={max(1, int(timeout))}"], timeout + UNDO_TIMEOUT, ok=range(256))
+            host.run(["udevadm", "settle", f"--timeout={max(1, int(timeout))}"], timeout + UNDO_TIMEOUT, ok=ANY_CODE)
     except BaseException:
         undo(host, done)
         raise

@@ -10,7 +10,6 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ModuleFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import trusted_keys
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.driver_tables import Tables
@@ -223,6 +222,8 @@ def _refusal(host: Host, kernel: Kernel, path: str, content: ModuleContent, cmdl
         return None, None
     if info.signer is None:
         return f"{path} is not signed, and {kernel.release} accepts only signed modules ({enforced})", None
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import trusted_keys
+
     reason = trusted_keys.doubt(host, kernel, info.signer)
     if reason is None:
         return None, None
@@ -237,7 +238,11 @@ def _base(release: str) -> str:
 def _pending_doubt(host: Host, kernel: Kernel, module: str, cmdline: Cmdline) -> str | None:
     """DKMS will sign what it builds, and a kernel that asks for signatures may not trust that key."""
     enforced = enforced_by(host, kernel.release, cmdline)
-    reason = None if enforced is None else trusted_keys.doubt_of_dkms(host, kernel)
+    if enforced is None:
+        return None
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import trusted_keys
+
+    reason = trusted_keys.doubt_of_dkms(host, kernel)
     return None if reason is None else f"{module} will be signed by DKMS; {reason} ({enforced})"
 
 

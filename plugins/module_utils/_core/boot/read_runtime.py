@@ -7,7 +7,6 @@ from __future__ import annotations
 import dataclasses
 import re
 import typing as t
-from xml.etree import ElementTree as ET
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Later
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.driverctl import Driverctl
@@ -16,6 +15,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import mask_of
 
 if t.TYPE_CHECKING:
+    from xml.etree import ElementTree as ET
+
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
@@ -96,6 +97,9 @@ def _libvirt(host: Host) -> tuple[dict[str, Assigned], tuple[str, ...]]:
         if _libvirt_version(host)
         else ["libvirt's version cannot be determined, and so not which driver it binds its guests' devices to."]
     )
+    # Few hosts have a domain that starts by itself.
+    from xml.etree import ElementTree as ET
+
     for path in domains:
         try:
             root = ET.fromstring(_plain_xml(host.read_bytes(path, LARGEST_DOMAIN)))  # noqa: S314 - without entities of its own
@@ -115,7 +119,7 @@ def _is_enabled(host: Host, unit: str, wants: str = WANTS) -> bool:
 def _plain_xml(content: bytes) -> bytes:
     """The content, unless it declares entities: a few of them in each other make gigabytes.  NUL bytes are those of UTF-16."""
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content or b"\0" in content:
-        raise ET.ParseError("it declares a type or entities")
+        raise HostError("it declares a type or entities")
     return content
 
 

@@ -8,14 +8,12 @@ import posixpath
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import (
-    direct_start,
     efi_program,
     extlinux,
     firmware,
     grub,
     limine,
     other_loaders,
-    systemd_boot,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, PARTITIONS, SYSTEMD_BOOT, Program
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
@@ -54,6 +52,8 @@ def read(files: BootFiles) -> InCharge:
     choice = firmware.next_choice(files.host)
     program = None if choice is None else _program(files, choice)
     if program is not None and choice is not None and program.kind in (efi_program.KERNEL, efi_program.UNIFIED):
+        from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import direct_start
+
         menu = direct_start.menu(files, program, choice)
         if menu is not None:
             return InCharge((menu,), tuple(other_loaders.beside(files, True)))
@@ -171,9 +171,14 @@ def _unmounted(files: BootFiles) -> t.Iterator[str]:
 
 def _seen_at_the_last_boot(files: BootFiles, menus: t.Sequence[Menu]) -> t.Iterator[str]:
     """A doubt if systemd-boot's list has none of the entries that were found: it reads another partition."""
-    shown = {systemd_boot.identified(name)[0] for name in efi_variables.texts(files.host, "LoaderEntries")}
+    entries = efi_variables.texts(files.host, "LoaderEntries")
+    if not entries:
+        return
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.systemd_boot import identified
+
+    shown = {identified(name)[0] for name in entries}
     for menu in menus:
-        if menu.loader == SYSTEMD_BOOT and shown and shown.isdisjoint(item.id for item in menu.items):
+        if menu.loader == SYSTEMD_BOOT and shown.isdisjoint(item.id for item in menu.items):
             yield f"systemd-boot showed {', '.join(sorted(shown))} at the last boot, none of which is below {' or '.join(PARTITIONS)}."
 
 
@@ -189,10 +194,17 @@ def _offered(files: BootFiles, kind: str | None, folder: str) -> tuple[Menu, ...
     other = limine.menu(files) if kind in (None, efi_program.LIMINE) else None
     if other is not None:
         found.append(other)
-    own = None if is_bios or kind not in (None, SYSTEMD_BOOT) else systemd_boot.menu(files)
+    own = None if is_bios or kind not in (None, SYSTEMD_BOOT) else _of_systemd_boot(files)
     if own is not None and (kind is not None or not found or _is_installed(files)):
         found.append(own)
     return tuple(found)
+
+
+def _of_systemd_boot(files: BootFiles) -> Menu | None:
+    # Of most hosts the firmware, or another loader, is known to start something else.
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import systemd_boot
+
+    return systemd_boot.menu(files)
 
 
 def _is_installed(files: BootFiles) -> bool:

@@ -10,12 +10,12 @@ import json
 import time
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import DIRECTORY, UNCHANGED
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.code_digest import NoSourceError, code_digest
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import paused
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_once import OfFiles, of_files, version_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.unchanged import DIRECTORY, UNCHANGED
 
 T = t.TypeVar("T")
 FileStatus = list[list[int]]

@@ -10,6 +10,9 @@ import secrets
 import stat as stat_bits
 import typing as t
 
+DIRECTORY = "/var/cache/vfio-variants"
+UNCHANGED = "unchanged-"
+"""Begins the names of records, of which more are kept than of other files."""
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
 OTHERS_WRITE = stat_bits.S_IWGRP | stat_bits.S_IWOTH

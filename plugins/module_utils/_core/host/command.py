@@ -7,12 +7,15 @@ from __future__ import annotations
 import contextlib
 import resource
 import signal
+import time
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 # GNU timeout's own exit codes: 124 after SIGTERM, 137 after SIGKILL
 TIMED_OUT = (124, 137)
+ANY_CODE = range(-signal.NSIG, 256)
+"""Whatever a program ends with, a signal included, which is negative."""
 # As Python and as a shell say that a signal ended it.
 WROTE_TOO_MUCH = (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
 
@@ -53,8 +56,12 @@ def run_bounded(
 ) -> Completed:
     """See `Host.run()`."""
     bounded = ["timeout", "--kill-after=5", f"{timeout:g}", *argv]
+    begun = time.monotonic()
     with _limited(largest_file):
         rc, stdout, stderr = runner(bounded, data=stdin, binary_data=True, environ_update={"LC_ALL": "C", **(env or {})})
+    if rc == -signal.SIGKILL and time.monotonic() - begun >= timeout:
+        # timeout(1) sends the signal to its whole process group, and so to itself.
+        rc = TIMED_OUT[1]
     if rc in TIMED_OUT and rc not in ok:
         raise HostError(f"`{' '.join(argv)}` did not end within {timeout:g} s.")
     if rc not in ok:

@@ -14,7 +14,7 @@ import typing as t
 import zlib
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import zstd_frame
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import TIMED_OUT, WROTE_TOO_MUCH
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import ANY_CODE, TIMED_OUT, WROTE_TOO_MUCH
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_part import FilePart
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import paused
@@ -239,7 +239,7 @@ def _unpack_by_command(host: Host, name: str, file: t.BinaryIO, directory: str, 
         shutil.copyfileobj(file, copy, CHUNK)
     # What it writes follows from what was read.
     with paused(host.read_log):
-        done = host.run(COMMANDS[name](packed, plain), timeout=COMMAND_TIMEOUT, ok=range(-64, 256), largest_file=most, here=True)
+        done = host.run(COMMANDS[name](packed, plain), timeout=COMMAND_TIMEOUT, ok=ANY_CODE, largest_file=most, here=True)
     if done.rc == NOT_FOUND:
         raise HostError(f"The command {name} is needed to unpack {name} data and is not installed.", f"Install the package {name}.")
     if done.rc in WROTE_TOO_MUCH or "File too large" in done.stderr:

@@ -4,15 +4,10 @@
 
 from __future__ import annotations
 
+import types
 import typing as t
-from urllib.parse import quote
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-
-try:
-    import sqlite3
-except ImportError:
-    sqlite3 = None  # type: ignore[assignment]
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -25,9 +20,14 @@ LARGEST = 1 << 30
 
 def rows(host: Host, path: str, query: str, most: int) -> list[tuple[t.Any, ...]] | None:
     """At most so many rows; None if the file is not a database, or if Python was built without SQLite.  Nothing is written or locked."""
-    status = None if sqlite3 is None or not host.is_file(path) else host.stat(path)
+    status = host.stat(path) if host.is_file(path) else None
     if status is None or status.st_size > LARGEST:
         return None
+    sqlite3 = _sqlite()
+    if sqlite3 is None:
+        return None
+    from urllib.parse import quote
+
     host.note_whole(path)
     try:
         connection = sqlite3.connect(f"file:{quote(host.path(path))}?mode=ro&immutable=1", uri=True)
@@ -38,8 +38,18 @@ def rows(host: Host, path: str, query: str, most: int) -> list[tuple[t.Any, ...]
         connection.set_progress_handler(lambda: 1, MOST_STEPS)
         if connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'view' LIMIT 1").fetchall():
             return None
-        return connection.execute(query).fetchmany(most)
+        found: list[tuple[t.Any, ...]] = connection.execute(query).fetchmany(most)
+        return found
     except (sqlite3.Error, MemoryError, OverflowError):
         return None
     finally:
         connection.close()
+
+
+def _sqlite() -> types.ModuleType | None:
+    """Python's own module for it, which takes long to load and which few hosts need."""
+    try:
+        import sqlite3
+    except ImportError:
+        return None
+    return sqlite3

@@ -37,6 +37,8 @@ class Notes:
 class NotingHost(TolerantHost):
     """Answers as `TolerantHost` does, by which hosts are predicted, and notes every question."""
 
+    answers_each = True
+
     def __init__(self, root: str, runner: Runner | None) -> None:
         super().__init__(Host(root, runner))
         self.notes = Notes()

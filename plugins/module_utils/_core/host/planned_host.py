@@ -22,6 +22,8 @@ class PlannedHost(Host):
     Planned paths are taken as they are written: links above them are not followed.  Commands run on this machine, as ever.
     """
 
+    answers_each = True
+
     def __init__(self, host: Host, planned: t.Mapping[str, bytes | None], modes: t.Mapping[str, int] | None = None) -> None:
         super().__init__(host.root, host._runner)
         self.is_image, self._own_runner = host.is_image, host._own_runner

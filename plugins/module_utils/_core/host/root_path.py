@@ -16,6 +16,8 @@ class Root:
 
     is_image: bool = False
     """Whether this is an image that is being baked, on which nothing runs and no device is."""
+    answers_each = False
+    """Whether each path has to be asked for by itself, because some are planned, or noted."""
 
     def __init__(self, root: str = "/") -> None:
         self.root = os.path.realpath(root)

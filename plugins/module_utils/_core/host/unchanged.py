@@ -14,15 +14,13 @@ import json
 import time
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CacheDirectory, opened_private
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import DIRECTORY, UNCHANGED, CacheDirectory, opened_private
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.kept_facts import KeptFacts
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import Root
 
-DIRECTORY = "/var/cache/vfio-variants"
-UNCHANGED = "unchanged-"
 FORMAT = 1
 MOST_RECORDS = 4096
 """One for each root: more than one where images or trees are looked at."""

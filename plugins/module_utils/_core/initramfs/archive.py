@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import binascii
 import re
 import stat as stat_bits
+import struct
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError
@@ -18,6 +20,8 @@ LONGEST_NAME = 4096
 PADDING_STEP = 1 << 20
 HEADER = re.compile(rb"07070[12][0-9A-Fa-f]{104}")
 """Every field is eight hexadecimal digits: no sign, no blank, no prefix, as parse_header() in init/initramfs.c reads it."""
+FIELDS = struct.Struct(">13I")
+"""Their values: inode, mode, owner, group, links, time, size, the device's numbers, those of a device node, the name's size, a sum."""
 
 
 class Reader(t.Protocol):
@@ -64,7 +68,7 @@ def members(reader: Reader) -> t.Iterator[Member]:
         header = reader.read(HEADER_SIZE)
         if not HEADER.fullmatch(header):
             raise CorruptFileError(f"the archive is corrupt at byte {reader.position - len(header)}")
-        mode, links, size, name_size = (_field(header, index) for index in (1, 4, 6, 11))
+        number, mode, _owner, _group, links, _time, size, major, minor, _node, _of_node, name_size, _sum = _fields(header)
         if not 0 < name_size <= LONGEST_NAME:
             raise CorruptFileError(f"the archive is corrupt at byte {reader.position}: a name of {name_size} bytes")
         name = reader.read(name_size)[:-1]
@@ -72,18 +76,20 @@ def members(reader: Reader) -> t.Iterator[Member]:
         if name == TRAILER:
             return
         end = reader.position + size
-        inode = (_field(header, 0), _field(header, 7), _field(header, 8))
-        yield Member(_plain(name), mode, links, inode, size)
-        reader.skip(end - reader.position)
+        yield Member(_plain(name), mode, links, (number, major, minor), size)
+        if reader.position != end:
+            reader.skip(end - reader.position)
         _align(reader, start)
 
 
-def _field(header: bytes, index: int) -> int:
-    return int(header[6 + 8 * index : 14 + 8 * index], 16)
+def _fields(header: bytes) -> tuple[int, ...]:
+    return FIELDS.unpack(binascii.unhexlify(header[len(MAGICS[0]) :]))
 
 
 def _align(reader: Reader, start: int) -> None:
-    reader.skip(-(reader.position - start) % 4)
+    missing = -(reader.position - start) % 4
+    if missing:
+        reader.skip(missing)
 
 
 def _plain(name: bytes) -> str:

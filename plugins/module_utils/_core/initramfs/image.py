@@ -19,7 +19,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.links imp
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.archive import MAGICS, Member, Reader, members, skip_padding
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_file import opened
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import index_file
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint, digest_of, module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.fingerprint import Fingerprint
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import digest_of, module_name
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -187,7 +188,8 @@ class _Tree:
         links = [name for name in self.links if KEPT.fullmatch(name)]
         if not links:
             return frozenset()
-        real = {resolved(name, self.links, follow_last=False): name for name in self.names - self.links.keys() - self._folders}
+        files = self.names - self.links.keys() - self._folders
+        real = {place: name for name, place in _real_names(files, self.links).items()}
         found = (real.get(resolved(name, self.links)) for name in links)
         return frozenset(name for name in found if name is not None and name not in self.contents and not name.startswith("dev/"))
 
@@ -217,7 +219,7 @@ class _Tree:
         return content
 
     def image(self, host: Host, path: str, release: str) -> Image:
-        real = {name: resolved(name, self.links, follow_last=False) for name in self.names}
+        real = _real_names(self.names, self.links)
         modules = _modules(real.values(), release)
         contents = {real[name]: content for name, content in self.contents.items()}
         chosen = {name: contents[place] for name, place in modules.items() if name in self._fingerprint and place in contents}
@@ -239,7 +241,7 @@ class _Tree:
 
     def of_modules(self, release: str) -> dict[str, bytes]:
         """The contents of the modules that were asked for."""
-        real = {name: resolved(name, self.links, follow_last=False) for name in self.names}
+        real = _real_names(self.names, self.links)
         contents = {real[name]: content for name, content in self.contents.items()}
         modules = _modules(real.values(), release)
         return {name: contents[place] for name, place in modules.items() if name in self._fingerprint and place in contents}
@@ -366,6 +368,18 @@ def _modules(names: t.Iterable[str], release: str) -> dict[str, str]:
 def _rank(name: str) -> tuple[bool, str]:
     # depmod's default search order: updates before the kernel's own modules.
     return "/updates/" not in name, name
+
+
+def _real_names(names: t.Iterable[str], links: t.Mapping[str, str]) -> dict[str, str]:
+    """Each name with the links in its directories resolved; an image has ten files or more in a directory."""
+    folders: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for name in names:
+        folder, _slash, last = name.rpartition("/")
+        if folder not in folders:
+            folders[folder] = resolved(folder, links)
+        found[name] = posixpath.join(folders[folder], last)
+    return found
 
 
 def resolved(name: str, links: t.Mapping[str, str], follow_last: bool = True) -> str:

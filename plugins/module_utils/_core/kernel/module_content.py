@@ -13,8 +13,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.driver_tables import Tables, read_tables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, NotElfError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo, Signer
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.fingerprint import Fingerprint, build_id
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import BUILTIN_LINE, MODULES, Kernel
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint, build_id, digest_of, module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import digest_of, module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import ParameterType
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
 

@@ -98,6 +98,7 @@ class Device:
         return self.physical_function is not None
 
 
+NVIDIA = 0x10DE
 VGPU = "nvidia"
 """The driver of NVIDIA's cards, which offers their virtual functions itself."""
 

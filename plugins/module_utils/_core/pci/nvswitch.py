@@ -13,12 +13,12 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import NVIDIA
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 
-NVIDIA = 0x10DE
 CLASS_BRIDGE_OTHER, CLASS_3D_CONTROLLER = 0x0680, 0x0302
 MANAGER = ("/usr/bin/nv-fabricmanager", "/usr/sbin/nv-fabricmanager", "/usr/local/bin/nv-fabricmanager")
 SHARED = 1

@@ -13,7 +13,6 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording import counted
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci import uses_mounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_console import console_uses
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_containers import Containers
@@ -27,7 +26,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_proce
     nvidia_persistence,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_shared_nodes import shared_users
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_storage import ANY_PORT, UBI, Storage
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_targets import served, served_memory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Below, Node, read_below
 
@@ -36,6 +34,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.boot_display import BootDisplay
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import Entry
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_storage import Storage
 
 UseGuard = t.Literal["root", "boot", "swap", "route", "connection", "console", "data_mounts", "in_use"]
 """The guard that keeps the function for the sake of a use; `claim/guards.py` says what each is."""
@@ -169,24 +168,28 @@ class HostUses:
 
     @functools.cached_property
     def _entries(self) -> tuple[Entry, ...]:
+        # Most functions that are claimed have neither a disk nor an interface that is up.
+        from ansible_collections.vfio.variants.plugins.module_utils._core.pci import uses_mounts
+
         return uses_mounts.read_entries(self._host, self._arguments.roots, self._arguments.partitions)
 
     @functools.cached_property
     def _storage(self) -> Storage:
+        from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_storage import Storage
+
         return Storage(self._host, self._entries)
 
     def _disks(self, below: Below) -> t.Iterator[Use]:
         known: set[str] = set()
         for entry in self._entries if below.disks or below.virtio or below.ports or below.flash else ():
             node = self._storage.holds(entry, below)
-            ports = self._storage.backing(entry).ports
             if node is not None:
                 sure = node.name in self._storage.backing(entry).names or node.number in self._storage.backing(entry).numbers
                 known.add(node.name)
                 yield Use(entry.what if sure else f"{entry.what}, and {node.name} may be a part of it", entry.guard)
             elif self._storage.backing(entry).tags and self._has_shared_folder(below, self._storage.backing(entry).tags):
                 yield Use(entry.what, entry.guard)
-            elif below.ports and (ANY_PORT in ports or ports.intersection(below.ports)):
+            elif self._storage.backing(entry).may_be_over(below.ports):
                 yield Use(f"{entry.what}, over Fibre Channel", entry.guard)
         for node in below.disks:
             # A disk with partitions is always held.
@@ -198,6 +201,8 @@ class HostUses:
                 yield self._held(node)
 
     def _volumes(self, below: Below) -> t.Iterator[Use]:
+        if below.flash:
+            from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_storage import UBI
         for node in below.flash:
             for name in self._host.names(UBI):
                 if self._host.text_or_none(f"{UBI}/{name}/mtd_num") == node.name[len("/dev/mtd") :]:

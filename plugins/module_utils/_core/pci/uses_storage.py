@@ -76,6 +76,10 @@ class Backing:
     """It is on flash memory (MTD), of which it does not say which."""
     unknown: bool = False
 
+    def may_be_over(self, ports: t.Collection[str]) -> bool:
+        """Whether it is reached, or may be, over one of these ports of Fibre Channel."""
+        return bool(ports) and (ANY_PORT in self.ports or not self.ports.isdisjoint(ports))
+
 
 class Storage:
     """The storage of a host, each part read when it is first needed."""

@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.listing import listing
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -21,6 +22,7 @@ MDEV = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 VIRTIO = re.compile(r"virtio\d+")
 CHANNEL, WORK_QUEUE = re.compile(r"dma\d+chan\d+"), re.compile(r"wq\d+\.\d+")
 FLASH = re.compile(r"/dev/mtd\d+")
+OF_DEVICES = ("uevent", "dev")
 LETTERS = 0xFFFFFFFE
 """The keys 1 to 31, which make an input device a keyboard for udev (test_key() in udev-builtin-input_id.c)."""
 
@@ -74,27 +76,28 @@ class Below:
         return tuple(node for node in self.nodes.values() if FLASH.fullmatch(node.name))
 
 
-def read_below(host: Host, folders: t.Sequence[str]) -> Below:
-    """What is below these folders, at any depth, with the disks that are stacked on theirs."""
+def read_below(host: Host, places: t.Sequence[str]) -> Below:
+    """What is below these places, at any depth, with the disks that are stacked on theirs."""
     found = Below()
-    pending, count = list(folders), 0
+    pending, count = list(places), 0
     while pending:
         folder = pending.pop()
         count += 1
         if count > MOST_FOLDERS:
             found.complete = False
             break
-        _look(host, folder, found)
         try:
-            names = host.names(folder)
+            names, folders = listing(host, folder)
         except HostError:
             found.complete = False
-            continue
-        pending += [below for name in names for below in (f"{folder}/{name}",) if host.link(below) is None and host.is_dir(below)]
+            names, folders = None, ()
+        _look(host, folder, found, names)
+        pending += [f"{folder}/{name}" for name in folders]
     return found
 
 
-def _look(host: Host, folder: str, found: Below) -> None:
+def _look(host: Host, folder: str, found: Below, names: t.Container[str] | None) -> None:
+    """``names`` are those in the folder, None if they are not known."""
     parent, _slash, name = folder.rpartition("/")
     kind = parent.rpartition("/")[2]
     if kind == "net":
@@ -106,9 +109,11 @@ def _look(host: Host, folder: str, found: Below) -> None:
         found.ports.append((host.text_or_none(f"{folder}/port_name") or "").lower())
     else:
         _look_at_names(folder, kind, name, found)
-    if _is_keyboard(host, folder, name):
+    # Most folders group attributes, and are no devices.
+    if (names is None or name.startswith("input") or "bInterfaceClass" in names) and _is_keyboard(host, folder, name):
         found.keyboards.append(folder)
-    _add_node(host, folder, found.nodes, 0)
+    if names is None or any(one in names for one in OF_DEVICES):
+        _add_node(host, folder, found.nodes, 0)
     # With native multipath a controller has a hidden path (nvme0c0n1), and the disk (nvme0n1) is elsewhere in sysfs.
     path = NVME_PATH.fullmatch(name)
     if path:

@@ -15,7 +15,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_fi
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_causes import hidden_causes
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.tolerant_host import TolerantHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.grouping import sentences
@@ -23,7 +22,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_poli
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.switched_off import running_sentence
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import switched_on
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import OutOfBudgetError, Search, would_change
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
@@ -35,6 +33,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import Search
 
 MARK = "\0"
 LONGEST_SEARCH = 1000
@@ -170,6 +169,8 @@ class HostForecast:
 
     def hidden_causes(self, release: str) -> t.Mapping[str, tuple[HiddenCause, ...]]:
         """By address, what decides where a boot elsewhere need not show it."""
+        from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_causes import hidden_causes
+
         return hidden_causes(self.inventory.devices, self.boots[release], self._winners(release))
 
     def claimed(self, device: Device, release: str) -> str | None:
@@ -191,6 +192,8 @@ class HostForecast:
         return None if template is None else template.replace(MARK, device.address)
 
     def _searched(self, device: Device, release: str, driver: str) -> str | None:
+        from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import OutOfBudgetError, would_change
+
         try:
             sentence = would_change(
                 device, driver, self.inventory.devices, self.boots[release], self.winner(device, release), self._search(release)
@@ -200,6 +203,8 @@ class HostForecast:
         return None if sentence is None else sentence.replace(device.address, MARK)
 
     def _search(self, release: str) -> Search:
+        from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import Search
+
         if release not in self._searches:
             self._searches[release] = Search(
                 self.inventory.devices,

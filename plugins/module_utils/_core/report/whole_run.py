@@ -22,7 +22,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_once
 from ansible_collections.vfio.variants.plugins.module_utils._core.report import whole_host
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.driver_packages import lacks_dependencies, predicted
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.reclaimed import with_next_boot
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -205,6 +204,8 @@ class _Run:
 
     def _conclude_absent(self) -> None:
         if self._binds:
+            from ansible_collections.vfio.variants.plugins.module_utils._core.report.reclaimed import with_next_boot
+
             self._results[BINDING] = with_next_boot(self._host, self._results[BINDING], self._manner.check_mode)
             return
         with self._part(BINDING):

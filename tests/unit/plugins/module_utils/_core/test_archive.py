@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -104,5 +105,11 @@ from {PLACE}.kernel.kernels import Kernel
     assert imported(archive, statement, "code_digest(Kernel.read)")["found"] == code_digest(Kernel.read)
 
 
+def test_nothing_looks_for_reference_cycles_in_a_process_that_ends_with_its_module(archive: Path) -> None:
+    statement = f"import gc; before = gc.isenabled(); import {PLACE}"
+    assert imported(archive, statement, "[before, gc.isenabled()]")["found"] == [True, False]
+
+
 def test_on_a_disk_python_imports_as_ever() -> None:
+    assert gc.isenabled()
     assert not any(isinstance(finder, _core.Archive) for finder in sys.meta_path)

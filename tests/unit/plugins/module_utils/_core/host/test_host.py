@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import ANY_CODE, TIMED_OUT
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
@@ -67,6 +68,29 @@ def test_a_command_that_does_not_end_is_ended(tmp_path: Path) -> None:
     with pytest.raises(HostError, match=r"`sleep 60` did not end within 0.2 s"):
         host.run(["sleep", "60"], timeout=0.2)
     assert time.monotonic() - begun < 10
+
+
+def impatient(args: list[str], **options: t.Any) -> tuple[int, str, str]:
+    """As `really_run`, but soon after a command was asked to end it is killed."""
+    assert args[:2] == ["timeout", "--kill-after=5"]
+    return really_run(["timeout", "--kill-after=0.1", *args[2:]], **options)
+
+
+DEAF = ["sh", "-c", "trap '' TERM; sleep 60; sleep 60"]
+
+
+def test_a_command_that_ignores_being_asked_to_end_has_not_ended_in_time(tmp_path: Path) -> None:
+    host = Host(str(tmp_path), impatient)
+    with pytest.raises(HostError, match=r"did not end within 0\.2 s"):
+        host.run(DEAF, timeout=0.2)
+    assert host.run(DEAF, timeout=0.2, ok=ANY_CODE).rc in TIMED_OUT
+
+
+def test_a_command_that_somebody_kills_has_failed(tmp_path: Path) -> None:
+    host = Host(str(tmp_path), really_run)
+    with pytest.raises(HostError, match="failed with exit code -9"):
+        host.run(["sh", "-c", "kill -KILL $$"], timeout=60)
+    assert host.run(["sh", "-c", "kill -KILL $$"], timeout=60, ok=ANY_CODE).rc not in TIMED_OUT
 
 
 def test_a_command_that_fails_is_told_with_its_last_line(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import 
     driver_tables,
     elf,
     elf_module,
+    fingerprint,
     index_file,
-    module_file,
     parameter_table,
     parameter_types,
     parameters,
@@ -106,7 +106,7 @@ def test_numbers_of_elf_are_those_of_the_c_library_s_header(tmp_path: Path) -> N
     words = ("SHF_EXECINSTR", "SHT_RELA", "SHT_NOBITS", "SHN_UNDEF", "SHN_LORESERVE", "sizeof(Elf64_Nhdr)", *machines, *machines.values())
     found = numbers(tmp_path, "#include <elf.h>", *words)
     assert found[:5] == [elf.EXECUTABLE, elf.RELA, elf.NO_CONTENT, elf.UNDEFINED, elf.RESERVED]
-    assert found[5] + len("GNU\0") == module_file.NOTE_HEADER
+    assert found[5] + len("GNU\0") == fingerprint.NOTE_HEADER
     assert dict(zip(found[6:9], found[9:])) == elf.ADDRESS_RELOCATIONS
 
 

@@ -18,8 +18,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import elf as elf_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, NotElfError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.fingerprint import Fingerprint
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import InstalledModules, ModuleContent
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint, is_same_file
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import is_same_file
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.driver_files import (
     DATA,
