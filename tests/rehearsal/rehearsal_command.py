@@ -24,7 +24,7 @@ from kernel import Kernel
 from observation import BootError
 from rehearsal_image import DiskImages
 from rehearsal_records import Function, RehearsedHost
-from rehearsed_host import Rehearsals
+from rehearsed_host import Rehearsals, Steps
 from world_boot import HOLD, WorldGuests
 from world_configuration import World
 from world_records import Seen
@@ -32,6 +32,7 @@ from world_tree import WorldTrees
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import COUNTED
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import ABSENT
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import Settings
 from ansible_collections.vfio.variants.tests.exit_codes import exit_code
@@ -119,7 +120,7 @@ class _Comparisons:
             repeat=1,
             hold=options.hold,
             timeout=_TIMEOUT,
-            accelerator="auto",
+            accelerator=COUNTED,
             keep=options.keep,
             mirror=None,
         )
@@ -130,15 +131,20 @@ class _Comparisons:
         start = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="of-one-", dir=self.place) as name:
             rehearsals = Rehearsals(WorldTrees(self.guests.kernels, Path(name)), self.images, self.settings, self.windows)
+            steps = Steps(world.name)
             try:
-                result = rehearsals.result(world)
+                result = rehearsals.result(world, steps)
             except HostError as error:
                 result = {"problem": str(error)[:_LONGEST_PROBLEM], "different": [], "kernels": []}
             seconds = time.monotonic() - start
+            steps("booting it for real")
             try:
                 seen, _report = self.guests.boot(world, Path(name))
             except BootError as error:
                 return error
+            finally:
+                steps.end()
+                say(f"{world.name}: {steps.text()}")
         return compared(world, self.guests.kernels[world.series], result, seen, seconds)
 
 

@@ -20,6 +20,8 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.p
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import OFFERED, Report, UnfinishedError, parse
 
 _SAY_EVERY = 20.0
+#: How a line begins that says that the boot goes on.
+STILL = "booting; "
 #: systemctl(1), is-system-running: no job is left.
 _ENDED = ("running", "degraded")
 #: By which a deadline grows at most, on a machine that is as busy as can be.
@@ -70,7 +72,7 @@ class Machine:
         while "qemu" in processes.running(self.folder) and not deadline.passed():
             if time.monotonic() > said + _SAY_EVERY:
                 said = time.monotonic()
-                progress(f"booting; console: {last_words(self.folder / CONSOLE)}")
+                progress(f"{STILL}console: {last_words(self.folder / CONSOLE)}")
             time.sleep(0.25)
 
     def _read(self, name: str) -> str:
