@@ -38,7 +38,10 @@ class Bootable(t.Protocol):
 
 
 def choose(wish: str, cache: Cache, qemu: Qemu, image: Bootable, say: Say) -> str:
-    """`kvm` or `tcg`, or `COUNTED` where that is wished. The result of a probe holds until this machine reboots or QEMU or the kernel changes."""
+    """`kvm` or `tcg`, or `COUNTED` where that is wished.
+
+    The result of a probe holds until this machine reboots or QEMU or the kernel changes.
+    """
     if wish == COUNTED:
         return wish
     if wish == "tcg" or (wish == "auto" and not os.access(_DEVICE, os.R_OK | os.W_OK)):

@@ -16,7 +16,12 @@ def test_each_step_has_its_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     steps = Steps("world-1")
-    for step, seconds in (("writing the disk", 2.0), ("7.3: boot 1 of 1", 20.0), (f"{STILL}console: udev", 5.5), ("booting it for real", 30.0)):
+    for step, seconds in (
+        ("writing the disk", 2.0),
+        ("7.3: boot 1 of 1", 20.0),
+        (f"{STILL}console: udev", 5.5),
+        ("booting it for real", 30.0),
+    ):
         steps(step)
         now[0] += seconds
     steps.end()
