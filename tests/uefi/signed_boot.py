@@ -60,7 +60,7 @@ def boot(qemu: Qemu, materials: Materials, folder: Path) -> Signed:
 def rehearsed(qemu: Qemu, materials: Materials, folder: Path, host: Host) -> dict[str, bool]:
     """Which of the modules of ``boot`` the kernel takes as it is rehearsed for the host that this boot has left.  As there, HostError."""
     entry = BootEntry(materials.release, Cmdline.parse(""), "")
-    found = host_keys.keys_for(rehearsal_signatures.signatures(host, entry))
+    found = host_keys.keys_for(rehearsal_signatures.signatures(host, entry), by_shim=False)
     words = host_keys.firmware_words(Firmware(materials.root), folder, found)
     image = folder / "signed/base.img"
     started = ("-kernel", str(materials.kernel), "-initrd", str(image), "-append", CONSOLE)

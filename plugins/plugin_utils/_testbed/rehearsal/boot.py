@@ -17,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.mac
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import REPORT, Plan, emulator_arguments
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import Places
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.signed_start import REFUSED
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import OFFERED, Report, UnfinishedError, parse
 
 _SAY_EVERY = 20.0
@@ -52,6 +53,11 @@ class Machine:
             report = parse(self._read(REPORT))
         except UnfinishedError:
             said = last_words(self.folder / CONSOLE)
+            if plan.partition is not None and REFUSED in self._read(CONSOLE):
+                raise HostError(
+                    f"The host's shim and GRUB do not start this kernel with the host's keys: Secure Boot stops the boot. {said}",
+                    "Look who has signed it: sbverify --list, and mokutil --list-enrolled.",
+                ) from None
             raise HostError(
                 f"The machine of the rehearsal did not come to its report within {timeout:.0f} s."
                 f" Its console ends with: {said or 'nothing'}",
