@@ -38,7 +38,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.r
 from ansible_collections.vfio.variants.tests.exit_codes import exit_code
 
 OBSERVED = Path(__file__).resolve().parent / "observed" / "rehearsals.jsonl"
-_NICE = 19
+_NICE = 5
 _TIMEOUT = 900
 _MEMORY = 1 << 30
 _LONGEST_PROBLEM = 300
