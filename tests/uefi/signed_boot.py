@@ -70,7 +70,7 @@ def is_refused(qemu: Qemu, materials: Materials, folder: Path, host: Host) -> bo
     content[len(content) // 2] ^= 0xFF
     changed.write_bytes(content)
     report = guest_run.reported(qemu, _rehearsal(materials, folder, host, changed, by_shim=True), folder)
-    return not report and signed_start.REFUSED in (folder / guest_run.CONSOLE).read_text(encoding="utf-8", errors="replace")
+    return "@end" not in report and signed_start.REFUSED in (folder / guest_run.CONSOLE).read_text(encoding="utf-8", errors="replace")
 
 
 def _rehearsal(materials: Materials, folder: Path, host: Host, kernel: Path, *, by_shim: bool) -> tuple[str, ...]:
