@@ -18,7 +18,7 @@ import rehearsal_judgement
 import rehearsal_records
 import rehearsal_table
 import world_generator
-from configuration import SERIES
+from configuration import FLOWS, SERIES
 from emulated_windows import resources
 from kernel import Kernel
 from observation import BootError
@@ -48,6 +48,8 @@ def parser() -> argparse.ArgumentParser:
     known = argparse.ArgumentParser(prog="tests/rehearsal/run", description="Compare rehearsals of whole hosts with boots of them.")
     known.add_argument("--seed", type=int, default=1, help="the first host's seed; the others follow (1)")
     known.add_argument("--count", type=int, default=4, help="how many hosts (4); those that were done before are not done again")
+    known.add_argument("--series", nargs="+", choices=SERIES, default=list(SERIES), help="of these only hosts with such kernels")
+    known.add_argument("--flow", choices=FLOWS, help="of these only hosts with such an initramfs")
     known.add_argument("--jobs", type=int, default=1, help="hosts at a time (1)")
     known.add_argument("--unified", action="store_true", help="hosts that boot a unified kernel image by UEFI")
     known.add_argument("--again", action="store_true", help="do also those that were done before")
@@ -77,7 +79,8 @@ def _compared(options: argparse.Namespace) -> int:
 
 
 def _drawn(options: argparse.Namespace) -> list[World]:
-    return world_generator.draw_many(options.seed, options.count, unified=options.unified)
+    drawn = world_generator.draw_many(options.seed, options.count, unified=options.unified)
+    return [world for world in drawn if world.series in options.series and options.flow in (None, world.flow)]
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -87,7 +90,7 @@ def _run(options: argparse.Namespace) -> int:
     if not wanted:
         return 0
     cache = Cache.at(None)
-    guests = WorldGuests.prepare(SERIES, cache, say)
+    guests = WorldGuests.prepare(sorted({world.series for world in wanted}), cache, say)
     failed = 0
     with tempfile.TemporaryDirectory(prefix="rehearsals-", dir=cache.root / "world") as place:
         comparisons = _Comparisons.of(guests, Path(place), cache, options)
