@@ -47,7 +47,8 @@ def resources(qemu: Qemu) -> dict[str, str]:
                     return {address: _text(found[address]["regions"]) for address in wanted}
         finally:
             processes.end(folder)
-    raise HostError(f"Within {deadline.seconds:.0f} s the firmware has not placed the windows of {', '.join(sorted(wanted - found.keys()))}.")
+    absent = ", ".join(sorted(wanted - found.keys()))
+    raise HostError(f"Within {deadline.seconds:.0f} s the firmware has not placed the windows of {absent}.")
 
 
 def _words() -> list[str]:
