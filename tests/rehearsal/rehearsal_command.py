@@ -54,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     known.add_argument("--unified", action="store_true", help="hosts that boot a unified kernel image by UEFI")
     known.add_argument("--again", action="store_true", help="do also those that were done before")
     known.add_argument("--hold", type=int, default=HOLD, help=f"seconds that a rehearsal waits for what starts late ({HOLD})")
+    known.add_argument("--counted", action="store_true", help="rehearse by a clock that counts instructions: who waits takes no time")
     known.add_argument("--keep", action="store_true", help="keep disks, consoles and reports below the cache")
     known.add_argument("--table", type=Path, metavar="PAGE", help="write what is known of all hosts into this page")
     return known
@@ -123,7 +124,7 @@ class _Comparisons:
             repeat=1,
             hold=options.hold,
             timeout=_TIMEOUT,
-            accelerator=COUNTED,
+            accelerator=COUNTED if options.counted else "auto",
             keep=options.keep,
             mirror=None,
         )
