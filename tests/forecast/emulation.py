@@ -12,9 +12,13 @@ import tempfile
 import typing as t
 from pathlib import Path
 
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.deadline import Deadline
+
+_LOOK_EVERY = 1.0
+
 
 def emulate(words: t.Sequence[str], environment: t.Mapping[str, str], timeout: float) -> str:
-    """What went wrong with the emulator itself, or the empty string."""
+    """What went wrong with the emulator itself, or the empty string.  ``timeout`` is in seconds of an idle machine."""
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             words,
@@ -24,10 +28,14 @@ def emulate(words: t.Sequence[str], environment: t.Mapping[str, str], timeout: f
             stderr=output,
             start_new_session=True,
         )
+        deadline = Deadline(timeout)
         try:
-            status = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return f"the guest had not ended after {timeout:.0f} s"
+            while process.poll() is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_LOOK_EVERY)
+                if process.poll() is None and deadline.passed():
+                    return f"the guest had not ended after {deadline.seconds:.0f} s"
+            status = process.returncode
         finally:
             if process.poll() is None:
                 with contextlib.suppress(ProcessLookupError):

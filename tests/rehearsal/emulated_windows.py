@@ -15,6 +15,7 @@ from pathlib import Path
 import emulated_functions
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.deadline import Deadline
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import processes
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import CONTROL_SOCKET
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.control import Control
@@ -38,15 +39,16 @@ def resources(qemu: Qemu) -> dict[str, str]:
         try:
             if not processes.start(folder, (), qemu, _words()):
                 raise HostError(f"QEMU does not start: {(folder / 'qemu.log').read_text(encoding='utf-8')}")
-            until = time.monotonic() + _SECONDS
-            while time.monotonic() < until:
+            deadline = Deadline(_SECONDS)
+            while not deadline.passed():
                 time.sleep(_PAUSE)
                 found = _placed(folder)
                 if wanted <= found.keys():
                     return {address: _text(found[address]["regions"]) for address in wanted}
         finally:
             processes.end(folder)
-    raise HostError(f"Within {_SECONDS} s the firmware has not placed the windows of {', '.join(sorted(wanted - found.keys()))}.")
+    absent = ", ".join(sorted(wanted - found.keys()))
+    raise HostError(f"Within {deadline.seconds:.0f} s the firmware has not placed the windows of {absent}.")
 
 
 def _words() -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+import time
 import typing as t
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,13 +21,40 @@ from world_tree import WorldTrees
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_archive import FILE, Entry
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.rehearsal_files import FilesRequest, gather
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress, Say, silent
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal import boot_words
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot import STILL
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.file_store import Collected, FileStore
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import Rehearsal, Settings
 
 _IMAGE = "/boot/rehearsal.img"
 _MOST_BYTES = 4 << 30
+
+
+class Steps(Progress):
+    """Notes how long each step of one host takes; what only says that a step goes on is none."""
+
+    def __init__(self, subject: str, say: Say = silent) -> None:
+        super().__init__(subject, say)
+        self._begun: tuple[str, float] = ("", time.monotonic())
+        self.known: list[tuple[str, float]] = []
+
+    def __call__(self, step: str) -> None:
+        super().__call__(step)
+        if step.startswith(STILL):
+            return
+        now = time.monotonic()
+        name, start = self._begun
+        if name:
+            self.known.append((name, now - start))
+        self._begun = (step, now)
+
+    def end(self) -> None:
+        """The end of the last one."""
+        self("")
+
+    def text(self) -> str:
+        return ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.known)
 
 
 @dataclass(frozen=True)
@@ -38,24 +66,24 @@ class Rehearsals:
     settings: Settings
     windows: t.Mapping[str, str]
 
-    def result(self, world: World) -> dict[str, t.Any]:
+    def result(self, world: World, steps: Steps) -> dict[str, t.Any]:
         """As the action returns it.  Raises HostError where the host was not booted."""
         with tempfile.TemporaryDirectory(prefix="host-", dir=self.trees.place) as name:
             folder = Path(name)
+            steps("laying out the host")
             root = rehearsal_hosts.lay_out(self.trees, world, folder / "root", self.windows)
+            steps("listing its files, with the forecast")
             collected = _listed(root, folder)
             disk, _said = boot_words.storage_of(tuple(rehearsal_image.DISKS), collected.facts["functions"])
+            steps("making the image that finds the disk")
             collected = _with_image(collected, root, self.images.image(world, disk), disk)
             store = FileStore.of(self.images.cache, f"tests/rehearsal {world.name}")
             try:
+                steps("sending what is lacking")
                 _send(root, folder, collected, store)
-                return Rehearsal(self.images.cache, store, collected, self.settings, Progress(world.name, _quiet)).run()
+                return Rehearsal(self.images.cache, store, collected, self.settings, steps).run()
             finally:
                 store.forget()
-
-
-def _quiet(_line: str) -> None:
-    pass
 
 
 def _listed(root: Path, folder: Path) -> Collected:

@@ -61,10 +61,13 @@ def _run(folder: Path, record: bool) -> int:
     signed.lay_out(root)
     host = Host(str(root))
     faults = [*_vendors(parts), *_wrong_trust(host, signed)]
-    faults += _other_trust(signed.taken, signed_boot.rehearsed(qemu, parts, folder, host))
+    for by_shim in (False, True):
+        faults += _other_trust(signed.taken, signed_boot.rehearsed(qemu, parts, folder, host, by_shim=by_shim))
+    if not signed_boot.is_refused(qemu, parts, folder, host):
+        faults.append("A kernel with another content than was signed is not refused in a rehearsal by shim and GRUB")
     faults += [fault for number in range(1, len(boots)) for fault in _faults(folder, esp, boots[number - 1], boots[number])]
     print("\n".join(faults))
-    print(f"{len(boots) + 1 + 2 * len(signed.taken) - len(faults)} passed, {len(faults)} failed")
+    print(f"{len(boots) + 2 + 3 * len(signed.taken) - len(faults)} passed, {len(faults)} failed")
     return 1 if faults else 0
 
 

@@ -18,6 +18,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
 
 TIMEOUT = 1500.0
+CONSOLE = "console"
 
 
 def boot(qemu: Qemu, materials: Materials, disk: Path, folder: Path) -> tuple[SeenBoot, ...]:
@@ -35,7 +36,7 @@ def from_disk(materials: Materials, disk: Path, store: Path) -> tuple[str, ...]:
 
 def reported(qemu: Qemu, firmware: t.Sequence[str], folder: Path) -> str:
     """What the guest wrote to its second console until it was off.  ``firmware``: QEMU's words for it and for what it starts."""
-    report, console = folder / "report", folder / "console"
+    report, console = folder / "report", folder / CONSOLE
     words = (
         *qemu.emulator,
         *("-accel", "tcg,thread=multi,tb-size=512", "-machine", "q35,kernel-irqchip=off,smbus=off,usb=off,vmport=off,graphics=off"),

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A guest that boots by shim and signed GRUB with Secure Boot on, and which modules its kernel takes.
 
-Then the same as a rehearsal boots it: without shim, by the keys that the first boot has left in files.
+Then the same as a rehearsal boots it, by the keys that the first boot has left in files: without shim, and by shim and GRUB.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.report import rehearsal_signatures
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import esp as loaders
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.firmware import Firmware
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal import host_keys
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal import host_keys, signed_start
 from ansible_collections.vfio.variants.tests.uefi import disk, guest_run, keys
 from ansible_collections.vfio.variants.tests.uefi.observed_signed import UNSIGNED, VENDOR, Signed
 from ansible_collections.vfio.variants.tests.uefi.scenario import CONSOLE, started_by, write_file
@@ -57,15 +57,35 @@ def boot(qemu: Qemu, materials: Materials, folder: Path) -> Signed:
     )
 
 
-def rehearsed(qemu: Qemu, materials: Materials, folder: Path, host: Host) -> dict[str, bool]:
+def rehearsed(qemu: Qemu, materials: Materials, folder: Path, host: Host, *, by_shim: bool) -> dict[str, bool]:
     """Which of the modules of ``boot`` the kernel takes as it is rehearsed for the host that this boot has left.  As there, HostError."""
+    taken, _files = parse(guest_run.reported(qemu, _rehearsal(materials, folder, host, materials.kernel, by_shim=by_shim), folder))
+    return taken
+
+
+def is_refused(qemu: Qemu, materials: Materials, folder: Path, host: Host) -> bool:
+    """Whether a rehearsal by shim and GRUB says of a kernel with another content than was signed that it is refused."""
+    changed = folder / "changed"
+    content = bytearray(materials.kernel.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    changed.write_bytes(content)
+    report = guest_run.reported(qemu, _rehearsal(materials, folder, host, changed, by_shim=True), folder)
+    return "@end" not in report and signed_start.REFUSED in (folder / guest_run.CONSOLE).read_text(encoding="utf-8", errors="replace")
+
+
+def _rehearsal(materials: Materials, folder: Path, host: Host, kernel: Path, *, by_shim: bool) -> tuple[str, ...]:
+    """QEMU's words for the firmware and what it starts."""
     entry = BootEntry(materials.release, Cmdline.parse(""), "")
-    found = host_keys.keys_for(rehearsal_signatures.signatures(host, entry))
+    found = host_keys.keys_for(rehearsal_signatures.signatures(host, entry), by_shim=by_shim)
     words = host_keys.firmware_words(Firmware(materials.root), folder, found)
     image = folder / "signed/base.img"
-    started = ("-kernel", str(materials.kernel), "-initrd", str(image), "-append", CONSOLE)
-    taken, _files = parse(guest_run.reported(qemu, (*words, *started), folder))
-    return taken
+    if not by_shim:
+        return (*words, "-kernel", str(kernel), "-initrd", str(image), "-append", CONSOLE)
+    programs = {"shim": "/signed/EFI/BOOT/BOOTX64.EFI", "grub": "/signed/EFI/BOOT/grubx64.efi"}
+    why = signed_start.lay_out(programs, folder, folder, kernel, image, CONSOLE.split())
+    if why is not None:
+        raise HostError(f"The partition of the rehearsal was not made: {why}.")
+    return (*words, *signed_start.words_for(folder / signed_start.PARTITION))
 
 
 def _version_part(image: bytes) -> bytes:

@@ -9,7 +9,8 @@ import posixpath
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.find_images import images_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image, next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image, next_boot, signed_start
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.noting_host import NotingHost
@@ -22,6 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_arch
     write_piece,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import secure_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.collection import answer_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.described_functions import in_place
@@ -95,6 +97,7 @@ def gather(root: str, runner: Runner | None, request: FilesRequest) -> Result:
         "missing": [dataclasses.asdict(one) for one in missing],
         "cpu": plain.text_or_none("/proc/cpuinfo") or "",
         "efi": plain.is_dir("/sys/firmware/efi"),
+        "signed_start": _signed_start(plain, listed),
     }
     size = write_list(f"{request.folder}/{LIST}", listed, facts)
     return {"changed": False, "path": f"{request.folder}/{LIST}", "size": size, "files": len(listed.entries)}
@@ -115,6 +118,17 @@ def _entries(host: Host, answer: Result, kernels: t.Sequence[str]) -> list[BootE
             f"kernels: the boot loader starts no kernel {unknown[0]}.", f"Allowed are next, all, and {', '.join(sorted(found))}."
         )
     return [found[str(name)] for name in dict.fromkeys(names)]
+
+
+def _signed_start(host: Host, listed: TreeList) -> Result | None:
+    """With Secure Boot, shim and the GRUB behind it, if the firmware starts these; the files are added to the list."""
+    found = signed_start.read(BootFiles(host)) if secure_boot(host) else None
+    if found is None:
+        return None
+    programs = {name: _real(host, path) for name, path in found._asdict().items()}
+    for path in programs.values():
+        listed.add_file(path)
+    return programs
 
 
 def _kernel(host: Host, entry: BootEntry, listed: TreeList) -> Result:

@@ -20,6 +20,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.certificate import Certificate
 
 _OF_THE_KERNEL = "kernel/"
 
@@ -28,22 +29,23 @@ def signatures(host: Host, entry: BootEntry) -> Result:
     """``enforced_by`` as a part of a sentence, None if it loads unsigned modules; ``signed_here``: those that others have signed.
 
     ``lockdown`` is the level that the kernel takes from the firmware or has now, None where its command line or itself says it. With Secure
-    Boot ``keys`` are the certificates by which the firmware and shim start kernels, in hex; ``keys_of_firmware``: whether the kernel takes
-    modules by those of the firmware, too.
+    Boot ``keys`` are the certificates by which the firmware and shim start kernels, in hex, ``owner_keys`` those that shim has of them;
+    ``keys_of_firmware``: whether the kernel takes modules by those of the firmware, too.
     """
     enforced = enforced_by(host, entry.release, entry.cmdline)
+    keys = FirmwareKeys.read(host) if secure_boot(host) else None
     return {
         "enforced_by": enforced,
         "signed_here": _signed_here(host, entry.release) if enforced else [],
         "lockdown": lockdown_of(host, entry.release),
-        "keys": _keys(host) if secure_boot(host) else [],
+        "keys": [] if keys is None else _in_hex(keys, (*keys.owner, *keys.database)),
+        "owner_keys": [] if keys is None else _in_hex(keys, keys.owner),
         "keys_of_firmware": uses_firmware_keys(host, entry.release),
     }
 
 
-def _keys(host: Host) -> list[str]:
-    keys = FirmwareKeys.read(host)
-    return [one.content.hex() for one in (*keys.owner, *keys.database) if not keys.is_revoked(one)]
+def _in_hex(keys: FirmwareKeys, chosen: t.Iterable[Certificate]) -> list[str]:
+    return [one.content.hex() for one in chosen if not keys.is_revoked(one)]
 
 
 def _signed_here(host: Host, release: str) -> list[str]:

@@ -16,6 +16,8 @@ CONSOLE, CONTROL_SOCKET, DISK = "console.log", "control.sock", "disk.qcow2"
 NATIVE_HOTPLUG = ("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
 #: The option of QEMU's nvme that gives it the SR-IOV capability.
 MOST_FUNCTIONS = "sriov_max_vfs"
+#: Emulation of one processor whose clock counts instructions: however busy this machine is, nothing is late, and who waits takes no time.
+COUNTED = "counted"
 IOMMUS = {
     "none": (),
     "intel": ("-device", "intel-iommu,intremap=on,caching-mode=on"),
@@ -26,8 +28,11 @@ IOMMUS = {
 def accelerator_words(accelerator: str) -> tuple[str, ...]:
     if accelerator == "kvm":
         return ("-accel", "kvm", "-machine", "q35,kernel-irqchip=split", "-cpu", "host")
+    counted = accelerator == COUNTED
+    clock = ("-icount", "shift=0,sleep=off") if counted else ()
+    threads = "single" if counted else "multi"
     # Nehalem: newer models make Linux use instructions whose emulation is slow.
-    return ("-accel", "tcg,thread=multi,tb-size=1024", "-machine", "q35,kernel-irqchip=off", "-cpu", "Nehalem-v1")
+    return ("-accel", f"tcg,thread={threads},tb-size=1024", *clock, "-machine", "q35,kernel-irqchip=off", "-cpu", "Nehalem-v1")
 
 
 def socket_name(function: str) -> str:

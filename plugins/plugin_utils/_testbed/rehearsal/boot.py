@@ -17,9 +17,12 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.mac
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import REPORT, Plan, emulator_arguments
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import Places
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.signed_start import REFUSED
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import OFFERED, Report, UnfinishedError, parse
 
 _SAY_EVERY = 20.0
+#: How a line begins that says that the boot goes on.
+STILL = "booting; "
 #: systemctl(1), is-system-running: no job is left.
 _ENDED = ("running", "degraded")
 #: By which a deadline grows at most, on a machine that is as busy as can be.
@@ -50,6 +53,11 @@ class Machine:
             report = parse(self._read(REPORT))
         except UnfinishedError:
             said = last_words(self.folder / CONSOLE)
+            if plan.partition is not None and REFUSED in self._read(CONSOLE):
+                raise HostError(
+                    f"The host's shim and GRUB do not start this kernel with the host's keys: Secure Boot stops the boot. {said}",
+                    "Look who has signed it: sbverify --list, and mokutil --list-enrolled.",
+                ) from None
             raise HostError(
                 f"The machine of the rehearsal did not come to its report within {timeout:.0f} s."
                 f" Its console ends with: {said or 'nothing'}",
@@ -70,7 +78,7 @@ class Machine:
         while "qemu" in processes.running(self.folder) and not deadline.passed():
             if time.monotonic() > said + _SAY_EVERY:
                 said = time.monotonic()
-                progress(f"booting; console: {last_words(self.folder / CONSOLE)}")
+                progress(f"{STILL}console: {last_words(self.folder / CONSOLE)}")
             time.sleep(0.25)
 
     def _read(self, name: str) -> str:

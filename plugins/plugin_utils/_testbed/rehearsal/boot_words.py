@@ -16,6 +16,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.com
     accelerator_words,
     device_word,
 )
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal import signed_start
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.host_function import Listed
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import Places
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report, command_line_word
@@ -59,7 +60,7 @@ _SAME_DRIVER: dict[str, t.Callable[[Listed], bool]] = {
 
 @dataclass(frozen=True)
 class Plan:
-    """One boot: of which kernel, in which machine.  ``memory`` is in bytes."""
+    """One boot: of which kernel, in which machine.  ``memory`` is in bytes; ``partition`` has the loaders that start it, if any do."""
 
     kernel: Path
     initrds: tuple[Path, ...]
@@ -68,6 +69,7 @@ class Plan:
     iommu: str
     memory: int
     cpus: int
+    partition: Path | None = None
 
 
 def kernel_arguments(arguments: t.Sequence[str], more: t.Sequence[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -115,9 +117,11 @@ def enforcement(signatures: t.Mapping[str, t.Any], keys: int) -> tuple[tuple[str
     return given, tuple(said)
 
 
-def about_uefi(reports: t.Sequence[Report]) -> tuple[str, ...]:
+def about_uefi(reports: t.Sequence[Report], *, by_shim: bool) -> tuple[str, ...]:
     """What is to be said of boots of a host that boots by UEFI."""
     if all(_EFI in report.firmware for report in reports):
+        if by_shim:
+            return ("the machine's UEFI firmware starts the host's shim, and that its GRUB, with the host's entry in place of its menu",)
         return ("the machine's UEFI firmware starts the kernel of the host's entry directly, and has none of the host's variables",)
     return ("the machine's kernel has no UEFI, as the host's has",)
 
@@ -146,8 +150,14 @@ def emulator_arguments(plan: Plan, places: Places, accelerator: str, initrd: Pat
         *NATIVE_HOTPLUG,
         *places.words,
         *(word for placement in places.placements.values() for word in ("-device", device_word(placement))),
-        *("-kernel", str(plan.kernel), *(("-initrd", str(initrd)) if initrd else ()), "-append", " ".join(plan.arguments)),
+        *_start(plan, initrd),
     )
+
+
+def _start(plan: Plan, initrd: Path | None) -> tuple[str, ...]:
+    if plan.partition is not None:
+        return signed_start.words_for(plan.partition)
+    return ("-kernel", str(plan.kernel), *(("-initrd", str(initrd)) if initrd else ()), "-append", " ".join(plan.arguments))
 
 
 def iommu_of(cpu: str) -> str:

@@ -23,12 +23,14 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal i
     kernel_parts,
     places,
     root_disk,
+    signed_start,
     unseen,
 )
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot import LONGEST_STRETCH, Machine
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import Plan
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import Predicted
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.file_store import Collected, FileStore
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.host_keys import Keys
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.located import located
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.planned_policy import NO_POLICY, PlannedPolicy
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report
@@ -108,6 +110,8 @@ class Rehearsal:
         reports = [one.report for one in found]
         moved = {address: where for one in found for address, where in one.moved.items()}
         self._note(release, reports)
+        if self.collected.facts["efi"]:
+            self.different += boot_words.about_uefi(reports, by_shim=plan.partition is not None)
         self.different += [f"{address} is {where} in the machine: {why}" for address, (where, why) in moved.items()]
         placed.note({address: why for one in found for address, why in one.absent.items()}, [one.same for one in found])
         return {
@@ -142,21 +146,32 @@ class Rehearsal:
         self.progress("writing the disk")
         (folder / boot_words.DISK).unlink(missing_ok=True)
         root_disk.write(folder / boot_words.DISK, tree, self.settings.timeout)
+        start = self._start(kernel, tree, image, initrd, by_shim=bool(self.collected.facts["signed_start"]))
         shutil.rmtree(tree)
-        keys = host_keys.keys_for(kernel["signatures"]) if self.collected.facts["efi"] else ()
-        enforced, said = boot_words.enforcement(kernel["signatures"], len(keys))
-        self.different += said
-        arguments, removed = boot_words.kernel_arguments(kernel["arguments"], enforced)
-        self.different += [f"the kernel is not given {one}" for one in removed]
         iommu = boot_words.iommu_of(self.collected.facts["cpu"])
         if not self.collected.facts["cpu"]:
             self.different.append(f"the processor is not known: the machine has an IOMMU as of {iommu}")
         storage, said = boot_words.storage_of(kernel["storage"], self.collected.facts["functions"])
         self.different += said
-        plan = Plan(image, (), arguments, storage, iommu, self.settings.memory, self.settings.cpus)
-        return plan, Machine(folder, *self._emulator(str(kernel["release"]), image, keys), initrd)
+        plan = Plan(image, (), start.arguments, storage, iommu, self.settings.memory, self.settings.cpus, start.partition)
+        return plan, Machine(folder, *self._emulator(str(kernel["release"]), image, start.keys), initrd)
 
-    def _emulator(self, release: str, image: Path, keys: t.Sequence[bytes]) -> tuple[qemu_program.Qemu, str]:
+    def _start(self, kernel: t.Mapping[str, t.Any], tree: Path, image: Path, initrd: Path | None, *, by_shim: bool) -> _Start:
+        """By the host's shim and GRUB, or directly where these cannot be had; in what that is not the host's start is noted."""
+        has_uefi, signatures = self.collected.facts["efi"], kernel["signatures"]
+        keys = host_keys.keys_for(signatures, by_shim=by_shim) if has_uefi else host_keys.NO_KEYS
+        enforced, said = boot_words.enforcement(signatures, len(keys))
+        arguments, removed = boot_words.kernel_arguments(kernel["arguments"], enforced)
+        if by_shim:
+            why = signed_start.lay_out(self.collected.facts["signed_start"], tree, image.parent, image, initrd, arguments)
+            if why is not None:
+                self.different.append(f"the host's shim and GRUB are not in the machine: {why}")
+                return self._start(kernel, tree, image, initrd, by_shim=False)
+        self.different += said
+        self.different += [f"the kernel is not given {one}" for one in removed]
+        return _Start(keys, arguments, image.parent / signed_start.PARTITION if by_shim else None)
+
+    def _emulator(self, release: str, image: Path, keys: Keys) -> tuple[qemu_program.Qemu, str]:
         """QEMU with the kind of firmware that the host has, with Secure Boot if there are ``keys`` for it, and its accelerator."""
         qemu = qemu_program.provide(self.cache, self._mirror, self.progress.say)
         chosen = accelerator.choose(self.settings.accelerator, self.cache, qemu, _HostKernel((release,), image), self.progress.say)
@@ -182,8 +197,6 @@ class Rehearsal:
             "the host's storage, network, firmware, ACPI, DMI and NUMA nodes are absent; functions have nothing behind their registers"
         )
         self.different.append(f"what starts later than {self.settings.hold} s after the boot is not seen")
-        if self.collected.facts["efi"]:
-            self.different += boot_words.about_uefi(reports)
 
     def _rows(
         self, release: str, reports: t.Sequence[Report], left_out: t.Mapping[str, str], moved: t.Mapping[str, tuple[str, str]]
@@ -200,6 +213,15 @@ class Rehearsal:
                 why = f"{missing[0]['path']} was not collected ({missing[0]['why']}), and may act on it"
             rows.append(comparison.row(address, reports, predicted, claimed, why, moved.get(address), unseen.causes_of(known)))
         return rows
+
+
+@dataclass(frozen=True)
+class _Start:
+    """``partition`` has the loaders that start the kernel, if any do."""
+
+    keys: Keys
+    arguments: tuple[str, ...]
+    partition: Path | None
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class RemoteBoot:
         self._send_code(job, listed)
         try:
             sent = listed.stat().st_size + self._send_files(Collected.read(listed), store)
-            self.remote.run(f"{self._job(remote_job.RUN, 'nohup setsid ')} >{_LOG} 2>&1 </dev/null & echo $! >{self._place(_PID)}")
+            self.remote.run(self._started())
             answer = self._await()
         finally:
             self._end()
@@ -120,9 +120,14 @@ class RemoteBoot:
         self.remote.run(f"test ! -e {pid} || {{ {ended}; }} 2>/dev/null || true")
         self.remote.run(self._job(remote_job.FORGET))
 
+    def _started(self) -> str:
+        """The job in the background: the end of the terminal that this line may have does not end it, and its number is the job's own."""
+        log, pid = self._place(_LOG), self._place(_PID)
+        return f": >{log}; trap '' HUP; {{ {self._job(remote_job.RUN, 'exec nohup setsid ')}; }} >{log} 2>&1 </dev/null & echo $! >{pid}"
+
     def _job(self, step: str, before: str = "") -> str:
         package = python_path.command(f"rehearsal.{remote_job.__name__.rpartition('.')[2]}")[-1]
-        return f"cd {shlex.quote(self.remote.folder)} && PYTHONPATH=python {before}{self.python} -m {package} {step}"
+        return f"cd {shlex.quote(self.remote.folder)} && {before}env PYTHONPATH=python {self.python} -m {package} {step}"
 
     def _place(self, name: str) -> str:
         return shlex.quote(f"{self.remote.folder}/{name}")

@@ -16,7 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import 
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.rehearsal_files import LIST, FilesRequest, gather
 from ansible_collections.vfio.variants.tests.uefi import observed_signed
-from ansible_collections.vfio.variants.tests.unit.boot_menus import bzimage, unified_image
+from ansible_collections.vfio.variants.tests.unit.boot_menus import boot_numbers, boot_option, bzimage, unified_image
 from ansible_collections.vfio.variants.tests.unit.cmdline_hosts import ARCH, ROOT, arch_unified
 from ansible_collections.vfio.variants.tests.unit.module_files import module_file, signed
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
@@ -66,7 +66,7 @@ def test_it_says_what_refuses_unsigned_modules_and_which_others_have_signed(
     unified(host.tree, f"{ROOT} {word}")
     (kernel,) = listed(host.tree.root, tmp_path)["kernels"]
     known = {"enforced_by": enforced, "signed_here": signed_here, "lockdown": None}
-    assert kernel["signatures"] == {**known, "keys": [], "keys_of_firmware": False}
+    assert kernel["signatures"] == {**known, "keys": [], "owner_keys": [], "keys_of_firmware": False}
 
 
 @pytest.mark.parametrize(("secure_boot", "lockdown"), [(b"\6\0\0\0\1", "integrity"), (b"\6\0\0\0\0", None)])
@@ -92,12 +92,34 @@ def test_with_secure_boot_it_lists_the_keys_that_a_guest_had_and_none_that_are_r
     revoked = owner[0]
     tree.file(f"{efi_variables.VARIABLES}/dbx-{trusted_keys.DATABASE}", bytes(4 + 28) + revoked.digest)
     (kernel,) = listed(tree.root, tmp_path)["kernels"]
-    names = [one.name for one in map(certificate.parse, map(bytes.fromhex, kernel["signatures"]["keys"])) if one is not None]
+    names = names_of(kernel["signatures"]["keys"])
     if not is_on:
-        assert names == []
+        assert names == names_of(kernel["signatures"]["owner_keys"]) == []
         return
-    assert names[: len(owner) - 1] == [one.name for one in owner[1:]]
+    assert names[: len(owner) - 1] == names_of(kernel["signatures"]["owner_keys"]) == [one.name for one in owner[1:]]
     assert len(names) > len(owner)
+
+
+def names_of(keys: list[str]) -> list[str]:
+    return [one.name for one in map(certificate.parse, map(bytes.fromhex, keys)) if one is not None]
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_with_secure_boot_it_lists_shim_and_the_grub_behind_it(tmp_path: Path, is_on: bool) -> None:
+    tree = arch_unified(tmp_path / "root").tree
+    unified(tree, ROOT)
+    place = "/boot/EFI/debian"
+    programs = {"shim": f"{place}/shimx64.efi", "grub": f"{place}/grubx64.efi"}
+    for name, path in programs.items():
+        tree.file(path, unified_image([(".sbat", f"sbat,1\n{name},4,x\n".encode())]))
+    tree.file(f"/boot/vmlinuz-{ARCH}", bzimage(ARCH))
+    boot_option(tree, 3, "\\EFI\\debian\\shimx64.efi")
+    boot_numbers(tree, "BootOrder", 3)
+    tree.file(f"{efi_variables.VARIABLES}/SecureBoot-{efi_variables.GLOBAL}", bytes((6, 0, 0, 0, is_on)))
+    gather(str(tree.root), None, FilesRequest(str(tmp_path), (ARCH,), 1 << 30))
+    found = json.loads(gzip.decompress((tmp_path / LIST).read_bytes()))
+    assert found["signed_start"] == (programs if is_on else None)
+    assert is_on == (set(programs.values()) <= {entry[0] for entry in found["entries"]})
 
 
 def test_what_a_unit_runs_is_collected_or_listed_as_missing(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import accelerator_words, arguments
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import COUNTED, accelerator_words, arguments
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.options import MachineOptions
 from ansible_collections.vfio.variants.tests.unit.machine_defaults import DEFAULTS
 
@@ -132,6 +132,13 @@ def test_arguments_of_the_user_come_last() -> None:
 
 def test_kvm_can_remap_interrupts() -> None:
     assert "q35,kernel-irqchip=split" in accelerator_words("kvm")
+
+
+def test_a_clock_that_counts_instructions_differs_in_nothing_else() -> None:
+    """QEMU counts for one thread alone."""
+    usual, counted = accelerator_words("tcg"), accelerator_words(COUNTED)
+    assert "tcg,thread=single,tb-size=1024" in counted
+    assert [word for word in counted if word not in usual] == ["tcg,thread=single,tb-size=1024", "-icount", "shift=0,sleep=off"]
 
 
 @pytest.mark.parametrize(

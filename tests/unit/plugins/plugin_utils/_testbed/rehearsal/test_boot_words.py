@@ -107,7 +107,14 @@ def test_the_disk_is_one_whose_driver_nothing_of_the_host_has_or_the_result_says
     assert (chosen, [line.partition(" could have the driver")[0] for line in said]) == (disk, named)
 
 
-@pytest.mark.parametrize(("folders", "said"), [("acpi\n@rehearsal firmware efi\n", "starts the kernel"), ("acpi\n", "has no UEFI")])
-def test_that_the_machine_has_uefi_is_what_its_kernel_says(folders: str, said: str) -> None:
-    (line,) = about_uefi([parse(f"@rehearsal firmware {folders}@rehearsal end\n")])
+@pytest.mark.parametrize(
+    ("folders", "by_shim", "said"),
+    [
+        ("acpi\n@rehearsal firmware efi\n", False, "starts the kernel"),
+        ("acpi\n@rehearsal firmware efi\n", True, "starts the host's shim"),
+        ("acpi\n", False, "has no UEFI"),
+    ],
+)
+def test_that_the_machine_has_uefi_is_what_its_kernel_says(folders: str, by_shim: bool, said: str) -> None:
+    (line,) = about_uefi([parse(f"@rehearsal firmware {folders}@rehearsal end\n")], by_shim=by_shim)
     assert said in line

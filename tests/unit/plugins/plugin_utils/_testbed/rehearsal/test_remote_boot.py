@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
+import pty
 import shutil
 import subprocess
 import sys
+import time
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +61,29 @@ class AnotherFolder:
         shutil.copyfile(there, here)
 
 
+@dataclass(frozen=True)
+class InATerminal(AnotherFolder):
+    """Each line has a terminal of its own, as ssh gives it to one; its end hangs up whoever is left there and is slow to go."""
+
+    def run(self, command: str) -> str:
+        slow = Path(self.folder) / "slow/nohup"
+        slow.parent.mkdir(exist_ok=True)
+        slow.write_text(f'#!/bin/sh\nsleep 1\nexec {shutil.which("nohup")} "$@"\n')
+        slow.chmod(0o755)
+        child, terminal = pty.fork()
+        if child == 0:
+            os.execve("/bin/sh", ("sh", "-c", command), {"PATH": f"{slow.parent}:{os.environ['PATH']}"})
+        text = b""
+        with contextlib.suppress(OSError):
+            while piece := os.read(terminal, 1 << 16):
+                text += piece
+        _pid, status = os.waitpid(child, 0)
+        os.close(terminal)
+        if status:
+            raise HostError(text.decode())
+        return text.decode().replace("\r\n", "\n")
+
+
 def settings(**given: t.Any) -> Settings:
     usual: dict[str, t.Any] = {"memory": 1 << 20, "cpus": 1, "forks": 1, "repeat": 1, "hold": 1, "timeout": 60, "accelerator": "tcg"}
     return Settings(**{**usual, "keep": False, "mirror": None, **given})
@@ -87,9 +114,11 @@ class Two:
             (tmp_path / name).mkdir()
         return cls(tmp_path, store, tmp_path / "list")
 
-    def result(self, given: Settings, python: str = sys.executable) -> tuple[dict[str, t.Any], int, list[str]]:
+    def result(
+        self, given: Settings, python: str = sys.executable, machine: type[AnotherFolder] = AnotherFolder
+    ) -> tuple[dict[str, t.Any], int, list[str]]:
         said: list[str] = []
-        boot = RemoteBoot(AnotherFolder(str(self.tmp_path / "there")), python, self.tmp_path / "scratch", Progress("gpu7", said.append))
+        boot = RemoteBoot(machine(str(self.tmp_path / "there")), python, self.tmp_path / "scratch", Progress("gpu7", said.append))
         job = Job("gpu7", given, POLICY, str(self.tmp_path / "machine"))
         found, sent = boot.result(job, self.store, self.listed)
         return found, sent, said
@@ -105,13 +134,14 @@ def test_a_job_is_the_same_after_it_was_sent() -> None:
     assert Job.parse(job.text()) == job
 
 
-def test_the_other_machine_gets_what_it_lacks_and_its_answer_comes_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("machine", [AnotherFolder, InATerminal])
+def test_the_other_machine_gets_what_it_lacks_and_its_answer_comes_back(tmp_path: Path, machine: type[AnotherFolder]) -> None:
     two = Two.made(tmp_path)
     if os.geteuid() != 0:
         with pytest.raises(HostError, match="needs root"):
-            two.result(settings())
+            two.result(settings(), machine=machine)
         return
-    found, sent, said = two.result(settings())
+    found, sent, said = two.result(settings(), machine=machine)
     (kernel,) = found["kernels"]
     assert (kernel["boots"], kernel["devices"][0]["claimed"]) == (0, "vfio-pci")
     assert sent > 0
@@ -134,3 +164,28 @@ def test_a_machine_without_a_python_of_that_version_is_refused_before_anything_i
     with pytest.raises(HostError, match=r"has no nosuchpython of version 3\.11"):
         two.result(settings(), "nosuchpython")
     assert not (tmp_path / "machine").exists()
+
+
+def test_who_ends_it_here_ends_it_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    two = Two.made(tmp_path)
+
+    def interrupted(_seconds: float) -> t.NoReturn:
+        monkeypatch.undo()
+        assert works_in(tmp_path / "there")
+        raise KeyboardInterrupt
+
+    # The job waits for the lock that this test has.
+    with Cache.at(str(tmp_path / "machine")).lock(f"rehearsal-sent-{hashlib.sha256(b'gpu7').hexdigest()[:16]}"):
+        monkeypatch.setattr(time, "sleep", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            two.result(settings())
+        assert not works_in(tmp_path / "there")
+
+
+def works_in(folder: Path) -> bool:
+    """Whether a process has its place there."""
+    for place in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):
+            if place.resolve(strict=True) == folder:
+                return True
+    return False
