@@ -90,10 +90,17 @@ SOURCES: t.Mapping[str, Made] = {
         {"linux-6.12.tar.xz": _tree("linux-6.12"), "patches.suse.tar.bz2": _patches(_ELSEWHERE)},
     ),
     "Amazon": Made(
-        "kernel6.12", "122.189.amzn2023", "w.ufdio", {"linux-6.12.107.tar": _tree("linux-6.12.107", "w", {**linux(VERSION), "x": "x" * 9000})}
+        "kernel6.12",
+        "122.189.amzn2023",
+        "w.ufdio",
+        {"linux-6.12.107.tar": _tree("linux-6.12.107", "w", {**linux(VERSION), "x": "x" * 9000})},
     ),
     "ELRepo": Made(
-        "kernel-ml", "1.el9.elrepo", "w9.gzdio", {"config-6.12.107-x86_64": b"CONFIG_X=y\n", "linux-6.12.107.tar.xz": b""}, more="NoSource: 1\n"
+        "kernel-ml",
+        "1.el9.elrepo",
+        "w9.gzdio",
+        {"config-6.12.107-x86_64": b"CONFIG_X=y\n", "linux-6.12.107.tar.xz": b""},
+        more="NoSource: 1\n",
     ),
 }
 DEVEL = "kernel-devel-6.12.107-200.fc42.x86_64.rpm"

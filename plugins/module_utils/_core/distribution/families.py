@@ -188,8 +188,10 @@ def source_advice(host: Host, release: str, version: str, package: str | None) -
         return f"install linux-source-{series}" + (f" (= {package})" if package else "")
     here = family(host)
     if here.name == "SUSE":
-        base = re.fullmatch(r"(.+)-[a-z0-9_]+", release)
-        return "install kernel-source" + (f" = {base[1]}" if base else "")
+        parts = re.fullmatch(r"(.+)-([a-z0-9_]+)", release)
+        # These two flavours have sources of their own.
+        own = f"-{parts[2]}" if parts and parts[2] in ("azure", "rt") else ""
+        return f"install kernel-source{own}" + (f" = {parts[1]}" if parts else "")
     # ELRepo's packages of sources have none.
     if here.headers is not _OF_RPM or ".elrepo." in release:
         return None

@@ -25,10 +25,13 @@ _CODE = re.compile(r"^#define LINUX_VERSION_CODE (\d+)$", re.MULTILINE)
 _PACKAGE_ID = re.compile(r'^#define LINUX_PACKAGE_ID " \w+ ([^" ]+)"', re.MULTILINE)
 _CONFIG_HEAD = re.compile(r"^# Linux/\S+ (\d+\.\d+\.\d+)\S* Kernel Configuration$", re.MULTILINE)
 _SERIES = re.compile(r"^linux-source-(\d+\.\d+)(?!\d)")
-# A folder of SUSE's kernel-source, or one that rpmbuild has unpacked: both are called after the package's version and release.
-_STATED = re.compile(r"linux-(\d+(?:\.\d+)+-\d[\w.+~]*?)")
+# A folder of SUSE's kernel-source, or one that rpmbuild has unpacked: both are called after the package's version and release. SUSE's
+# sources of one flavour alone, and those without its patches, have a word behind that (kernel-source.spec: src_install_dir).
+_STATED = re.compile(r"linux-(\d+(?:\.\d+)+-\d[\w.+~]*(?:-(?=\d*[a-z])[a-z0-9_]+)?)")
 # What a kernel's own release has after that: Fedora's and RHEL's the architecture and the flavour, Oracle's and SUSE's the flavour.
-_FLAVOUR = re.compile(r"(?:\.(?:x86_64|aarch64|ppc64le|s390x|riscv64|loongarch64))?(?:[.+](?:debug|64k)|\+[a-z0-9-]+|-(?=\d*[a-z])[a-z0-9_]+)?")
+_FLAVOUR = re.compile(
+    r"(?:\.(?:x86_64|aarch64|ppc64le|s390x|riscv64|loongarch64))?(?:[.+](?:debug|64k)|\+[a-z0-9-]+|-(?=\d*[a-z])[a-z0-9_]+)?"
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -87,7 +87,7 @@ def _changed(stream: Plain | t.IO[bytes]) -> t.Iterator[str]:
     rest = b""
     while piece := stream.read(CHUNK):
         *whole, rest = (rest + piece).rsplit(b"\n", 1)
-        # A longer one is no name of a file.
+        # No file has a longer name.
         rest = rest[:_LONGEST_LINE]
         yield from _named(whole[0] if whole else b"")
     yield from _named(rest)

@@ -57,6 +57,7 @@ RELEASES = {
     "Oracle, for debugging": ("5.15.0-200.131.27.el9uek", "5.15.0-200.131.27.el9uek.x86_64.debug"),
     "SUSE": ("6.4.0-150600.23.7", SUSE),
     "SUSE, large pages": ("6.4.0-150600.23.7", "6.4.0-150600.23.7-64kb"),
+    "SUSE, of a flavour with its own source": ("6.4.0-150600.8.3-rt", "6.4.0-150600.8.3-rt"),
     "Tumbleweed": ("6.11.8-1", "6.11.8-1-default"),
     "Amazon": ("6.1.112-122.189.amzn2023", "6.1.112-122.189.amzn2023.aarch64"),
 }
@@ -66,6 +67,7 @@ OTHERS = {
     "which a number goes on from": ("6.4.0-150600.23.7", "6.4.0-150600.23.71-default"),
     "which a number follows": ("6.11.8-1", "6.11.8-1-1"),
     "of RHEL's before an update": ("5.14.0-427", "5.14.0-427.13.1.el9_4.x86_64"),
+    "without SUSE's patches": ("6.4.0-150600.23.7-vanilla", SUSE),
     "with the count of builds": ("6.4.0-150600.23.7.3", SUSE),
 }
 
@@ -76,6 +78,7 @@ OTHERS = {
         ("debian", DEBIAN_12, "install linux-source-6.1 (= 6.1.176-1)"),
         ("ubuntu", DEBIAN_12, "install linux-source-6.1.0"),
         ("opensuse-leap", SUSE, "install kernel-source = 6.4.0-150600.23.7"),
+        ("sles", "6.4.0-150600.8.3-rt", "install kernel-source-rt = 6.4.0-150600.8.3"),
         ("sles", "6.4.0", "install kernel-source"),
         ("rhel", RHEL, f"run {OF_RHEL}"),
         ("rhel", "5.14.0-427.13.1.el9_4.x86_64+rt", f"run {OF_RHEL.replace('kernel-', 'kernel-rt-', 1)}"),
@@ -106,6 +109,8 @@ def test_a_kernel_is_not_of_a_source_package(stated: str, release: str) -> None:
     ("name", "stated"),
     [
         ("linux-6.4.0-150600.23.7", ("6.4.0-150600.23.7",)),
+        ("linux-6.4.0-150600.8.3-rt", ("6.4.0-150600.8.3-rt",)),
+        ("linux-6.4.0-150600.23.7-vanilla", ("6.4.0-150600.23.7-vanilla",)),
         ("linux-5.14.0-427.13.1.el9_4.x86_64", ("5.14.0-427.13.1.el9_4.x86_64",)),
         ("linux-5.14.0-427.13.1.el9_4.tar.xz", ("5.14.0-427.13.1.el9_4",)),
         ("linux-6.12.117", ()),
