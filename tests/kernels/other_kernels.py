@@ -13,10 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kernel_options import Configured, read_config
+from own_variants import option_of
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import write_atomic
 
 KNOWN = Path(__file__).with_name("other_kernels.json")
+#: Of an architecture alone, whatever a configuration asks for that is the same for several: drivers/vfio/pci/ism/Kconfig wants S390, and
+#: the drivers that qat wants want X86 (drivers/crypto/intel/qat/Kconfig).
+_OF_ONE = {option_of("ism"): "s390x", option_of("qat"): "x86_64"}
 HEAD = ("distribution", "kernel", "architectures", "nodes of devices", "variants in the kernel", "read from")
 
 
@@ -43,11 +47,12 @@ def known(place: Path = KNOWN) -> list[Known]:
 def add(words: t.Sequence[str], place: Path = KNOWN) -> None:
     """Distribution, kernel, architecture and address of a configuration, and the file with its text: in the place of what is known."""
     distribution, kernel, architecture, address, file = words
-    options = tuple(sorted(read_config(Path(file).read_text(encoding="utf-8"))))
+    found = read_config(Path(file).read_text(encoding="utf-8"))
+    options = tuple(sorted(option for option in found if _OF_ONE.get(option, architecture) == architecture))
     new = Known(distribution, kernel, architecture, options, address)
     others = [one for one in known(place) if (one.distribution, one.kernel, one.architecture) != (distribution, kernel, architecture)]
-    found = sorted([*others, new], key=lambda one: (one.distribution, one.kernel, one.architecture))
-    write_atomic(place, json.dumps([asdict(one) for one in found], indent=1) + "\n")
+    ordered = sorted([*others, new], key=lambda one: (one.distribution, one.kernel, one.architecture))
+    write_atomic(place, json.dumps([asdict(one) for one in ordered], indent=1) + "\n")
 
 
 def rows(kernels: t.Iterable[Known]) -> list[str]:

@@ -56,6 +56,14 @@ def test_a_kernel_of_another_distribution_is_what_its_configuration_says_with_th
     ]
 
 
+def test_what_a_configuration_asks_for_and_the_architecture_cannot_have_is_left_out(tmp_path: Path) -> None:
+    place, file = tmp_path / "known.json", tmp_path / "config"
+    file.write_text(CDEV + "CONFIG_ISM_VFIO_PCI=m\nCONFIG_QAT_VFIO_PCI=m\n", encoding="utf-8")
+    for architecture in ("aarch64", "x86_64"):
+        other_kernels.add(("Fedora", "7.1.7-100", architecture, "https://x/y", str(file)), place)
+    assert [one.configured.variants for one in other_kernels.known(place)] == ["`mlx5`", "`mlx5`, `qat`"]
+
+
 def test_the_page_has_the_kernels_that_are_known_and_each_address_has_a_commit_in_it() -> None:
     known = other_kernels.known()
     assert all(re.match(r"https://github\.com/[\w.-]+/[\w.-]+/blob/[0-9a-f]{40}/", one.address) for one in known)
