@@ -119,7 +119,7 @@ def main(arguments: list[str]) -> int:
                 root = build_root(release, cache, say)
             archive = kernel_offers.read(cache, say)
             for series in (one for one in release.series if one in (options.series or release.series)):
-                for kernel in _kernels(root, release, series, archive, cache, mounts):
+                for kernel in kernels_of(root, release, series, archive, cache, mounts):
                     outcomes += kernel.check(options.variant or VARIANTS)
     if options.table:
         write_table(Results(cache))
@@ -128,7 +128,7 @@ def main(arguments: list[str]) -> int:
     return 1 if failed or not outcomes else 0
 
 
-def _kernels(root: BuildRoot, release: Release, series: str, archive: Archive, cache: Cache, mounts: Path) -> t.Iterator[Kernel]:
+def kernels_of(root: BuildRoot, release: Release, series: str, archive: Archive, cache: Cache, mounts: Path) -> t.Iterator[Kernel]:
     """The newest of the root's own, and the same one for the other architecture."""
     for name in root.kernels(series)[-1:]:
         yield Kernel(name, root, archive, cache, mounts)
