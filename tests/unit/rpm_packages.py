@@ -19,7 +19,7 @@ from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkm
 
 FOLDER = Path(__file__).with_name("files") / "rpm"
 VERSION = "6.12.107"
-_SECONDS = 60
+_SECONDS = 600
 _ELSEWHERE = "kernel/fork.c"
 DRIVER = "drivers/vfio/pci/acme/main.c"
 
@@ -33,10 +33,11 @@ class Made:
     payload: str
     files: t.Mapping[str, bytes]
     more: str = ""
+    version: str = VERSION
 
     @property
     def full_name(self) -> str:
-        return f"{self.name}-{VERSION}-{self.release}"
+        return f"{self.name}-{self.version}-{self.release}"
 
 
 def _patch(path: str) -> bytes:
@@ -140,7 +141,7 @@ def make(made: Made, folder: Path, what: str = "-bs") -> None:
         for name, content in made.files.items():
             (Path(place) / name).write_bytes(content)
         sources = "".join(f"Source{number}: {name}\n" for number, name in enumerate(made.files))
-        words = {"name": made.name, "version": VERSION, "release": made.release, "sources": sources, "more": made.more}
+        words = {"name": made.name, "version": made.version, "release": made.release, "sources": sources, "more": made.more}
         spec = Path(place) / "kernel.spec"
         spec.write_text(_SPEC.format(**words), encoding="utf-8")
         settings = {
