@@ -28,9 +28,9 @@ LIMITS = {
     "device_claim": (316, 2_050_000),
     "device_info": (276, 1_770_000),
     "device_table": (0, 0),
-    "dkms_package": (90, 550_000),
+    "dkms_package": (94, 570_000),
     "fleet_report": (0, 0),
-    "host_claims": (362, 2_380_000),
+    "host_claims": (366, 2_400_000),
     "host_report": (0, 0),
     "initramfs": (217, 1_320_000),
     "iommu": (106, 660_000),
@@ -40,7 +40,7 @@ LIMITS = {
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (13, 50_000),
-    "unchanged_record": (360, 2_360_000),
+    "unchanged_record": (364, 2_380_000),
 }
 """Files of the core, and their bytes of source, by module."""
 EXTRA = 40_000
