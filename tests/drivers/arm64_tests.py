@@ -48,13 +48,13 @@ def _built(kernel: own_variants.Kernel, guest: Arm64Guest) -> dict[str, bytes]:
     """The variant, as the collection installs it on a host with this kernel, and the client."""
     with kernel.with_source() as (host, root):
         modules = kernel.modules(host, (VARIANT,))
-        return {**{f"modules/{name}": content for name, content in modules.items()}, **_client(root, guest)}
+        return {**{f"modules/{name}": content for name, content in modules.items()}, **_client(root, kernel, guest)}
 
 
-def _client(root: BuildRoot, guest: Arm64Guest) -> dict[str, bytes]:
+def _client(root: BuildRoot, kernel: own_variants.Kernel, guest: Arm64Guest) -> dict[str, bytes]:
     arm64_guest.sysroot(guest, root.tree / _SYSROOT.lstrip("/"))
-    cross = f"{kernel_offers.CROSS[CROSSED]}-"
-    return driver_build.client(root, cross, (f"--sysroot={_SYSROOT}", f"-B{_GCC}", f"-L{_GCC}"))
+    cross, version = f"{kernel_offers.CROSS[CROSSED]}-", kernel.offer.compiler if kernel.offer else "gcc"
+    return driver_build.client(root, (f"{cross}{version}", f"--sysroot={_SYSROOT}", f"-B{_GCC}", f"-L{_GCC}"), f"{cross}strip")
 
 
 def _work(guest: Arm64Guest, files: t.Mapping[str, bytes], cache: Cache, say: Say) -> tuple[int, int]:

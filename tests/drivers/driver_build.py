@@ -76,16 +76,12 @@ def _make(root: BuildRoot, kernel: str, package: Path, add: t.Callable[[Path], N
         return {path.name: path.read_bytes() for path in sorted(place.glob("*.ko"))}
 
 
-def client(root: BuildRoot, cross: str = "", words: t.Sequence[str] = ()) -> dict[str, bytes]:
-    """``client``, static, so that the guest needs nothing for it. `cross`: in front of the names of the compiler's programs.
-
-    `words`: more of them for the compiler.
-    """
+def client(root: BuildRoot, compiler: t.Sequence[str] = ("gcc",), strip: str = "strip") -> dict[str, bytes]:
+    """``client``, static, so that the guest needs nothing for it."""
     with _copy_of(root, _CLIENT) as place:
         sources = [path.name for path in sorted(place.glob("*.c"))]
         done = root.run(
-            f"{cross}gcc",
-            *words,
+            *compiler,
             "-static",
             "-pthread",
             "-O1",
@@ -100,7 +96,7 @@ def client(root: BuildRoot, cross: str = "", words: t.Sequence[str] = ()) -> dic
         )
         if done.status:
             raise HostError(f"The client cannot be built: {done.errors[-2000:]}")
-        root.run(f"{cross}strip", "client", folder=_FOLDER)
+        root.run(strip, "client", folder=_FOLDER)
         return {"client": (place / "client").read_bytes()}
 
 
