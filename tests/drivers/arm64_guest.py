@@ -161,6 +161,6 @@ def _make(release: str, suite: str, folder: Path, say: Say) -> None:
 
 def sysroot(guest: Arm64Guest, target: Path) -> None:
     """What a static program of the architecture is built with, in a folder of its own."""
-    for name in ("usr/include", f"usr/lib/{_TRIPLET}", f"usr/lib/gcc/{_TRIPLET}"):
+    for name in ("usr/include", "usr/lib/linux", f"usr/lib/{_TRIPLET}", f"usr/lib/gcc/{_TRIPLET}"):
         shutil.copytree(guest.tree / name, target / name, symlinks=True)
     (target / "lib").symlink_to("usr/lib")
