@@ -85,8 +85,8 @@ def extract(
 
     `further`: more lines of sources.list(5); `architecture`: another one than this machine's, as Debian calls it.
     """
-    words = ("--mode=chrootless", "--variant=extract", f"--include={','.join(packages)}")
-    words += (f"--architectures={architecture}",) if architecture else ()
+    other = (f"--architectures={architecture}",) if architecture else ()
+    words = ("--mode=chrootless", "--variant=extract", f"--include={','.join(packages)}", *other)
 
     def attempt(avoided: tuple[Missing, ...]) -> None:
         if avoided and not other_versions:
