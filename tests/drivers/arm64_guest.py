@@ -1,9 +1,14 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A guest of the architecture that NVIDIA's Grace has: QEMU's virt machine with UEFI, ACPI and a SMMUv3, and Debian's kernel for it."""
+"""A guest of the architecture that NVIDIA's Grace has: QEMU's virt machine with UEFI, ACPI and an IOMMU, and Debian's kernel for it.
+
+The IOMMU is virtio's: QEMU's SMMUv3 does not tell a device that is served from elsewhere what is mapped, as emulated functions are.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import lzma
 import re
 import shutil
 import subprocess
@@ -37,6 +42,7 @@ _TRIPLET = "aarch64-linux-gnu"
 #: The guest's programs, and what the client is linked with.
 _PACKAGES = ("busybox-static", "kmod", "libc6-dev", "libgcc-14-dev")
 _LOADER = "usr/lib/ld-linux-aarch64.so.1"
+_IOMMU = "virtio-iommu.ko"
 _NEEDED = re.compile(r"\(NEEDED\)\s+Shared library: \[(.+)\]")
 _CONSOLE, _REPORT, _INITRD = "console", "report", "initrd"
 #: Memory begins at 1 GiB there. The kernel is left the first of three; the firmware has its own at the end of the third.
@@ -76,7 +82,18 @@ class Arm64Guest:
             raise HostError("This emulator has no firmware beside it.")
         return [
             *self.qemu.emulator,
-            *("-machine", "virt,gic-version=3,iommu=smmuv3", "-accel", "tcg,tb-size=512", "-cpu", "cortex-a57", "-smp", "1"),
+            *(
+                "-machine",
+                "virt,gic-version=3",
+                "-device",
+                "virtio-iommu-pci,bus=pcie.0,addr=1.0",
+                "-accel",
+                "tcg,tb-size=512",
+                "-cpu",
+                "cortex-a57",
+                "-smp",
+                "1",
+            ),
             *("-m", f"{3 * GIB // MIB}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
             *("-bios", str(self.qemu.root / _FIRMWARE)),
             *(word for name, (_function, slot) in BENCH.functions.items() for word in plugged_in(name, slot, folder)),
@@ -99,6 +116,7 @@ class Arm64Guest:
         made.file("/drivers/settings", BENCH.settings)
         for name, case in BENCH.all_cases().items():
             made.file(f"/drivers/cases/{name}", case.read_bytes())
+        made.file(f"/drivers/modules/{_IOMMU}", (self.kernel.folder / _IOMMU).read_bytes())
         for name, content in files.items():
             made.file(f"/drivers/{name}", content, 0o755)
         return padded(early.content()) + made.content()
@@ -131,9 +149,12 @@ def _libraries(tree: Path, program: Path) -> list[Path]:
 
 def provide(release: str, suite: str, qemu: Qemu, cache: Cache, say: Say) -> Arm64Guest:
     """The guest with this kernel: from the cache, or made now."""
-    place = cache.root / "drivers" / f"arm64-{release}"
+    digest = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
+    place = cache.root / "drivers" / f"arm64-{release}-{digest}"
     with cache.lock(place.name):
         if not place.is_dir():
+            for older in place.parent.glob(f"arm64-{release}-*"):
+                shutil.rmtree(older)
             with cache.building(place) as folder:
                 _make(release, suite, folder, say)
     return Arm64Guest(qemu, place / "tree", _kernel(release, suite, place))
@@ -155,6 +176,8 @@ def _make(release: str, suite: str, folder: Path, say: Say) -> None:
     full = folder / "tree/usr/lib/modules" / release
     guest_kernel.depmod(folder / "tree", release)
     guest_kernel.copy_modules(full, kernel, {})
+    iommu = next(full.rglob(f"{_IOMMU}.xz"))
+    (folder / _IOMMU).write_bytes(guest_kernel.unsigned(lzma.decompress(iommu.read_bytes())))
     # What is left is what nothing reads: 400 MB.
     shutil.rmtree(full)
 
