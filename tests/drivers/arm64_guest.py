@@ -40,7 +40,9 @@ TIMEOUT = 600.0
 _SECONDS = 1800
 _TRIPLET = "aarch64-linux-gnu"
 #: The guest's programs, and what the client is linked with.
-_PACKAGES = ("busybox-static", "kmod", "libc6-dev", "libgcc-14-dev")
+# Not busybox-static, whose shell runs its own modprobe before any other.
+_PACKAGES = ("busybox", "kmod", "libc6-dev", "libgcc-14-dev")
+_PROGRAMS = ("busybox", "kmod")
 _LOADER = "usr/lib/ld-linux-aarch64.so.1"
 _IOMMU = "virtio-iommu.ko"
 _NEEDED = re.compile(r"\(NEEDED\)\s+Shared library: \[(.+)\]")
@@ -110,6 +112,7 @@ class Arm64Guest:
         for name in MERGED:
             made.link(name, f"usr/{name}")
         self._add_programs(made)
+        made.folder(f"usr/lib/modules/{self.kernel.release}/{guest_kernel.UPDATES}")
         made.tree(self.kernel.modules, f"/usr/lib/modules/{self.kernel.release}")
         made.file("/init", (_HERE / "guest/init").read_bytes(), 0o755)
         made.file("/drivers/words", (_HERE / "guest/words").read_bytes())
@@ -122,9 +125,9 @@ class Arm64Guest:
         return padded(early.content()) + made.content()
 
     def _add_programs(self, made: Archive) -> None:
-        for name in ("busybox", "kmod"):
+        for name in _PROGRAMS:
             made.file(f"/usr/bin/{name}", (self.tree / "usr/bin" / name).read_bytes(), 0o755)
-        for path in _libraries(self.tree, self.tree / "usr/bin/kmod"):
+        for path in _libraries(self.tree, [self.tree / "usr/bin" / name for name in _PROGRAMS]):
             made.file(f"/usr/lib/{_TRIPLET}/{path.name}", path.read_bytes(), 0o755)
         loader = self.tree / _LOADER
         made.file(f"/{_LOADER}", loader.read_bytes(), 0o755)
@@ -134,10 +137,10 @@ class Arm64Guest:
             made.link(f"/usr/bin/{name}", "busybox")
 
 
-def _libraries(tree: Path, program: Path) -> list[Path]:
-    """What a program of the tree is linked with, and what that is."""
+def _libraries(tree: Path, programs: t.Iterable[Path]) -> list[Path]:
+    """What programs of the tree are linked with, and what that is."""
     found: dict[str, Path] = {}
-    left = [program]
+    left = [*programs]
     while left:
         listed = subprocess.run(("readelf", "-d", left.pop()), capture_output=True, text=True, check=True, timeout=60)
         for name in _NEEDED.findall(listed.stdout):
@@ -149,7 +152,7 @@ def _libraries(tree: Path, program: Path) -> list[Path]:
 
 def provide(release: str, suite: str, qemu: Qemu, cache: Cache, say: Say) -> Arm64Guest:
     """The guest with this kernel: from the cache, or made now."""
-    digest = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
+    digest = hashlib.sha256(repr((_PACKAGES, _IOMMU)).encode()).hexdigest()[:16]
     place = cache.root / "drivers" / f"arm64-{release}-{digest}"
     with cache.lock(place.name):
         if not place.is_dir():
