@@ -168,12 +168,13 @@ def _kernel(release: str, suite: str, place: Path) -> Kernel:
 
 
 def _make(release: str, suite: str, folder: Path, say: Say) -> None:
-    base = Suite(suite.partition("-")[0])
+    # What a kernel of the backports depends on is there as well, in the place of what the release has.
+    source = Suite(suite if suite.endswith("-backports") else suite.partition("-")[0])
     mirror = apt_sources.of_this_machine()
-    further = "" if suite == base.name else kernel_offers.sources(mirror, suite, "arm64")
+    further = "" if suite == source.name else kernel_offers.sources(mirror, suite, "arm64")
     packages = (*_PACKAGES, f"linux-image-{release}")
     progress = Progress(f"{release} for the guest", say)
-    root_tree.extract(base, mirror, packages, folder / "tree", progress, _SECONDS, further=further, architecture="arm64")
+    root_tree.extract(source, mirror, packages, folder / "tree", progress, _SECONDS, further=further, architecture="arm64")
     kernel = _kernel(release, suite, folder)
     shutil.copy(folder / "tree/boot" / f"vmlinuz-{release}", kernel.image)
     full = folder / "tree/usr/lib/modules" / release
