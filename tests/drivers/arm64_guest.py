@@ -24,6 +24,7 @@ from archive import MERGED, Archive, padded
 from base_archive import APPLETS, KMOD_LINKS
 from emulation import emulate, written
 from kernel import Kernel
+from release import ReleaseTree
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources, root_tree
@@ -176,8 +177,9 @@ def _make(release: str, suite: str, folder: Path, say: Say) -> None:
     progress = Progress(f"{release} for the guest", say)
     root_tree.extract(source, mirror, packages, folder / "tree", progress, _SECONDS, further=further, architecture="arm64")
     kernel = _kernel(release, suite, folder)
-    shutil.copy(folder / "tree/boot" / f"vmlinuz-{release}", kernel.image)
-    full = folder / "tree/usr/lib/modules" / release
+    unpacked = ReleaseTree(folder / "tree")
+    shutil.copy(unpacked.boot_file("vmlinuz", release), kernel.image)
+    full = unpacked.modules(release)
     guest_kernel.depmod(folder / "tree", release)
     guest_kernel.copy_modules(full, kernel, {})
     iommu = next(full.rglob(f"{_IOMMU}.xz"))
