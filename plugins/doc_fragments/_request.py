@@ -128,7 +128,7 @@ options:
         elements: str
         default: []
       drivers_kernel_sources:
-        description: Folders and archives on the host with the source of kernels; by default those of C(/usr/src).
+        description: Folders, archives and C(.src.rpm) packages on the host with the source of kernels; by default those of C(/usr/src).
         type: list
         elements: path
         default: []

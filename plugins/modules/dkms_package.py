@@ -63,8 +63,11 @@ options:
     type: str
   kernel_sources:
     description:
-      - Folders and archives on the managed host with the source of kernels, for O(variant).
-      - Without it, what is in C(/usr/src), as Debian's and Ubuntu's packages C(linux-source-*) put it there.
+      - Folders, archives and packages of sources (C(.src.rpm)) on the managed host with the source of kernels, for O(variant).
+      - Without it, what is in C(/usr/src), as Debian's and Ubuntu's packages C(linux-source-*) and SUSE's C(kernel-source) put it there,
+        and packages of sources C(kernel*.src.rpm).
+      - What says of which version and release its package is, as a package of sources and the folders of SUSE and of C(rpmbuild) do, is
+        taken for the kernels of that package alone. In a package of sources no patch may change the driver; if one does, that is said.
     type: list
     elements: path
     default: []

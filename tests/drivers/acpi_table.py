@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import struct
 import typing as t
 import uuid
 
@@ -22,6 +23,14 @@ def properties_behind_port(slot: int, properties: t.Mapping[str, int]) -> bytes:
     described = _package(_buffer(_DEVICE_PROPERTIES.bytes_le), _package(*pairs))
     function = b"".join((b"_SB_", b"PCI0", f"S{slot << 3:02X}_".encode("ascii"), b"S00_"))
     return bytes([_SCOPE]) + _sized(_ROOT_OF_SEVERAL + bytes([len(function) // 4]) + function + _named(b"_DSD", described))
+
+
+def in_initramfs(body: bytes) -> bytes:
+    """The whole SSDT, as the kernel takes it out of an initramfs where a machine's firmware cannot be given tables (ACPI 6.5, 5.2.6)."""
+    parts = (b"SSDT", 36 + len(body), 2, 0, b"VFIO  ", b"PROPERTY", 1, b"VFIO", 1)
+    whole = bytearray(struct.pack("<4sIBB6s8sI4sI", *parts) + body)
+    whole[9] = -sum(whole) & 0xFF
+    return bytes(whole)
 
 
 def _named(name: bytes, value: bytes) -> bytes:

@@ -76,16 +76,27 @@ def _make(root: BuildRoot, kernel: str, package: Path, add: t.Callable[[Path], N
         return {path.name: path.read_bytes() for path in sorted(place.glob("*.ko"))}
 
 
-def client(root: BuildRoot) -> dict[str, bytes]:
+def client(root: BuildRoot, compiler: t.Sequence[str] = ("gcc",), strip: str = "strip") -> dict[str, bytes]:
     """``client``, static, so that the guest needs nothing for it."""
     with _copy_of(root, _CLIENT) as place:
         sources = [path.name for path in sorted(place.glob("*.c"))]
         done = root.run(
-            "gcc", "-static", "-pthread", "-O1", "-Wall", "-Wextra", "-Werror", "-o", "client", *sources, folder=_FOLDER, seconds=_SECONDS
+            *compiler,
+            "-static",
+            "-pthread",
+            "-O1",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-o",
+            "client",
+            *sources,
+            folder=_FOLDER,
+            seconds=_SECONDS,
         )
         if done.status:
             raise HostError(f"The client cannot be built: {done.errors[-2000:]}")
-        root.run("strip", "client", folder=_FOLDER)
+        root.run(strip, "client", folder=_FOLDER)
         return {"client": (place / "client").read_bytes()}
 
 

@@ -33,7 +33,7 @@ _MEMORY, _MEMORY_MEBIBYTES = 0x1000_0000, 32
 #: So that objects can be counted exactly, each cache by itself (leak_series.py); up to Linux 6.7 by its older name alone.
 _EXACT_CACHES = ("slab_debug=F", "slub_debug=F", "slab_nomerge")
 _CMDLINE = (*machine.CMDLINE, f"memmap={_MEMORY_MEBIBYTES}M${_MEMORY:#x}")
-_SETTINGS = f"memory={_MEMORY:#x}\nmemory_size={_MEMORY_MEBIBYTES // 2 << 20:#x}\n"
+_SETTINGS = f"report=/dev/ttyS1\nmemory={_MEMORY:#x}\nmemory_size={_MEMORY_MEBIBYTES // 2 << 20:#x}\n"
 #: Without this a root port shows no active link, and no reset through the slot succeeds.
 _NATIVE_HOTPLUG = ("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
 _CONSOLE, _REPORT, _INITRD = "console", "report", "initrd"
@@ -77,7 +77,7 @@ OWN = Bench("", "cases", {"gpu": (_V100, 0x12), "npu": (PROFILES["npu2"], 0x13)}
 _GRACE_MEMORY, _GRACE_USABLE, _GRACE_RESERVED = 0x3000_0000, 512 * MIB, GIB
 _GRACE_SIZE = _GRACE_USABLE + _GRACE_RESERVED
 #: The chip's registers that say that the link to the processor and the memory are ready, and BARs that the driver has no emulation for.
-_GRACE = replace(PRESETS["gh200"].members[0].emulated, bars=(Bar(0, 16 * MIB, "mem64"),), registers={0: {0x1498: 0xFF, 0x200BC: 0xFF}})
+GRACE = replace(PRESETS["gh200"].members[0].emulated, bars=(Bar(0, 16 * MIB, "mem64"),), registers={0: {0x1498: 0xFF, 0x200BC: 0xFF}})
 _VF = replace(PRESETS["connectx7-vf"].members[0].emulated, registers={0: {0: 0x101E15B3}})
 #: Of a QuickAssist 4xxx, in the place of a virtual function.
 _QAT = PciFunction(0x8086, 0x4941, class_code=0x0B4000, bars=(Bar(0, MIB, "mem64"),), flr=True)
@@ -85,7 +85,7 @@ _QAT = PciFunction(0x8086, 0x4941, class_code=0x0B4000, bars=(Bar(0, MIB, "mem64
 FROM_SOURCE = Bench(
     "source",
     "source_cases",
-    {"gpu": (_V100, 0x12), "grace": (_GRACE, 0x13), "vf": (_VF, 0x14), "qat": (_QAT, 0x16)},
+    {"gpu": (_V100, 0x12), "grace": (GRACE, 0x13), "vf": (_VF, 0x14), "qat": (_QAT, 0x16)},
     arguments=("-m", f"{_GRACE_SIZE // MIB + GIB // MIB}M", "-device", "virtio-net-pci,disable-legacy=on,romfile=,bus=pcie.0,addr=15.0"),
     cmdline=(*_CMDLINE, f"memmap={_GRACE_SIZE // MIB}M${_GRACE_MEMORY:#x}"),
     settings=f"{_SETTINGS}usable={_GRACE_USABLE:#x}\nreserved={_GRACE_RESERVED:#x}\n",
@@ -119,7 +119,7 @@ class DriverGuest(GuestPool):
             (folder / _INITRD).write_bytes(padded(kernel.base.read_bytes()) + _archive(kernel, files, chosen, bench))
             (folder / _SSDT).write_bytes(bench.table())
             start = time.monotonic()
-            with _emulated(folder, bench):
+            with emulated(folder, bench):
                 problem = self._emulate(self._command(kernel, folder, bench), timeout)
             seconds = time.monotonic() - start
             texts = [(folder / name).read_text(encoding="utf-8", errors="replace") for name in (_REPORT, _CONSOLE)]
@@ -134,7 +134,7 @@ class DriverGuest(GuestPool):
             *_NATIVE_HOTPLUG,
             *bench.arguments,
             *(("-acpitable", f"sig=SSDT,rev=2,data={folder / _SSDT}") if bench.properties else ()),
-            *(word for name, (_function, slot) in bench.functions.items() for word in _plugged_in(name, slot, folder)),
+            *(word for name, (_function, slot) in bench.functions.items() for word in plugged_in(name, slot, folder)),
             *("-kernel", str(kernel.started), "-initrd", str(folder / _INITRD), "-append", " ".join(bench.cmdline)),
             *("-serial", f"file:{folder / _CONSOLE}", "-serial", f"file:{folder / _REPORT}"),
         ]
@@ -156,7 +156,7 @@ def _archive(kernel: Kernel, files: t.Mapping[str, bytes], chosen: t.Mapping[str
     return made.content()
 
 
-def _plugged_in(name: str, slot: int, folder: Path) -> tuple[str, ...]:
+def plugged_in(name: str, slot: int, folder: Path) -> tuple[str, ...]:
     return (
         *("-device", f"pcie-root-port,id={name}-port,bus=pcie.0,chassis={slot:x},addr={slot:x}.0"),
         *("-device", f'{{"driver":"vfio-user-pci","bus":"{name}-port","socket":{{"type":"unix","path":"{folder / name}.sock"}}}}'),
@@ -164,7 +164,7 @@ def _plugged_in(name: str, slot: int, folder: Path) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _emulated(folder: Path, bench: Bench) -> t.Iterator[None]:
+def emulated(folder: Path, bench: Bench) -> t.Iterator[None]:
     """The servers of the emulated functions, which end with the block, or with this program."""
     environment = {**os.environ, "PYTHONPATH": str(python_path.link(folder / "python"))}
     servers: list[subprocess.Popen[bytes]] = []

@@ -24,7 +24,7 @@ from own_variants import Results
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import vfio_user
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
-from ansible_collections.vfio.variants.tests.drivers import driver_build, driver_guest, driver_report, source_build
+from ansible_collections.vfio.variants.tests.drivers import arm64_tests, driver_build, driver_guest, driver_report, source_build
 from ansible_collections.vfio.variants.tests.drivers.driver_guest import FROM_SOURCE, OWN, Bench, DriverGuest, Outcome
 from ansible_collections.vfio.variants.tests.drivers.driver_mutants import MUTANTS, Mutant
 from ansible_collections.vfio.variants.tests.exit_codes import exit_code
@@ -48,6 +48,7 @@ def main(arguments: t.Sequence[str]) -> int:
     parser.add_argument("--sample", action="store_true", help=f"only {' and '.join(SAMPLE)}, these again, and nothing of their source")
     parser.add_argument("--leaks", type=int, metavar="TIMES", help="only the search for lost memory, so many times in one guest")
     parser.add_argument("--mutants", nargs="*", metavar="WORDS", help="drivers with a mistake each, to be noticed; those with WORDS")
+    parser.add_argument("--arm64", action="store_true", help="only the kernel's own variant for NVIDIA's Grace, on an arm64 machine")
     options = parser.parse_args(arguments)
     unknown = set(options.series) - set(SERIES)
     if unknown:
@@ -60,8 +61,11 @@ def _run(options: argparse.Namespace) -> int:
     cache = Cache.at(None)
     asked = options.series or (SAMPLE if options.sample else SERIES)
     wanted = [one for one in SERIES if one in asked]
-    tests = DriverTests(cache, layers.own_mounts(cache))
-    if options.leaks:
+    mounts = layers.own_mounts(cache)
+    tests = DriverTests(cache, mounts)
+    if options.arm64:
+        passed, failed = arm64_tests.run([one for one in wanted if one in arm64_tests.SERIES], cache, mounts, say)
+    elif options.leaks:
         passed, failed = tests.repeat(wanted, options.leaks)
     elif options.mutants is not None:
         passed, failed = tests.notice(wanted, options.mutants)

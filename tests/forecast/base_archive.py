@@ -13,8 +13,8 @@ from release import ReleaseTree
 _GUEST = Path(__file__).resolve().parent / "guest"
 #: The root's, but for those that the image has as well.
 _PROGRAMS = ("bash", "busybox", "kmod", "systemd-modules-load", "udevadm")
-_KMOD_LINKS = ("insmod", "lsmod", "modinfo", "modprobe", "rmmod")
-_APPLETS = (
+KMOD_LINKS = ("insmod", "lsmod", "modinfo", "modprobe", "rmmod")
+APPLETS = (
     *("basename", "cat", "chmod", "chroot", "cp", "cut", "date", "dirname", "echo", "env", "expr", "find", "grep", "head", "ln", "ls"),
     *(
         "mkdir",
@@ -73,9 +73,9 @@ def _add_programs(archive: Archive, release: ReleaseTree) -> None:
     archive.file("/usr/lib64/ld-linux-x86-64.so.2", release.loader.read_bytes(), 0o755)
     archive.link("/usr/lib/systemd/systemd-udevd", _UDEVADM)
     archive.file("/usr/sbin/driverctl", release.program("driverctl").read_bytes(), 0o755)
-    for name in _KMOD_LINKS:
+    for name in KMOD_LINKS:
         archive.link(f"/usr/sbin/{name}", "/usr/bin/kmod")
-    for name in _APPLETS:
+    for name in APPLETS:
         archive.link(f"/usr/bin/{name}", "busybox")
 
 

@@ -14,8 +14,11 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim import claims
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import extended_regex
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.kernel_identity import SourcePlace
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.linux_tree import read_tree
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import parse_manifest
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import unpack
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.variant_source import variants_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.planned_host import PlannedHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
@@ -262,6 +265,13 @@ def _packages(data: bytes) -> None:
     list(package_databases._header(data))
 
 
+def _kernel_source(data: bytes) -> None:
+    path = "/usr/src/kernel.src.rpm"
+    host = base_host.with_files({path: data})
+    SourcePlace.read(host, path)
+    variants_of(read_tree(host, path))
+
+
 TARGETS = (
     Target("cmdline", _cmdline),
     Target("modprobe.d", _modprobe),
@@ -321,6 +331,7 @@ TARGETS = (
     Target("dkms.conf", _dkms),
     Target("manifest", lambda data: parse_manifest(text(data), "modules.json")),
     Target("source archive", unpack, 16384),
+    Target("kernel source", _kernel_source, 16384),
     Target("expression", _regex, 512),
     Target("shell", lambda data: Assignments.parse(text(data))),
     Target("policy file", _policy),

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import argparse
 import lzma
 import re
 import tempfile
@@ -16,13 +15,8 @@ import deb_files
 import kernel_offers
 from kernel_offers import Archive, Deb
 from matrix import say
-from own_variants import PAGE, VARIANTS, option_of
+from own_variants import VARIANTS, option_of
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
-from ansible_collections.vfio.variants.tests import marked_page
-
-_BEGIN, _END = "<!-- options of kernels: written by tests/kernels/options --table -->", "<!-- end of options of kernels -->"
 _CORE = "CONFIG_VFIO_PCI_CORE"
 _NODES = ("CONFIG_IOMMUFD", "CONFIG_VFIO_DEVICE_CDEV")
 _SET = re.compile(r"^(CONFIG_\w+)=[ym]$", re.MULTILINE)
@@ -92,21 +86,3 @@ def rows(kernels: t.Iterable[Configured]) -> list[str]:
         f"| {suite} | {version} | {architecture} | {', '.join(flavours)} | {nodes} | {variants} |"
         for (suite, version, architecture, nodes, variants), flavours in groups.items()
     ]
-
-
-def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="tests/kernels/options", description="Print the options of Debian's kernels that matter to VFIO.")
-    parser.add_argument("--table", action="store_true", help=f"write them into docs/{PAGE.name} too")
-    options = parser.parse_args(arguments)
-    kernels: list[Configured] = []
-    for deb in newest(kernel_offers.read(Cache.at(None), say)):
-        try:
-            kernels += configured(deb)
-        except ArchiveUnavailableError as error:
-            say("\n".join(error.lines()))
-    head = ["| suite | package | architecture | kernels | nodes of devices | variants in the kernel |", f"|{'---|' * 6}"]
-    table = "\n".join([*head, *rows(kernels)])
-    say(table)
-    if options.table and kernels:
-        marked_page.rewrite(PAGE, _BEGIN, _END, table)
-    return 0 if kernels else 1

@@ -34,6 +34,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.known_v
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, Missing
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.tests import marked_page
+from ansible_collections.vfio.variants.tests.unit import rpm_packages
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/drivers.md"
 _BEGIN, _END = "<!-- own variants: written by tests/kernels/variants --table -->", "<!-- end of own variants -->"
@@ -105,6 +106,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="tests/kernels/variants", description="Build the kernel's own variants from its source packages.")
     parser.add_argument("series", nargs="*", help="only kernels of these series, for example 6.12")
     parser.add_argument("--variant", action="append", help="only this variant")
+    parser.add_argument("--rpm", action="store_true", help="out of a package of sources that rpmbuild makes of each kernel's source")
     parser.add_argument("--table", action="store_true", help="write the last results, of other runs too, into docs/drivers.md")
     options = parser.parse_args(arguments)
     become_root()
@@ -119,8 +121,9 @@ def main(arguments: list[str]) -> int:
                 root = build_root(release, cache, say)
             archive = kernel_offers.read(cache, say)
             for series in (one for one in release.series if one in (options.series or release.series)):
-                for kernel in _kernels(root, release, series, archive, cache, mounts):
-                    outcomes += kernel.check(options.variant or VARIANTS)
+                for kernel in kernels_of(root, release, series, archive, cache, mounts):
+                    chosen = dataclasses.replace(kernel, as_rpm=options.rpm)
+                    outcomes += chosen.check(options.variant or VARIANTS)
     if options.table:
         write_table(Results(cache))
     failed = sum(outcome.failed for outcome in outcomes)
@@ -128,7 +131,7 @@ def main(arguments: list[str]) -> int:
     return 1 if failed or not outcomes else 0
 
 
-def _kernels(root: BuildRoot, release: Release, series: str, archive: Archive, cache: Cache, mounts: Path) -> t.Iterator[Kernel]:
+def kernels_of(root: BuildRoot, release: Release, series: str, archive: Archive, cache: Cache, mounts: Path) -> t.Iterator[Kernel]:
     """The newest of the root's own, and the same one for the other architecture."""
     for name in root.kernels(series)[-1:]:
         yield Kernel(name, root, archive, cache, mounts)
@@ -152,6 +155,8 @@ class Kernel:
     mounts: Path
     offer: Offer | None = None
     compiler: tuple[Deb, ...] = ()
+    as_rpm: bool = False
+    """Whether its source is in a package of sources of RPM, in the place of Debian's."""
 
     def check(self, variants: t.Iterable[str]) -> list[Outcome]:
         """Each variant is built, looked at and removed again."""
@@ -173,7 +178,17 @@ class Kernel:
             raise ArchiveUnavailableError([Missing(f"{name} {identity.package}", "no index names it")])
         needed = (*self.compiler, *(self.offer.debs if self.offer else ()), debs[0])
         with layers.laid_over(self.root, needed, self.cache, self.mounts, say) as root:
+            if self.as_rpm:
+                self._pack(root.tree / "usr/src", name)
             yield self._host(root, debs[0]), root
+
+    def _pack(self, folder: Path, name: str) -> None:
+        """The archive as a distribution with RPM has it, whose kernels are called after version and release of the package."""
+        archive = folder / f"{name}.tar.xz"
+        version, _dash, release = self.release.partition("-")
+        files = {f"linux-{self.release}.tar.xz": archive.read_bytes(), "patch-redhat.patch": b""}
+        rpm_packages.make(rpm_packages.Made("kernel", release, "w1.gzdio", files, version=version), folder)
+        archive.unlink()
 
     def modules(self, host: Host, variants: t.Iterable[str]) -> dict[str, bytes]:
         """``*.ko``: the modules of these variants, as the collection has installed them on the host.

@@ -39,7 +39,7 @@ def known_to_git() -> list[PurePosixPath]:
 
 FILES = known_to_git()
 PYTHON = [path for path in FILES if path.suffix == ".py"]
-TEXTS = [path for path in FILES if path.suffix not in (".bin", ".png", ".svg", ".xz", ".zst")]
+TEXTS = [path for path in FILES if path.suffix not in (".bin", ".png", ".rpm", ".svg", ".xz", ".zst")]
 
 
 def text(path: PurePosixPath) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import template
 from archive import MERGED
-from base_archive import _APPLETS, _KMOD_LINKS
+from base_archive import APPLETS, KMOD_LINKS
 from kernel import Kernel
 from release import ReleaseTree
 
@@ -132,8 +132,8 @@ def _copy_programs(release: ReleaseTree, root: Path) -> None:
 
 
 def _link_programs(root: Path) -> None:
-    links = {f"usr/sbin/{name}": "../bin/kmod" for name in _KMOD_LINKS}
-    links |= {f"usr/bin/{name}": "busybox" for name in (*_APPLETS, *_MORE_APPLETS)}
+    links = {f"usr/sbin/{name}": "../bin/kmod" for name in KMOD_LINKS}
+    links |= {f"usr/bin/{name}": "busybox" for name in (*APPLETS, *_MORE_APPLETS)}
     links |= {"usr/bin/sh": "dash", "usr/sbin/init": "../lib/systemd/systemd", "usr/bin/systemd-confext": "systemd-sysext"}
     for path, target in links.items():
         place = root / path

@@ -79,6 +79,7 @@ CAMPAIGNS = {
     "whole hosts": Campaign("every recorded boot of a whole host, judged", "tests/world/run --replay", 1),
     "all kernels": Campaign("drivers built for all kernels", "tests/kernels/run", 1.5),
     "drivers at work": Campaign("drivers at work on all kernels", "tests/drivers/run --again", 1.5),
+    "arm64": Campaign("the variant for NVIDIA's Grace on an arm64 machine", "tests/drivers/run --arm64", 1),
     "driver mistakes": Campaign("broken drivers are noticed", "tests/drivers/run --mutants", 1.5),
     "UEFI boots": Campaign("boots by UEFI firmware and its loaders, predicted", "tests/uefi/run", 1),
     "rehearsals": Campaign("60 hosts rehearsed, and booted for real", "tests/rehearsal/run --count 60 --seed 1", 8),

@@ -175,15 +175,28 @@ def compiler_package(host: Host, compiler: str, major: int) -> str:
     return f"gcc-toolset-{major}-gcc" if here.headers is _OF_RPM and names(host).id != "fedora" else compiler
 
 
-def source_package(host: Host, version: str, package: str | None) -> str | None:
-    """The package with the source of Linux ``version``, of the distribution's ``package`` version; None if the distribution has none."""
+def source_advice(host: Host, release: str, version: str, package: str | None) -> str | None:
+    """How the source of a kernel comes to this host: of Linux ``version``, of the distribution's ``package`` version.
+
+    None if the distribution has none.
+    """
     known = names(host).all
     series = ".".join(version.split(".")[:2])
     if "ubuntu" in known:
-        return f"linux-source-{series}.0"
+        return f"install linux-source-{series}.0"
     if "debian" in known:
-        return f"linux-source-{series}" + (f" (= {package})" if package else "")
-    return "kernel-source" if {"suse", "opensuse", "sles"} & set(known) else None
+        return f"install linux-source-{series}" + (f" (= {package})" if package else "")
+    here = family(host)
+    if here.name == "SUSE":
+        parts = re.fullmatch(r"(.+)-([a-z0-9_]+)", release)
+        # These two flavours have sources of their own.
+        own = f"-{parts[2]}" if parts and parts[2] in ("azure", "rt") else ""
+        return f"install kernel-source{own}" + (f" = {parts[1]}" if parts else "")
+    # ELRepo's packages of sources have none.
+    if here.headers is not _OF_RPM or ".elrepo." in release:
+        return None
+    built_with = headers_package(host, release).replace("-devel", "", 1)
+    return f"run `dnf download --source {built_with}` in /usr/src"
 
 
 def package_of(host: Host, release: str) -> str | None:

@@ -8,8 +8,10 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import source_package
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.linux_tree import ARCHIVE, DRIVERS
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import source_advice
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.driver_files import ARCHIVE, DRIVERS
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.rpm_file import MAGIC, NAME, read_rpm
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import end_of_links
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import LARGEST_FILE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import kernel_config
 
@@ -23,6 +25,13 @@ _CODE = re.compile(r"^#define LINUX_VERSION_CODE (\d+)$", re.MULTILINE)
 _PACKAGE_ID = re.compile(r'^#define LINUX_PACKAGE_ID " \w+ ([^" ]+)"', re.MULTILINE)
 _CONFIG_HEAD = re.compile(r"^# Linux/\S+ (\d+\.\d+\.\d+)\S* Kernel Configuration$", re.MULTILINE)
 _SERIES = re.compile(r"^linux-source-(\d+\.\d+)(?!\d)")
+# A folder of SUSE's kernel-source, or one that rpmbuild has unpacked: both are called after the package's version and release. SUSE's
+# sources of one flavour alone, and those without its patches, have a word behind that (kernel-source.spec: src_install_dir).
+_STATED = re.compile(r"linux-(\d+(?:\.\d+)+-\d[\w.+~]*(?:-(?=\d*[a-z])[a-z0-9_]+)?)")
+# What a kernel's own release has after that: Fedora's and RHEL's the architecture and the flavour, Oracle's and SUSE's the flavour.
+_FLAVOUR = re.compile(
+    r"(?:\.(?:x86_64|aarch64|ppc64le|s390x|riscv64|loongarch64))?(?:[.+](?:debug|64k)|\+[a-z0-9-]+|-(?=\d*[a-z])[a-z0-9_]+)?"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,9 +55,13 @@ class KernelIdentity:
     def series(self) -> str:
         return ".".join((self.version or "").split(".")[:2])
 
-    def source_package(self, host: Host) -> str | None:
-        """The distribution's package with this kernel's source, with its version; None if none is known."""
-        return source_package(host, self.version or "", self.package) if self.version else None
+    def source_advice(self, host: Host) -> str | None:
+        """How the distribution's package with this very kernel's source comes to the host; None if none is known."""
+        return source_advice(host, self.release, self.version, self.package) if self.version else None
+
+    def is_of(self, stated: str) -> bool:
+        """Whether the kernel is the one, or of one flavour of the one, of a source package with this version and release."""
+        return self.release.startswith(stated) and bool(_FLAVOUR.fullmatch(self.release, len(stated)))
 
 
 def _version(text: str) -> str | None:
@@ -63,15 +76,43 @@ def _version(text: str) -> str | None:
 
 @dataclasses.dataclass(frozen=True)
 class SourcePlace:
-    """A folder or an archive that may be a kernel's source; ``package`` is the version of the package that has it, if known."""
+    """A folder, an archive or a package that may be a kernel's source; ``package`` is the version of the package that has it, if known.
+
+    ``stated``: of which version and release its package is, where it says so itself; of SUSE's the one without the count of builds, too.
+    """
 
     path: str
     package: str | None = None
+    stated: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, host: Host, path: str, package: str | None = None) -> SourcePlace:
+        """With what it says of itself. Raises HostError for a package that cannot be read."""
+        if host.head(path, len(MAGIC)) == MAGIC:
+            return cls(path, package, _stated_by(host, path))
+        # /usr/src/linux is a link to the folder that SUSE's package has.
+        name = end_of_links(path.rstrip("/"), host.link).rpartition("/")[2]
+        found = _STATED.fullmatch(ARCHIVE.sub("", name))
+        return cls(path, package, (found[1],) if found else ())
 
     def may_be_of(self, kernel: KernelIdentity) -> bool:
-        """False if its name alone says that it is of another series, so that 150 MB need not be read."""
+        """False if its name alone says that it is of another series or kernel, so that 150 MB need not be read."""
+        if self.stated:
+            return any(map(kernel.is_of, self.stated))
         series = _SERIES.match(self.path.rsplit("/", 1)[1])
         return series is None or not ARCHIVE.search(self.path) or series[1] == kernel.series
+
+    @property
+    def called(self) -> str:
+        return f"{self.path} is of {self.package or ' or '.join(self.stated[:1])}"
+
+
+def _stated_by(host: Host, path: str) -> tuple[str, ...]:
+    package = read_rpm(host, path)
+    whole = f"{package.version}-{package.release}"
+    # SUSE's kernels are called after version and release without the last number, which counts builds of the same source.
+    shorter = re.fullmatch(r"(.+-\d[\d.]*)\.\d+", whole)
+    return (whole, shorter[1]) if shorter else (whole,)
 
 
 def source_places(host: Host) -> tuple[SourcePlace, ...]:
@@ -79,14 +120,16 @@ def source_places(host: Host) -> tuple[SourcePlace, ...]:
     folders, archives = [], []
     for name in host.names(SOURCES):
         here = f"{SOURCES}/{name}"
+        if name.startswith("kernel") and name.endswith(NAME):
+            archives.append(SourcePlace.read(host, here))
         if not name.startswith("linux"):
             continue
         if host.is_dir(here):
             if host.is_file(f"{here}/{DRIVERS}/Makefile"):
-                folders.append(SourcePlace(here, _package_version(host, name)))
+                folders.append(SourcePlace.read(host, here, _package_version(host, name)))
             archives += [SourcePlace(f"{here}/{one}", _package_version(host, name)) for one in host.names(here) if ARCHIVE.search(one)]
         elif ARCHIVE.search(name) and host.is_file(here):
-            archives.append(SourcePlace(here, _package_version(host, ARCHIVE.sub("", name))))
+            archives.append(SourcePlace.read(host, here, _package_version(host, ARCHIVE.sub("", name))))
     return (*folders, *archives)
 
 

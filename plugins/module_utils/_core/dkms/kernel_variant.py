@@ -82,7 +82,8 @@ class _Finder:
         self._trees: dict[str, LinuxTree] = {}
         self._ignores_kconfig = request.ignore_kconfig
         self._named = bool(request.kernel_sources)
-        self._places = tuple(map(SourcePlace, request.kernel_sources)) if self._named else source_places(host)
+        named = tuple(SourcePlace.read(host, place) for place in request.kernel_sources)
+        self._places = named if self._named else source_places(host)
 
     def answer(self, release: str, is_chosen: bool) -> VariantForKernel | NoVariantError:
         """The driver for a kernel, or why there is nothing to build for it."""
@@ -129,6 +130,12 @@ class _Finder:
         if config is None:
             raise NoVariantError(f"there is no configuration of kernel {kernel.release}, neither in its headers nor in /boot")
         options = kconfig.enabled(config)
+        changed = next((name for name in variant.files if name in tree.patched), None)
+        if changed is not None:
+            raise NoVariantError(
+                f"{tree.where} changes {changed} by {tree.patched[changed]} before it is built: "
+                "unpack it with `rpmbuild -bp`, and set kernel_sources to the folder"
+            )
         lacking = variant.lacks(options, self._ignores_kconfig)
         if lacking is not None:
             raise NoVariantError(lacking)
@@ -138,7 +145,7 @@ class _Finder:
         for place in self._places:
             if place.may_be_of(kernel) and place.package in (None, kernel.package or place.package):
                 tree = self._read(place.path)
-                if tree.version == kernel.version:
+                if tree.version == kernel.version and tree.has_code:
                     return tree
         return None
 
@@ -153,13 +160,14 @@ class _Finder:
         return self._trees[path]
 
     def _why_none(self, kernel: KernelIdentity) -> str:
-        package = kernel.source_package(self._host)
-        how = f"install {package}, or set kernel_sources" if package and not self._named else "set kernel_sources"
+        advice = None if self._named else kernel.source_advice(self._host)
+        how = f"{advice}, or set kernel_sources" if advice else "set kernel_sources"
         built = f"kernel {kernel.release} was built from Linux {kernel.version}" + (f" ({kernel.package})" if kernel.package else "")
-        others = [self._what(place) for place in self._places if place.may_be_of(kernel)]
+        others = [self._what(place, kernel) for place in self._places if place.may_be_of(kernel) or (self._named and place.stated)]
         return f"{built}, and {'; '.join(others) if others else 'its source is not on this host'}: {how}"
 
-    def _what(self, place: SourcePlace) -> str:
-        if place.package is not None:
-            return f"{place.path} is of {place.package}"
-        return f"{place.path} is of Linux {self._read(place.path).version}"
+    def _what(self, place: SourcePlace, kernel: KernelIdentity) -> str:
+        if place.package is not None or not place.may_be_of(kernel):
+            return place.called
+        tree = self._read(place.path)
+        return f"{place.path} is of Linux {tree.version}" if tree.has_code else f"{place.path} has the headers of the source alone"

@@ -19,7 +19,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.linux_tree import COPYING, LARGEST_SOURCE
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.driver_files import COPYING, LARGEST_SOURCE
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile, digest
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -83,7 +83,7 @@ class VariantForKernel:
         origin = {
             "kernel": kernel.release,
             "version": tree.version,
-            "package": kernel.package,
+            "package": kernel.package or tree.package,
             "from": tree.where,
             "licences": list(variant.licences),
             "module": variant.module,

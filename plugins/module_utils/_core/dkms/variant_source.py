@@ -11,7 +11,7 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.linux_tree import DRIVERS, ID_LISTS
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.driver_files import DRIVERS, ID_LISTS
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import kconfig
 
 if t.TYPE_CHECKING:

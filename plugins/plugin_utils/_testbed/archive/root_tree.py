@@ -79,12 +79,14 @@ def extract(
     *,
     further: str = "",
     other_versions: bool = True,
+    architecture: str = "",
 ) -> None:
     """Unpack packages and what they depend on into the new folder `tree`, configuring nothing; needs no root.
 
-    `further`: more lines of sources.list(5).
+    `further`: more lines of sources.list(5); `architecture`: another one than this machine's, as Debian calls it.
     """
-    words = ("--mode=chrootless", "--variant=extract", f"--include={','.join(packages)}")
+    other = (f"--architectures={architecture}",) if architecture else ()
+    words = ("--mode=chrootless", "--variant=extract", f"--include={','.join(packages)}", *other)
 
     def attempt(avoided: tuple[Missing, ...]) -> None:
         if avoided and not other_versions:

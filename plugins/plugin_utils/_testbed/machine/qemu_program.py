@@ -21,21 +21,35 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progr
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress, Say
 
 OLDEST = (10, 1)
-_SYSTEM = "qemu-system-x86_64"
 #: Those that have one, in the order in which they are asked.
 _SUITES = (Suite("trixie-backports"), Suite("forky"), Suite("sid"))
-_PACKAGES = ("qemu-system-x86", "qemu-utils", "seabios")
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 
 @dataclass(frozen=True)
+class Build:
+    """The emulator of one architecture: its program, and the packages that it and its firmware are in."""
+
+    program: str
+    packages: tuple[str, ...]
+
+
+AMD64 = Build("qemu-system-x86_64", ("qemu-system-x86", "qemu-utils", "seabios"))
+ARM64 = Build("qemu-system-aarch64", ("qemu-system-arm", "qemu-utils", "qemu-efi-aarch64"))
+
+
+@dataclass(frozen=True)
 class Qemu:
-    """How to call it: the words before the arguments of the emulator, those of its disk tool, and the environment."""
+    """How to call it: the words before the arguments of the emulator, those of its disk tool, and the environment.
+
+    `root`: the tree that it and its firmware were unpacked into; None for the system's own.
+    """
 
     emulator: tuple[str, ...]
     disk_tool: tuple[str, ...]
     version: str
     environment: t.Mapping[str, str] = field(default_factory=dict)
+    root: Path | None = None
 
     def with_words(self, words: t.Sequence[str]) -> Qemu:
         """The same with arguments that stand before all others."""
@@ -48,7 +62,7 @@ class Qemu:
 
 def provide(cache: Cache, mirror: t.Callable[[], str], say: Say) -> Qemu:
     """A QEMU that can attach emulated functions. `mirror` is asked only when one must be unpacked."""
-    return _of_system() or _of_cache(cache, mirror, say)
+    return _of_system() or unpacked(AMD64, cache, mirror, say)
 
 
 def parse_version(text: str) -> tuple[int, int] | None:
@@ -57,7 +71,7 @@ def parse_version(text: str) -> tuple[int, int] | None:
 
 
 def _of_system() -> Qemu | None:
-    emulator, disk_tool = shutil.which(_SYSTEM), shutil.which("qemu-img")
+    emulator, disk_tool = shutil.which(AMD64.program), shutil.which("qemu-img")
     if emulator is None or disk_tool is None:
         return None
     text = run((emulator, "--version"), timeout=60)
@@ -66,16 +80,18 @@ def _of_system() -> Qemu | None:
     return Qemu((emulator,), (disk_tool,), text.splitlines()[0])
 
 
-def _of_cache(cache: Cache, mirror: t.Callable[[], str], say: Say) -> Qemu:
-    places = {suite: cache.qemu / hashlib.sha256(json.dumps((suite.name, _PACKAGES)).encode()).hexdigest()[:16] for suite in _SUITES}
+def unpacked(build: Build, cache: Cache, mirror: t.Callable[[], str], say: Say) -> Qemu:
+    """The one in the cache, which is unpacked there if it is not yet."""
+    keys = {suite: hashlib.sha256(json.dumps((suite.name, build.packages)).encode()).hexdigest()[:16] for suite in _SUITES}
+    places = {suite: cache.qemu / key for suite, key in keys.items()}
     with cache.lock("qemu"):
         for place in places.values():
             if place.is_dir():
-                return _unpacked(place / "root")
+                return _called(build, place / "root")
         missing: list[Missing] = []
         for suite, place in places.items():
             try:
-                qemu = _made(suite, place, cache, mirror(), Progress("QEMU", say))
+                qemu = _made(build, suite, place, cache, mirror(), Progress("QEMU", say))
             except ArchiveUnavailableError as error:
                 missing += [replace(one, reason=f"{one.reason}, in {suite.name}") for one in error.missing]
                 continue
@@ -85,24 +101,24 @@ def _of_cache(cache: Cache, mirror: t.Callable[[], str], say: Say) -> Qemu:
     raise ArchiveUnavailableError(missing)
 
 
-def _made(suite: Suite, place: Path, cache: Cache, mirror: str, progress: Progress) -> Qemu:
+def _made(build: Build, suite: Suite, place: Path, cache: Cache, mirror: str, progress: Progress) -> Qemu:
     with cache.lock(place.name), cache.building(place) as folder:
-        root_tree.extract(suite, mirror, _PACKAGES, folder / "root", progress, timeout=1800, other_versions=False)
-        unpacked = _unpacked(folder / "root")
-        if not _has_client(unpacked.emulator, unpacked.environment):
-            raise HostError(f"{unpacked.version} of {suite.name} has no vfio-user-pci device.")
+        root_tree.extract(suite, mirror, build.packages, folder / "root", progress, timeout=1800, other_versions=False)
+        made = _called(build, folder / "root")
+        if not _has_client(made.emulator, made.environment):
+            raise HostError(f"{made.version} of {suite.name} has no vfio-user-pci device.")
     progress("unpacked")
-    return _unpacked(place / "root")
+    return _called(build, place / "root")
 
 
-def _unpacked(root: Path) -> Qemu:
+def _called(build: Build, root: Path) -> Qemu:
     """Run by its own dynamic loader with its own libraries, so that neither a chroot nor the system's libc matters."""
     loader = (str(root / "usr/lib64/ld-linux-x86-64.so.2"), "--library-path", str(root / _LIBRARIES))
     data = [word for name in ("qemu", "seabios") for word in ("-L", str(root / "usr/share" / name))]
     environment = {"QEMU_MODULE_DIR": str(root / _LIBRARIES / "qemu")}
-    emulator = (*loader, str(root / "usr/bin" / _SYSTEM), *data)
+    emulator = (*loader, str(root / "usr/bin" / build.program), *data)
     version = run((*emulator, "--version"), timeout=60, env=environment).splitlines()[0]
-    return Qemu(emulator, (*loader, str(root / "usr/bin/qemu-img")), version, environment)
+    return Qemu(emulator, (*loader, str(root / "usr/bin/qemu-img")), version, environment, root)
 
 
 def _has_client(emulator: t.Sequence[str], environment: t.Mapping[str, str]) -> bool:

@@ -36,3 +36,10 @@ def test_a_table_gives_properties_to_the_function_behind_the_port_by_its_name() 
 def test_a_length_counts_itself_whatever_it_is(size: int) -> None:
     body = bytes(size)
     assert unpacked(acpi_table._sized(body) + b"next") == (body, b"next")
+
+
+def test_a_table_of_an_initramfs_has_a_header_with_its_length_and_adds_up_to_zero() -> None:
+    body = acpi_table.properties_behind_port(0x13, {"a,size": 1})
+    table = acpi_table.in_initramfs(body)
+    assert (table[:4], int.from_bytes(table[4:8], "little"), table[8]) == (b"SSDT", len(table), 2)
+    assert (len(table) - len(body), table[36:], sum(table) & 0xFF) == (36, body, 0)

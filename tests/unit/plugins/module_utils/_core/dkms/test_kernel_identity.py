@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.kernel_identity import KernelIdentity, SourcePlace, source_places
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkms.kernel_sources import generated
+from ansible_collections.vfio.variants.tests.unit.rpm_packages import path_of
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, Tree
 
 GENERATED = f"/usr/src/linux-headers-{DEBIAN_12}/include/generated"
@@ -46,13 +47,105 @@ def test_without_headers_the_first_lines_of_the_configuration_say_it(tmp_path: P
     assert KernelIdentity.read(Tree(tmp_path / "none").kernel(DEBIAN_12).host(), DEBIAN_12).version is None
 
 
+RHEL, SUSE = "5.14.0-427.13.1.el9_4.x86_64", "6.4.0-150600.23.7-default"
+OF_RHEL = "`dnf download --source kernel-5.14.0-427.13.1.el9_4.x86_64` in /usr/src"
+RELEASES = {
+    "RHEL": ("5.14.0-427.13.1.el9_4", RHEL),
+    "RHEL, large pages": ("5.14.0-427.13.1.el9_4", "5.14.0-427.13.1.el9_4.aarch64+64k"),
+    "RHEL, for debugging": ("5.14.0-427.13.1.el9_4", "5.14.0-427.13.1.el9_4.x86_64+rt-debug"),
+    "RHEL, as rpmbuild unpacks it": ("5.14.0-427.13.1.el9_4.x86_64", RHEL),
+    "Oracle, for debugging": ("5.15.0-200.131.27.el9uek", "5.15.0-200.131.27.el9uek.x86_64.debug"),
+    "SUSE": ("6.4.0-150600.23.7", SUSE),
+    "SUSE, large pages": ("6.4.0-150600.23.7", "6.4.0-150600.23.7-64kb"),
+    "SUSE, of a flavour with its own source": ("6.4.0-150600.8.3-rt", "6.4.0-150600.8.3-rt"),
+    "Tumbleweed": ("6.11.8-1", "6.11.8-1-default"),
+    "Amazon": ("6.1.112-122.189.amzn2023", "6.1.112-122.189.amzn2023.aarch64"),
+}
+OTHERS = {
+    "of another update": ("5.14.0-427.13.1.el9_4", "5.14.0-427.16.1.el9_4.x86_64"),
+    "which the release goes on from": ("6.4.0-150600.23", SUSE),
+    "which a number goes on from": ("6.4.0-150600.23.7", "6.4.0-150600.23.71-default"),
+    "which a number follows": ("6.11.8-1", "6.11.8-1-1"),
+    "of RHEL's before an update": ("5.14.0-427", "5.14.0-427.13.1.el9_4.x86_64"),
+    "without SUSE's patches": ("6.4.0-150600.23.7-vanilla", SUSE),
+    "with the count of builds": ("6.4.0-150600.23.7.3", SUSE),
+}
+
+
 @pytest.mark.parametrize(
-    ("system", "package"),
-    [("debian", "linux-source-6.1 (= 6.1.176-1)"), ("ubuntu", "linux-source-6.1.0"), ("opensuse", "kernel-source"), ("fedora", None)],
+    ("system", "release", "advice"),
+    [
+        ("debian", DEBIAN_12, "install linux-source-6.1 (= 6.1.176-1)"),
+        ("ubuntu", DEBIAN_12, "install linux-source-6.1.0"),
+        ("opensuse-leap", SUSE, "install kernel-source = 6.4.0-150600.23.7"),
+        ("sles", "6.4.0-150600.8.3-rt", "install kernel-source-rt = 6.4.0-150600.8.3"),
+        ("sles", "6.4.0", "install kernel-source"),
+        ("rhel", RHEL, f"run {OF_RHEL}"),
+        ("rhel", "5.14.0-427.13.1.el9_4.x86_64+rt", f"run {OF_RHEL.replace('kernel-', 'kernel-rt-', 1)}"),
+        ("ol", "5.15.0-200.131.27.el9uek.x86_64", "run `dnf download --source kernel-uek-5.15.0-200.131.27.el9uek.x86_64` in /usr/src"),
+        ("amzn", "6.12.1-1.amzn2023.x86_64", "run `dnf download --source kernel6.12-6.12.1-1.amzn2023.x86_64` in /usr/src"),
+        ("almalinux", "6.9.1-1.el9.elrepo.x86_64", None),
+        ("arch", "6.12.1-arch1-1", None),
+    ],
 )
-def test_the_package_with_the_source_is_named_as_the_distribution_names_it(tmp_path: Path, system: str, package: str | None) -> None:
+def test_how_the_source_comes_to_the_host_is_said_as_the_distribution_does_it(
+    tmp_path: Path, system: str, release: str, advice: str | None
+) -> None:
     host = Tree(tmp_path).file("/etc/os-release", f"ID={system}\n").host()
-    assert KernelIdentity(DEBIAN_12, "6.1.176", "6.1.176-1").source_package(host) == package
+    assert KernelIdentity(release, "6.1.176", "6.1.176-1").source_advice(host) == advice
+
+
+@pytest.mark.parametrize(("stated", "release"), RELEASES.values(), ids=RELEASES)
+def test_a_kernel_is_of_the_source_package_of_its_version_and_release(stated: str, release: str) -> None:
+    assert KernelIdentity(release, None, None).is_of(stated)
+
+
+@pytest.mark.parametrize(("stated", "release"), OTHERS.values(), ids=OTHERS)
+def test_a_kernel_is_not_of_a_source_package(stated: str, release: str) -> None:
+    assert not KernelIdentity(release, None, None).is_of(stated)
+
+
+@pytest.mark.parametrize(
+    ("name", "stated"),
+    [
+        ("linux-6.4.0-150600.23.7", ("6.4.0-150600.23.7",)),
+        ("linux-6.4.0-150600.8.3-rt", ("6.4.0-150600.8.3-rt",)),
+        ("linux-6.4.0-150600.23.7-vanilla", ("6.4.0-150600.23.7-vanilla",)),
+        ("linux-5.14.0-427.13.1.el9_4.x86_64", ("5.14.0-427.13.1.el9_4.x86_64",)),
+        ("linux-5.14.0-427.13.1.el9_4.tar.xz", ("5.14.0-427.13.1.el9_4",)),
+        ("linux-6.12.117", ()),
+        ("linux-6.12", ()),
+        ("linux-6.13-rc1", ()),
+        ("linux-6.12.58-gentoo-r1", ()),
+        ("linux-source-6.12.tar.xz", ()),
+        ("linux-headers-6.12.117-1", ()),
+    ],
+)
+def test_the_name_of_a_folder_or_archive_may_state_the_release_of_its_package(tmp_path: Path, name: str, stated: tuple[str, ...]) -> None:
+    assert SourcePlace.read(Tree(tmp_path).file(f"/srv/{name}/Makefile", "").host(), f"/srv/{name}/").stated == stated
+
+
+def test_a_link_to_such_a_folder_states_it_too(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/usr/src/linux-6.4.0-150600.23.7/drivers/vfio/pci/Makefile", "")
+    tree.link("/usr/src/linux", "linux-6.4.0-150600.23.7")
+    places = source_places(tree.host())
+    assert [(place.path, place.stated) for place in places] == [
+        ("/usr/src/linux", ("6.4.0-150600.23.7",)),
+        ("/usr/src/linux-6.4.0-150600.23.7", ("6.4.0-150600.23.7",)),
+    ]
+    assert [place.may_be_of(KernelIdentity(SUSE, "6.4.0", None)) for place in places] == [True, True]
+    assert not any(place.may_be_of(KernelIdentity("6.4.0-150600.21-default", "6.4.0", None)) for place in places)
+
+
+def test_packages_of_sources_in_usr_src_state_it_in_their_header_whatever_they_are_called(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    for number, kind in enumerate(("RHEL", "SUSE")):
+        tree.file(f"/usr/src/kernel{number}.src.rpm", path_of(kind).read_bytes())
+    assert source_places(tree.host()) == (
+        SourcePlace("/usr/src/kernel0.src.rpm", None, ("6.12.107-55.9.1.el10_0",)),
+        # SUSE's kernel is 6.12.107-160000.5-default: the last number counts builds.
+        SourcePlace("/usr/src/kernel1.src.rpm", None, ("6.12.107-160000.5.1", "6.12.107-160000.5")),
+    )
 
 
 def test_folders_and_archives_of_usr_src_are_found_with_the_version_of_their_package(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import linux_tree
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import driver_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.linux_tree import LinuxTree, read_tree
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkms.kernel_sources import archive, linux
@@ -52,7 +52,7 @@ def test_what_is_cached_is_read_back_as_it_was(tmp_path: Path) -> None:
 
 
 def test_an_archive_is_not_read_beyond_what_is_wanted(tmp_path: Path) -> None:
-    names = dict.fromkeys(linux_tree.ID_LISTS, "#define X 1\n")
+    names = dict.fromkeys(driver_files.ID_LISTS, "#define X 1\n")
     whole = archive({**linux("6.12.107"), **names, "other": "x" * 20000, "last": "x"}, kind="w")
     cut_off = whole[: whole.index(b"linux-source-6.12/other") + 12000]
     assert read(tmp_path, cut_off).version == "6.12.107"
@@ -85,7 +85,7 @@ def test_a_link_and_a_fifo_in_a_folder_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_more_than_a_kernel_has_is_refused(tmp_path: Path) -> None:
-    many = {f"drivers/vfio/pci/acme/{number}.c": "" for number in range(linux_tree.MOST_FILES)}
+    many = {f"drivers/vfio/pci/acme/{number}.c": "" for number in range(driver_files.MOST_FILES)}
     with pytest.raises(HostError, match="has more in drivers/vfio/pci than a kernel's source"):
         read(tmp_path, archive({**linux("6.12.107"), **many}, kind="w"))
 

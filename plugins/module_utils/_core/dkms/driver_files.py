@@ -1,0 +1,118 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Those files of a kernel's source that its VFIO PCI drivers are built from, and reading them out of a tar archive.
+
+An archive of 150 MB is read once from front to end and nothing of it is written to the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import tarfile
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import LONGEST_MAGIC, kind, unpacked
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import FileReader, Unpacker
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+MAKEFILE, COPYING = "Makefile", "COPYING"
+DRIVERS = "drivers/vfio/pci"
+# Where tables have the names and the lists of their IDs from.
+ID_LISTS = ("include/drm/intel/pciids.h", "include/linux/pci_ids.h", "include/linux/pds/pds_core_if.h")
+SINGLE = frozenset((MAKEFILE, COPYING, *ID_LISTS))
+LARGEST_SOURCE = 4 << 20
+"""Bytes of one file of a driver: the largest, of mlx5, has 45 KB, and pci_ids.h 130 KB."""
+MOST_BYTES, MOST_FILES = 32 << 20, 2000
+LARGEST_ARCHIVE = 8 << 30
+"""Bytes that an archive may unpack to: Linux 7.3 has 1.6 GB."""
+MOST_MEMBERS = 1_000_000
+ARCHIVE = re.compile(r"\.(?:tar|tar\.(?:xz|gz|bz2|zst)|tgz|txz|tbz2?)$")
+_SAFE = re.compile(r"(?:[A-Za-z0-9_.+-]+/)*[A-Za-z0-9_.+-]+", re.ASCII)
+
+
+class Keeper:
+    """Keeps files up to a limit, the first of each name."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._size = 0
+        self.files: dict[str, bytes] = {}
+
+    def add(self, name: str, content: bytes) -> None:
+        self._size += len(content)
+        if self._size > MOST_BYTES or len(self.files) >= MOST_FILES:
+            raise HostError(f"{self._where} has more in {DRIVERS} than a kernel's source.", "Give a kernel's source tree.")
+        self.files.setdefault(name, content)
+
+
+def is_wanted(name: str) -> bool:
+    """Whether a file, by its path in the tree, is kept."""
+    below = name[len(DRIVERS) + 1 :] if name.startswith(f"{DRIVERS}/") else ""
+    inside = below.endswith(".h") if "/" not in below else below.count("/") == 1
+    return bool(_SAFE.fullmatch(name)) and ".." not in name.split("/") and (name in SINGLE or (bool(below) and inside))
+
+
+def keep_from_archive(host: Host, file: t.BinaryIO, keeper: Keeper) -> None:
+    """Keep what is wanted of the archive, compressed or not, that begins at the file's position, and read no further than for that.
+
+    Raises tarfile.TarError, CorruptFileError, EOFError or OSError if it is damaged.
+    """
+    with contextlib.suppress(_EnoughError), plain(host, file) as stream:
+        _keep_members(stream, keeper)
+
+
+def members_of(stream: Plain) -> t.Iterator[tuple[tarfile.TarInfo, t.IO[bytes] | None]]:
+    """Each member of a tar archive, with its content if it is a file."""
+    with tarfile.open(fileobj=t.cast("t.IO[bytes]", stream), mode="r|") as archive:
+        for _number in range(MOST_MEMBERS):
+            member = archive.next()
+            if member is None:
+                return
+            # Otherwise it keeps each of the hundred thousand that it has seen.
+            t.cast("t.Any", archive).members = []
+            yield member, archive.extractfile(member) if member.isreg() else None
+    raise HostError(f"An archive with more than {MOST_MEMBERS} files is not a kernel's source.", "Give a kernel's source.")
+
+
+class _EnoughError(Exception):
+    """All that is wanted was read."""
+
+
+class Plain:
+    """A stream that ends where the compressed one does."""
+
+    def __init__(self, stream: FileReader | Unpacker | t.BinaryIO) -> None:
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        return self._stream.read(size)
+
+
+@contextlib.contextmanager
+def plain(host: Host, file: t.BinaryIO) -> t.Iterator[Plain]:
+    """What begins at the file's position, unpacked if it is compressed."""
+    start = file.read(LONGEST_MAGIC)
+    file.seek(-len(start), io.SEEK_CUR)
+    if kind(start) is None:
+        yield Plain(file)
+    else:
+        with unpacked(host, file, LARGEST_ARCHIVE) as stream:
+            yield Plain(stream)
+
+
+def _keep_members(stream: Plain, keeper: Keeper) -> None:
+    """Raises _EnoughError as soon as nothing more can come: a folder's files are together in an archive."""
+    seen_drivers = False
+    for member, content in members_of(stream):
+        # The tree is in one folder of the archive, whatever its name.
+        name = (member.name[2:] if member.name.startswith("./") else member.name).partition("/")[2]
+        if content is not None and is_wanted(name) and member.size <= LARGEST_SOURCE:
+            keeper.add(name, content.read())
+        seen_drivers = seen_drivers or name.startswith(f"{DRIVERS}/")
+        if seen_drivers and not name.startswith(DRIVERS) and keeper.files.keys() >= SINGLE:
+            raise _EnoughError
