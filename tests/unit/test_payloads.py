@@ -29,9 +29,9 @@ LIMITS = {
     "device_claim": (321, 2_100_000),
     "device_info": (280, 1_810_000),
     "device_table": (0, 0),
-    "dkms_package": (90, 550_000),
+    "dkms_package": (93, 550_000),
     "fleet_report": (0, 0),
-    "host_claims": (369, 2_440_000),
+    "host_claims": (372, 2_460_000),
     "host_report": (0, 0),
     "initramfs": (220, 1_350_000),
     "iommu": (106, 660_000),
@@ -41,7 +41,7 @@ LIMITS = {
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (13, 50_000),
-    "unchanged_record": (367, 2_430_000),
+    "unchanged_record": (370, 2_440_000),
 }
 """Files of the core, and their bytes of source, by module."""
 IMPORTED = {"boot_policy": 1_740_000, "claim_info": 1_720_000, "device_claim": 570_000, "host_claims": 1_970_000}
