@@ -33,7 +33,7 @@ from world_tree import WorldTrees
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import ABSENT
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import Settings
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import RehearsalSettings
 from ansible_collections.vfio.variants.tests.exit_codes import exit_code
 
 OBSERVED = Path(__file__).resolve().parent / "observed" / "rehearsals.jsonl"
@@ -107,12 +107,12 @@ class _Comparisons:
     guests: WorldGuests
     place: Path
     images: DiskImages
-    settings: Settings
+    settings: RehearsalSettings
     windows: t.Mapping[str, str]
 
     @classmethod
     def of(cls, guests: WorldGuests, place: Path, cache: Cache, options: argparse.Namespace) -> _Comparisons:
-        settings = Settings(
+        settings = RehearsalSettings(
             memory=_MEMORY,
             cpus=1,
             forks=options.jobs,

@@ -19,7 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
     Boot,
     Coldplug,
     Later,
-    Listed,
+    ListedModule,
     LoadList,
     ModuleFacts,
     Stage,
@@ -95,7 +95,7 @@ def image_path(release: str = DEBIAN_13) -> str:
 def load_list(program: str, *names: str, source: str | None = None, in_order: bool = True) -> LoadList:
     """Modules that ``program`` loads, each on its line of ``source``."""
     place = source or ("/etc/modules" if program == "systemd-modules-load" else program)
-    return LoadList(program, tuple(Listed(name, f"{place}:{number}") for number, name in enumerate(names, 1)), in_order)
+    return LoadList(program, tuple(ListedModule(name, f"{place}:{number}") for number, name in enumerate(names, 1)), in_order)
 
 
 def stage(

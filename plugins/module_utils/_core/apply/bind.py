@@ -9,9 +9,9 @@ import itertools
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding, nodes, virtual_functions
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, Unfinished
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, UnfinishedBindings
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.chosen_variant import explained
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import GuardCheck
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.lost_options import lost_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding, is_viable, plan_bind, plan_release
@@ -45,7 +45,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim, ClaimState
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import Tell
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Outcome
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import RecoveryOutcome
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, PendingModule
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
@@ -135,12 +135,12 @@ class BindResult:
 
 
 @dataclasses.dataclass(frozen=True)
-class Judged:
+class JudgedBinding:
     """What a request comes to on the host as it was when it was judged."""
 
     kernel: Kernel
     real: Inventory
-    earlier: Unfinished
+    earlier: UnfinishedBindings
     claims: tuple[Claim, ...]
     inventory: Inventory
     """With the virtual functions that there will be."""
@@ -152,7 +152,7 @@ class Judged:
 
 
 @dataclasses.dataclass(frozen=True)
-class Done:
+class Bound:
     """What was bound, and how the functions were when that had ended."""
 
     bindings: tuple[Binding, ...]
@@ -172,7 +172,7 @@ def ensure(host: Host, request: BindRequest, check_mode: bool, tell: Tell = unto
         recovery = recover(host, check_mode=True)
         return _predicted(recovery, _judged(recovery.host, request, check_mode=True))
     recovered: tuple[Recovered, ...] = ()
-    known: Judged | HostError | None = None
+    known: JudgedBinding | HostError | None = None
     last = -1
     for attempt in itertools.count():
         with host.lock() as turn:
@@ -188,7 +188,7 @@ def ensure(host: Host, request: BindRequest, check_mode: bool, tell: Tell = unto
     return _answer(Recovery(host, recovered), found, done)
 
 
-def _judged_or_refused(host: Host, request: BindRequest) -> Judged | HostError:
+def _judged_or_refused(host: Host, request: BindRequest) -> JudgedBinding | HostError:
     """Without the lock, where a refusal counts no more than a plan does: another run may have a device between two drivers."""
     try:
         return _judged(host, request, check_mode=False)
@@ -196,23 +196,23 @@ def _judged_or_refused(host: Host, request: BindRequest) -> Judged | HostError:
         return error
 
 
-def _judged(host: Host, request: BindRequest, check_mode: bool) -> Judged:
+def _judged(host: Host, request: BindRequest, check_mode: bool) -> JudgedBinding:
     """Nothing is written but the cache.  Raises HostError if a device is refused."""
     kernel = read_kernel(host, running_release(host), Cache(host, not check_mode)).with_pending(request.pending_modules)
     real = Inventory.read(host)
-    earlier = Unfinished.read(host, real)
+    earlier = UnfinishedBindings.read(host, real)
     claims, inventory, numbers = _with_functions(host, request, real)
-    judge = Judge(host, inventory, claims, request.group == "claim")
+    judge = GuardCheck(host, inventory, claims, request.group == "claim")
     # Before a module is loaded to learn its driver's name.
     planned = _bindings(host, request, claims, inventory, kernel, earlier.ours, load=False)
     _refuse(judge, request, planned, kernel)
     earlier.refuse_waiting({item.device.address for item in planned if item.changed})
     handed = nodes.planned(host, _whole(request, claims, inventory), inventory, request.state == "absent")
     warnings = _warnings(request, judge, planned, kernel)
-    return Judged(kernel, real, earlier, claims, inventory, numbers, planned, handed, handed.steps(host, planned), warnings)
+    return JudgedBinding(kernel, real, earlier, claims, inventory, numbers, planned, handed, handed.steps(host, planned), warnings)
 
 
-def _predicted(recovery: Recovery, found: Judged) -> BindResult:
+def _predicted(recovery: Recovery, found: JudgedBinding) -> BindResult:
     host, bindings, real = recovery.host, found.planned, found.real
     settled = _settle(host, found.earlier, bindings, check_mode=True)
     later = _result(bindings, _as_planned(found.inventory, bindings), found.kernel, _with(recovery, settled))
@@ -220,11 +220,11 @@ def _predicted(recovery: Recovery, found: Judged) -> BindResult:
     return dataclasses.replace(_with_removed(predicted, real, found.numbers), warnings=found.warnings)
 
 
-def _make(host: Host, request: BindRequest, found: Judged, tell: Tell) -> Done:
+def _make(host: Host, request: BindRequest, found: JudgedBinding, tell: Tell) -> Bound:
     """Bind, within the lock.  Numbers of virtual functions are changed first; a binding that fails puts them back."""
     if not found.numbers:
         bindings, settled = _bind(host, request, found, (found.claims, found.inventory, found.handed), tell)
-        return Done(bindings, Inventory.read(host), settled, found.warnings)
+        return Bound(bindings, Inventory.read(host), settled, found.warnings)
     virtual_functions.make(host, found.numbers, request.timeout)
     try:
         claims, inventory, _numbers = _with_functions(host, request, Inventory.read(host))
@@ -233,12 +233,12 @@ def _make(host: Host, request: BindRequest, found: Judged, tell: Tell) -> Done:
     except BaseException:
         virtual_functions.undo(host, found.numbers)
         raise
-    judge = Judge(host, inventory, claims, request.group == "claim")
-    return Done(found.planned, Inventory.read(host), settled, _warnings(request, judge, bindings, found.kernel))
+    judge = GuardCheck(host, inventory, claims, request.group == "claim")
+    return Bound(found.planned, Inventory.read(host), settled, _warnings(request, judge, bindings, found.kernel))
 
 
 def _bind(
-    host: Host, request: BindRequest, found: Judged, given: tuple[tuple[Claim, ...], Inventory, nodes.Handed], tell: Tell
+    host: Host, request: BindRequest, found: JudgedBinding, given: tuple[tuple[Claim, ...], Inventory, nodes.Handed], tell: Tell
 ) -> tuple[tuple[Binding, ...], tuple[Recovered, ...]]:
     claims, inventory, handed = given
     bindings = _bindings(host, request, claims, inventory, found.kernel, found.earlier.ours, load=True)
@@ -247,7 +247,7 @@ def _bind(
     return bindings, settled
 
 
-def _answer(recovery: Recovery, found: Judged, done: Done) -> BindResult:
+def _answer(recovery: Recovery, found: JudgedBinding, done: Bound) -> BindResult:
     now = _result(done.bindings, done.after, found.kernel, _with(recovery, done.settled))
     bound = _with_removed(_with_nodes(recovery.host, now, found.steps), found.real, found.numbers)
     return dataclasses.replace(bound, warnings=done.warnings)
@@ -280,7 +280,7 @@ def _with_functions(host: Host, request: BindRequest, real: Inventory) -> tuple[
     """The claims of virtual functions in place of their physical ones, the inventory with these, and which numbers have to change."""
     if all(claim.vfs is None for claim in request.claims):
         return request.claims, real, ()
-    uses = Judge(host, real, request.claims).uses
+    uses = GuardCheck(host, real, request.claims).uses
     if request.state == "absent":
         claims, numbers = virtual_functions.removals_of(request.claims, real)
         virtual_functions.refuse_removal(numbers, request.claims, real, uses)
@@ -291,7 +291,7 @@ def _with_functions(host: Host, request: BindRequest, real: Inventory) -> tuple[
     return made.claims, made.inventory, virtual_functions.changes_of(made.creations, real, uses)
 
 
-def _warnings(request: BindRequest, judge: Judge, bindings: t.Sequence[Binding], kernel: Kernel) -> tuple[str, ...]:
+def _warnings(request: BindRequest, judge: GuardCheck, bindings: t.Sequence[Binding], kernel: Kernel) -> tuple[str, ...]:
     if request.state == "absent":
         return ()
     return (*lost_options(judge.host, bindings, kernel), *judge.peers(item.device for item in bindings if item.rebind))
@@ -320,7 +320,7 @@ def _with_removed(result: BindResult, real: Inventory, numbers: t.Iterable[Numbe
     return dataclasses.replace(result, devices=tuple(sorted((*result.devices, *removed), key=lambda device: device.after.address)))
 
 
-def _settle(host: Host, earlier: Unfinished, bindings: t.Sequence[Binding], check_mode: bool) -> tuple[Recovered, ...]:
+def _settle(host: Host, earlier: UnfinishedBindings, bindings: t.Sequence[Binding], check_mode: bool) -> tuple[Recovered, ...]:
     """Undo what an earlier run has left of functions that this one does not rebind; raises HostError if that is impossible."""
     changing = {item.device.address for item in bindings if item.changed}
     finished = tuple(f"{one.describe(device)}; this run rebinds it." for one, device in earlier.half if one.address in changing)
@@ -331,7 +331,7 @@ def _settle(host: Host, earlier: Unfinished, bindings: t.Sequence[Binding], chec
             raise HostError(f"{one.describe(device)}, as an earlier run has left it, and cannot be bound to its former driver: {problem}")
     undone = tuple(f"{one.address} has driver {one.driver or 'none'} again." for one, _device in others)
     waiting = tuple(f"Process {one.process} still waits for {one.address} to be unbound." for one, _device in earlier.waiting)
-    found: tuple[tuple[Outcome, tuple[str, ...]], ...] = (("finished", finished), ("undone", undone), ("left", waiting))
+    found: tuple[tuple[RecoveryOutcome, tuple[str, ...]], ...] = (("finished", finished), ("undone", undone), ("left", waiting))
     return tuple(Recovered(OPERATION, outcome, what) for outcome, what in found if what)
 
 
@@ -377,7 +377,7 @@ def _refuse_open_groups(claims: t.Sequence[Claim], inventory: Inventory, kernel:
             )
 
 
-def _refuse(judge: Judge, request: BindRequest, bindings: t.Sequence[Binding], kernel: Kernel) -> None:
+def _refuse(judge: GuardCheck, request: BindRequest, bindings: t.Sequence[Binding], kernel: Kernel) -> None:
     """Raises HostError for the first function that a guard keeps with its driver, or without an IOMMU."""
     changing = [item for item in bindings if item.rebind]
     if request.state == "absent":

@@ -23,7 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.firmware import Choice
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.firmware import ChosenOption
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
@@ -69,7 +69,7 @@ def read(files: BootFiles) -> InCharge:
     return InCharge(found.menus, (doubt, *found.doubts), not found.menus)
 
 
-def _program(files: BootFiles, choice: Choice) -> Program | None:
+def _program(files: BootFiles, choice: ChosenOption) -> Program | None:
     """What the choice starts.  Of the option that the running system came by, the loader's own variables tell more than its name."""
     option = choice.option
     path = option.file or (firmware.FALLBACK if option.is_on_disk else "")
@@ -91,7 +91,7 @@ def _running(files: BootFiles) -> str | None:
     return None if info is None else next((name for name in efi_program.LOADERS if info.startswith(name)), info)
 
 
-def _of_kind(files: BootFiles, kind: str | None, choice: Choice | None, program: Program | None) -> InCharge:
+def _of_kind(files: BootFiles, kind: str | None, choice: ChosenOption | None, program: Program | None) -> InCharge:
     """The menus of the loader that comes, if they can be read."""
     folder = ""
     if kind == GRUB and choice is not None and program is not None and program.place:

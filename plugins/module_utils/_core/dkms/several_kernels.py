@@ -26,7 +26,7 @@ KEYS = {"/var/lib/dkms": ("mok.key", "mok.pub"), "/var/lib/shim-signed": ("mok/M
 MEMORY = 768 << 20
 """Bytes that one more build may need, most of them where it reads the kernel's own types for those of the modules."""
 
-Build = t.Callable[[str, t.Optional[int]], None]
+BuildOne = t.Callable[[str, t.Optional[int]], None]
 """For a kernel; with a number in a tree of its own, by so many compilers."""
 
 
@@ -37,7 +37,7 @@ def at_once(host: Host, kernels: int) -> int:
     return max(1, min(kernels, processors(), free // MEMORY))
 
 
-def build_all(host: Host, releases: t.Sequence[str], build: Build, tell: Tell, what: str) -> None:
+def build_all(host: Host, releases: t.Sequence[str], build: BuildOne, tell: Tell, what: str) -> None:
     """Build for each kernel, several at a time where that is possible; ``tell`` is told when each begins and has ended.
 
     Raises the HostError of the first that failed, by the kernels' order.
@@ -52,7 +52,7 @@ def build_all(host: Host, releases: t.Sequence[str], build: Build, tell: Tell, w
         side_by_side(works, number, lambda at: tell(_begins(what, left[at])), lambda at: tell(_has_ended(what, left[at])))
 
 
-def _alone(release: str, build: Build, tell: Tell, what: str) -> None:
+def _alone(release: str, build: BuildOne, tell: Tell, what: str) -> None:
     tell(_begins(what, release))
     build(release, None)
     tell(_has_ended(what, release))

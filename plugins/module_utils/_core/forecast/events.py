@@ -13,12 +13,12 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.distinctions import Distinctions
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_effects import MODALIAS, RuleEffects
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import State, agreement
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import EventState, match_keys
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.attribute_paths import acts
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import Evaluation
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, Subject
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import EventContext
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
@@ -69,17 +69,17 @@ class Events:
         yield from self._effects.of_all(done, subject, loaded)
 
 
-def around_of(boot: Boot, stage: Stage, others: Devices) -> Surroundings:
+def around_of(boot: Boot, stage: Stage, others: Devices) -> EventContext:
     """What udev finds in a stage."""
     rules = stage.rules
     groups = boot.has_iommu if boot.iommu_doubt is None else None
     in_initrd = stage.name == INITRAMFS
-    return Surroundings(stage.kernel.release, boot.cmdline, rules.files, others, in_initrd, rules.complete, groups, stage.endings)
+    return EventContext(stage.kernel.release, boot.cmdline, rules.files, others, in_initrd, rules.complete, groups, stage.endings)
 
 
-def settled(rules: t.Iterable[Rule], around: Surroundings, subject: Subject, action: str) -> t.Iterator[Rule]:
+def settled(rules: t.Iterable[Rule], around: EventContext, subject: Subject, action: str) -> t.Iterator[Rule]:
     """The rules that may matter to one kind of event, without the keys whose result is the same for all of them."""
-    state = State(action)
+    state = EventState(action)
     jump: tuple[str, str] | None = None
     for rule in rules:
         if jump is not None and jump[0] == rule.path:
@@ -89,7 +89,7 @@ def settled(rules: t.Iterable[Rule], around: Surroundings, subject: Subject, act
         if not _may_matter(rule):
             continue
         asked = [key for key in rule.keys if key.is_match and key.name in _SETTLED]
-        known = {key: agreement((key,), subject, around, state).holds for key in asked}
+        known = {key: match_keys((key,), subject, around, state).holds for key in asked}
         if False in known.values():
             if rule.label is not None:
                 yield Rule(rule.path, rule.line, tuple(key for key in rule.keys if key.name == "LABEL"))

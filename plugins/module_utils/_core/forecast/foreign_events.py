@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import OWN, Noticed, plain
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_effects import EVENT_DEVICE
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import State, on_one_of_chain
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import EventState, on_one_of_chain
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.attribute_paths import acts
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import Evaluation
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, BIND, CHANGE, IDENTITY, Subject, of_subsystem
@@ -25,8 +25,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Done, Rule
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import AppliedKey, Rule
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import EventContext
 
 SIMULATED = frozenset(("pci", "drivers", "module", "subsystem"))
 ACTIONS = (ADD, CHANGE, BIND, "online", "move")
@@ -46,7 +46,7 @@ _CLASSES: t.Mapping[str, tuple[int, ...]] = {
 _UNTOLD = (0x00, 0x0B, 0x12, 0xFF)
 
 
-def foreign_influences(stage: Stage, around: Surroundings, effects: RuleEffects) -> tuple[Influence, ...]:
+def foreign_influences(stage: Stage, around: EventContext, effects: RuleEffects) -> tuple[Influence, ...]:
     """What the rules of a stage may do at other devices' events."""
     rules = [rule for rule in stage.rules.rules if _may_be_foreign(rule)]
     acting = {id(rule) for rule in rules if any(_does(key) and not effects.is_inert(key) for key in rule.keys)}
@@ -68,7 +68,7 @@ def foreign_influences(stage: Stage, around: Surroundings, effects: RuleEffects)
     return tuple(found)
 
 
-def _influences(done: Done, subject: Subject, around: Surroundings, effects: RuleEffects) -> t.Iterator[Influence]:
+def _influences(done: AppliedKey, subject: Subject, around: EventContext, effects: RuleEffects) -> t.Iterator[Influence]:
     unsure = dataclasses.replace(done, certain=False)
     reachable: frozenset[str] | None = None
     for effect in map(plain, effects.of(unsure, subject, "")):
@@ -83,10 +83,10 @@ def _influences(done: Done, subject: Subject, around: Surroundings, effects: Rul
         yield one
 
 
-def _reachable(keys: tuple[Key, ...], subsystem: str | None, around: Surroundings) -> frozenset[str]:
+def _reachable(keys: tuple[Key, ...], subsystem: str | None, around: EventContext) -> frozenset[str]:
     """The addresses of the functions that may be above a device at whose event the rule matches."""
     by_child = all(_may_be_of_child(key, subsystem) for key in keys)
-    state = State()
+    state = EventState()
     found = []
     for device in around.others.values():
         if device.is_bridge or not _may_have(device, subsystem):

@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Done
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import AppliedKey
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Devices, Subject
 
 EVENT_DEVICE = "%k"
@@ -66,7 +66,7 @@ class RuleEffects:
         self.notices = False
         """Whether any effect so far is not simulated."""
 
-    def of_all(self, everything: t.Iterable[Done], subject: Subject, modalias: str | None) -> t.Iterator[Effect]:
+    def of_all(self, everything: t.Iterable[AppliedKey], subject: Subject, modalias: str | None) -> t.Iterator[Effect]:
         """The effects of an event in order, up to those that are too many."""
         counts: dict[str | None, int] = {}
         for done in everything:
@@ -79,7 +79,7 @@ class RuleEffects:
                     return
                 yield effect
 
-    def of(self, done: Done, subject: Subject, modalias: str | None) -> tuple[Effect, ...]:
+    def of(self, done: AppliedKey, subject: Subject, modalias: str | None) -> tuple[Effect, ...]:
         """The effects of one key; ``modalias`` is the event's property in the end, None if it cannot be determined."""
         known = (id(done.rule), id(done.key), done.value, done.certain, done.drivers, id(done.doubt), modalias)
         # What a key does depends on its device where a value or a path is relative to it, which `OWN` stands for, or what is below it.
@@ -94,7 +94,7 @@ class RuleEffects:
         """Whether a key runs a program that is known to act on no driver."""
         return not key.is_builtin and self._programs.get(key.value) == () and ModprobeCommand.parse(key.value) is None
 
-    def _effects(self, done: Done, subject: Subject, modalias: str | None) -> t.Iterator[Effect]:
+    def _effects(self, done: AppliedKey, subject: Subject, modalias: str | None) -> t.Iterator[Effect]:
         for effect in self._plain(done, subject, modalias):
             self.notices = self.notices or isinstance(effect, Noticed) or not done.certain or bool(done.drivers)
             if isinstance(effect, Noticed):
@@ -109,7 +109,7 @@ class RuleEffects:
             else:
                 yield effect
 
-    def _plain(self, done: Done, subject: Subject, modalias: str | None) -> t.Iterator[Plain]:
+    def _plain(self, done: AppliedKey, subject: Subject, modalias: str | None) -> t.Iterator[Plain]:
         key = done.key
         if key.name == "ATTR":
             yield from self._attribute(done, subject) if acts(key) else ()
@@ -127,7 +127,7 @@ class RuleEffects:
 
     # -- attributes
 
-    def _attribute(self, done: Done, subject: Subject) -> t.Iterator[Plain]:
+    def _attribute(self, done: AppliedKey, subject: Subject) -> t.Iterator[Plain]:
         value = done.value
         target = target_of(done.key, subject, self._others)
         # For an empty value udev writes nothing, not even a newline (WRITE_STRING_FILE_AVOID_NEWLINE in udev-rules.c).
@@ -151,7 +151,7 @@ class RuleEffects:
         elif target.attribute == "rescan":
             yield self._rescan(done)
 
-    def _of_device(self, done: Done, target: Target, value: str, because: Reason, own: str | None) -> t.Iterator[Plain]:
+    def _of_device(self, done: AppliedKey, target: Target, value: str, because: Reason, own: str | None) -> t.Iterator[Plain]:
         address = target.name
         if target.attribute == "driver_override":
             yield does.SetOverride(address, value.partition("\n")[0] or None, because)
@@ -165,10 +165,10 @@ class RuleEffects:
         elif target.attribute == "rescan":
             yield self._rescan(done)
 
-    def _rescan(self, done: Done) -> Noticed:
+    def _rescan(self, done: AppliedKey) -> Noticed:
         return self._unclear(done, _ACTS["rescan"], "may bring back what was removed", None)
 
-    def _of_own_driver(self, done: Done, target: Target, named: str, because: Reason) -> t.Iterator[Plain]:
+    def _of_own_driver(self, done: AppliedKey, target: Target, named: str, because: Reason) -> t.Iterator[Plain]:
         if target.attribute == "unbind" and named == target.name:
             yield does.Unbind(target.name, because)
         else:
@@ -185,7 +185,7 @@ class RuleEffects:
             if found is not None:
                 yield (does.NewId if target.attribute == "new_id" else does.RemoveId)(target.name, found, because)
 
-    def _unclear_attribute(self, done: Done, target: Target) -> Noticed:
+    def _unclear_attribute(self, done: AppliedKey, target: Target) -> Noticed:
         """Of an attribute whose owner or value cannot be determined."""
         attribute, value = target.attribute, done.value
         addresses: frozenset[str] | None = None
@@ -210,7 +210,7 @@ class RuleEffects:
 
     # -- commands
 
-    def _builtin(self, done: Done, modalias: str | None) -> t.Iterator[Plain]:
+    def _builtin(self, done: AppliedKey, modalias: str | None) -> t.Iterator[Plain]:
         """`kmod load` without a name loads by the event's modalias; no other builtin acts on drivers."""
         raw = done.key.words
         if raw[:2] != ["kmod", "load"]:
@@ -226,7 +226,7 @@ class RuleEffects:
             # Stock rules load by the modalias of what was added: not worth reporting; the alias that is found is.
             yield from self._modprobe.ask(name, True, None if name == modalias and self._of_add else source)
 
-    def _program(self, done: Done) -> t.Iterator[Plain]:
+    def _program(self, done: AppliedKey) -> t.Iterator[Plain]:
         key = done.key
         if key.value in self._absent:
             return
@@ -238,7 +238,7 @@ class RuleEffects:
         else:
             yield self._unclear(done, ACTS, f"runs {key.value}", None)
 
-    def _run_modprobe(self, done: Done, command: ModprobeCommand) -> t.Iterator[Plain]:
+    def _run_modprobe(self, done: AppliedKey, command: ModprobeCommand) -> t.Iterator[Plain]:
         source = Reason(str(done.rule), f"{done.key.name} {done.key.value}")
         if command.is_plain:
             for name in command.names:
@@ -256,7 +256,7 @@ class RuleEffects:
 
     def _unclear(
         self,
-        done: Done,
+        done: AppliedKey,
         acts_: frozenset[Act],
         fact: str,
         addresses: frozenset[str] | None,
@@ -265,7 +265,7 @@ class RuleEffects:
     ) -> Noticed:
         return Noticed(Influence(str(done.rule), f"{fact} ({_said(done)})", acts_, addresses, modules, drivers))
 
-    def noticed(self, done: Done, effect: Plain) -> Noticed:
+    def noticed(self, done: AppliedKey, effect: Plain) -> Noticed:
         """The effect of a rule of which it cannot be determined whether it matches."""
         address = address_of(effect)
         addresses = None if address is None else frozenset((address,))
@@ -293,7 +293,7 @@ class RuleEffects:
         return self._unclear(done, acts_, f"may match or not{why}", addresses, modules, drivers)
 
 
-def _said(done: Done) -> str:
+def _said(done: AppliedKey) -> str:
     key = done.key
     what = f"{key.name}{{{key.attribute}}}" if key.attribute else key.name
     return f'{what}="{key.value}"'

@@ -88,7 +88,7 @@ class DirectoryHandle:
             return None
 
 
-class Unfinished(t.NamedTuple):
+class StuckProcess(t.NamedTuple):
     """Work that did not end in time: the process that is left behind with it, and in which kernel functions, innermost first."""
 
     process: int
@@ -99,7 +99,7 @@ class Unfinished(t.NamedTuple):
         return f"process {self.process} still waits{where}"
 
 
-def write_with_timeout(path: str, data: bytes, timeout: float) -> int | Unfinished:
+def write_with_timeout(path: str, data: bytes, timeout: float) -> int | StuckProcess:
     """Write ``data`` to ``path`` in a child process.  Returns 0, the errno, or what is left behind after ``timeout`` seconds.
 
     The child keeps none of this process's files: an SSH connection, which waits for the standard streams to be closed, can end while
@@ -112,7 +112,7 @@ def write_with_timeout(path: str, data: bytes, timeout: float) -> int | Unfinish
     return in_child(write, timeout)
 
 
-def in_child(work: t.Callable[[], object], timeout: float) -> int | Unfinished:
+def in_child(work: t.Callable[[], object], timeout: float) -> int | StuckProcess:
     """Do what may never return in a child process.  Returns 0, the errno, or what is left behind after ``timeout`` seconds."""
     reader, writer = os.pipe()
     with uninterrupted():
@@ -129,7 +129,7 @@ def in_child(work: t.Callable[[], object], timeout: float) -> int | Unfinished:
     finally:
         os.close(reader)
     if answer is None:
-        return Unfinished(child, kernel_stack(child))
+        return StuckProcess(child, kernel_stack(child))
     os.waitpid(child, 0)
     return int(ANSWER.unpack(answer)[0]) if len(answer) == ANSWER.size else errno.EIO
 

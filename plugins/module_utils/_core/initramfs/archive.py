@@ -32,7 +32,7 @@ class Reader(t.Protocol):
     def skip(self, size: int) -> None: ...
 
 
-class Member(t.NamedTuple):
+class ArchiveMember(t.NamedTuple):
     """An entry of an archive; the reader's next ``size`` bytes are its content."""
 
     name: str
@@ -54,7 +54,7 @@ class Member(t.NamedTuple):
         return stat_bits.S_ISDIR(self.mode)
 
 
-def members(reader: Reader) -> t.Iterator[Member]:
+def members(reader: Reader) -> t.Iterator[ArchiveMember]:
     """Each entry of the archive that begins at the reader's position; what the caller does not read of its content is skipped.
 
     Raises CorruptFileError if the archive is corrupt.
@@ -73,7 +73,7 @@ def members(reader: Reader) -> t.Iterator[Member]:
             return
         end = reader.position + size
         inode = (_field(header, 0), _field(header, 7), _field(header, 8))
-        yield Member(_plain(name), mode, links, inode, size)
+        yield ArchiveMember(_plain(name), mode, links, inode, size)
         reader.skip(end - reader.position)
         _align(reader, start)
 

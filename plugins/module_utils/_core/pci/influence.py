@@ -58,3 +58,7 @@ class Influence:
     def only(self, *acts: Act) -> Influence:
         """That part of it."""
         return dataclasses.replace(self, acts=frozenset(acts))
+
+
+InfluencesOf = t.Callable[[str, str], t.Sequence[Influence]]
+"""What running a command line, or starting a unit by its name, may do; the second argument is where it is asked for."""

@@ -69,7 +69,7 @@ class RunningContender:
 
 
 @dataclasses.dataclass(frozen=True)
-class KernelModules:
+class DeviceModules:
     """The modules of one kernel for a device: native drivers in udev's order, variant drivers best first."""
 
     natives: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ class DeviceContenders:
 
     variant: BestVariant | None
     running: tuple[RunningContender, ...]
-    kernels: t.Mapping[str, KernelModules]
+    kernels: t.Mapping[str, DeviceModules]
     missing: tuple[str, ...] = ()
     """Sentences on variants that Linux has and these kernels lack."""
 
@@ -212,8 +212,8 @@ def _variant(modalias: str, context: Context) -> BestVariant | None:
     return BestVariant(best.module, driver, best.alias, best.wildcards)
 
 
-def _modules(found: t.Sequence[Contender]) -> KernelModules:
-    return KernelModules(
+def _modules(found: t.Sequence[Contender]) -> DeviceModules:
+    return DeviceModules(
         tuple(contender.module for contender in found if contender.kind == NATIVE),
         tuple(contender.module for contender in found if contender.kind == VARIANT),
     )

@@ -30,7 +30,7 @@ LARGEST_ENVIRONMENT = 64 << 10
 
 
 @dataclasses.dataclass(frozen=True)
-class Command:
+class UnitCommand:
     """A command line, the file and line that it is from, and the variables that are set for it."""
 
     text: str
@@ -40,7 +40,7 @@ class Command:
     """Its working directory, if the unit names one."""
 
 
-def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS, of_user: bool = False) -> tuple[Command, ...]:
+def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS, of_user: bool = False) -> tuple[UnitCommand, ...]:
     """What the unit runs when it is started, by these keys, without what cannot act because of its rights.
 
     ``of_user`` says that it is of another user's own manager, where the prefixes give no rights.
@@ -50,7 +50,7 @@ def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS, of_user
         keys.append("ExecStop")
     environment = _environment(unit, tree)
     section = {"socket": "Socket", "mount": "Mount", "swap": "Swap"}.get(unit.name.rpartition(".")[2], "Service")
-    found: list[Command] = []
+    found: list[UnitCommand] = []
     confined = of_user or is_confined(unit, section)
     folder = unit.last(section, "WorkingDirectory") or ""
     root = (unit.last(section, "RootDirectory") or "").rstrip("/")
@@ -60,7 +60,7 @@ def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS, of_user
             privileged = not of_user and ("+" in prefix or "!" in prefix)
             if text and not only_writes_out(text) and (privileged or not confined or _becomes_root(unit, section, text, tree)):
                 inside = f"{root}{text}" if root and tree.is_file(f"{root}{text.split(maxsplit=1)[0]}") else text
-                found.append(Command(inside, source, environment, folder.lstrip("-") if folder.startswith(("/", "-/")) else None))
+                found.append(UnitCommand(inside, source, environment, folder.lstrip("-") if folder.startswith(("/", "-/")) else None))
     return tuple(found)
 
 

@@ -24,7 +24,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject i
     Devices,
     Subject,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Files, Surroundings
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import EventContext, Files
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.syntax import Problem
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import substitutions
 
@@ -128,7 +128,7 @@ class Rules:
 
         Without the kernel's ``cmdline`` it is not known which words it has.
         """
-        around = Surroundings(release, cmdline, self.files, others, complete=self.complete)
+        around = EventContext(release, cmdline, self.files, others, complete=self.complete)
         return Evaluation(self.rules, around, Subject.of(device, others), action).matching()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import parse
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Files, Surroundings, lasts
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import EventContext, Files, lasts
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 
@@ -30,12 +30,12 @@ from ansible_collections.vfio.variants.tests.unit.trees import Tree
 )
 def test_a_word_of_the_command_line_is_taken_as_import_cmdline_takes_it(line: str, wanted: str, found: str | None) -> None:
     """proc_cmdline_get_key() in src/basic/proc-cmdline.c."""
-    assert Surroundings(cmdline=Cmdline.parse(line)).word(wanted) == found
+    assert EventContext(cmdline=Cmdline.parse(line)).word(wanted) == found
 
 
 def test_words_for_the_initramfs_count_there() -> None:
-    assert Surroundings(cmdline=Cmdline.parse("rd.gpu=a"), in_initrd=True).word("rd.gpu") == "a"
-    assert Surroundings().word("gpu") is None
+    assert EventContext(cmdline=Cmdline.parse("rd.gpu=a"), in_initrd=True).word("rd.gpu") == "a"
+    assert EventContext().word("gpu") is None
 
 
 @pytest.mark.parametrize("path", ["/dev", "/proc/x", "/run/x", "/sys/x", "/tmp/x", "/var/run/x", "x"])
@@ -172,4 +172,4 @@ def test_a_line_of_an_imported_file_is_a_property(tmp_path: Path, line: str, fou
     ],
 )
 def test_a_kernel_parameter_that_stays_the_same_is_known(name: str, value: str | None) -> None:
-    assert Surroundings(release="6.1").sysctl(name) == value
+    assert EventContext(release="6.1").sysctl(name) == value
