@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding, nodes, virtual_functions
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, UnfinishedBindings
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.chosen_variant import explained
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import GuardCheck
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.guard_check import GuardCheck
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.lost_options import lost_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding, is_viable, plan_bind, plan_release

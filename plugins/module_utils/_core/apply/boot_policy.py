@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.accounts import check_accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_arguments import with_pending
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.dropped_nodes import take_back
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import GuardCheck
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.guard_check import GuardCheck
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_facts import read_boots, read_facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_reach import refuse_unreached
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery import recover

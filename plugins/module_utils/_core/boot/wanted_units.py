@@ -7,9 +7,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import Evaluation
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, Subject, of_subsystem
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import EventContext
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline

@@ -15,8 +15,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values im
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import EventContext
 
 _OF_PLACE = frozenset("knpsEbdD")
 """Substitutions that are not the same for devices of one identity."""

@@ -16,9 +16,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import EventState, match_keys
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.attribute_paths import acts
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import Evaluation
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, Subject
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import EventContext
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage

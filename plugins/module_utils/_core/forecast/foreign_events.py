@@ -24,9 +24,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_effects import RuleEffects
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import AppliedKey, Rule
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import EventContext
 
 SIMULATED = frozenset(("pci", "drivers", "module", "subsystem"))
 ACTIONS = (ADD, CHANGE, BIND, "online", "move")
@@ -102,7 +102,7 @@ def _may_be_of_child(key: Key, subsystem: str | None) -> bool:
     if key.name == "KERNELS" and not key.is_negated:
         return not all(_ADDRESS.fullmatch(name) for name in key.value.split("|"))
     if key.name == "SUBSYSTEMS" and not key.is_negated:
-        return key.value != "pci" and (subsystem is None or key.agrees(subsystem) or key.value != subsystem)
+        return key.value != "pci" and (subsystem is None or key.matches(subsystem) or key.value != subsystem)
     if key.name == "ATTRS" and key.attribute == "device" and not key.is_negated and _NUMBER.fullmatch(key.value):
         # Of the buses below PCI virtio has the attribute, with numbers that are small.
         return False
@@ -124,10 +124,10 @@ def _named(rules: t.Iterable[Rule]) -> dict[str, None]:
 def _concerns(rule: Rule, subsystem: str | None, action: str) -> bool:
     """Whether a rule may match an event of a subsystem, or of one that no rule names."""
     for key in rule.keys:
-        if key.is_match and key.name == "ACTION" and not key.agrees(action):
+        if key.is_match and key.name == "ACTION" and not key.matches(action):
             return False
         if key.is_match and key.name == "SUBSYSTEM":
-            if subsystem is not None and not key.agrees(subsystem):
+            if subsystem is not None and not key.matches(subsystem):
                 return False
             if subsystem is None and not key.is_negated and all(map(_PLAIN.fullmatch, key.value.split("|"))):
                 return False
@@ -138,7 +138,7 @@ def _may_be_foreign(rule: Rule) -> bool:
     return not any(
         _is_about_functions(key)
         or (key.name == "SUBSYSTEM" and key.operator == "==" and SIMULATED.issuperset(key.value.split("|")))
-        or (key.name == "ACTION" and key.is_match and not any(key.agrees(action) for action in ACTIONS))
+        or (key.name == "ACTION" and key.is_match and not any(key.matches(action) for action in ACTIONS))
         for key in rule.keys
     )
 

@@ -16,10 +16,10 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject i
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Devices
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import EventContext
 
 DRIVERS_RULES = "/80-drivers.rules"
 MOST = 64

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import GuardCheck
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.guard_check import GuardCheck
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernels
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import (

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Carries out a whole request to the role vfio_host in one process: judges all of it, does it, checks the next boot, leaves the record.
 
-The parts are what the modules of their names do.  One lock is held from the judgement to the last change, so that what was judged is
+The parts are what the modules of their names do.  One lock is held from the check to the last change, so that what was judged is
 what is done, and a part whose prediction has nothing to do is done with.
 """
 

@@ -38,6 +38,8 @@ _OF_USER = (
     "/usr/lib/systemd/user",
     "/lib/systemd/user",
 )
+IsStarted = t.Callable[[str], bool]
+"""Whether a unit, by its name, is started at boot."""
 MOST_DROP_INS = 64
 _FOLDERS_OF_UNIT = (".d", ".wants", ".requires", ".upholds")
 _CONTINUED = re.compile(r"\\\n(?:[#;][^\n]*\n)*")
@@ -47,10 +49,6 @@ _SPECIFIER = re.compile(r"%([%a-zA-Z])")
 def of_user(home: str) -> tuple[str, ...]:
     """The folders of a user's own manager."""
     return tuple(folder.replace("{home}", home) for folder in _OF_USER)
-
-
-IsStarted = t.Callable[[str], bool]
-"""Whether a unit, by its name, is started at boot."""
 
 
 class UnitSetting(t.NamedTuple):

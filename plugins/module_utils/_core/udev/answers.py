@@ -28,7 +28,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.sysfs_fil
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import substitutions
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import EventContext
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
 
 Holds = t.Optional[bool]
 BROUGHT_BY_BUILTINS = "ID_"
@@ -316,7 +316,7 @@ def _of_parent(key: Key, one: Subject, around: EventContext, state: EventState) 
     if key.name == "TAGS":
         return _about_tags(key, around, state) if one.is_event_s else None
     fact = {"KERNELS": one.name, "SUBSYSTEMS": one.subsystem, "DRIVERS": one.driver}[key.name]
-    return None if fact is None else key.agrees(fact)
+    return None if fact is None else key.matches(fact)
 
 
 def _answer(key: Key, subject: Subject, around: EventContext, state: EventState) -> Holds:
@@ -333,7 +333,7 @@ def _answer(key: Key, subject: Subject, around: EventContext, state: EventState)
         # No device with a driver of PCI has a node, and so none has links to it.
         return key.is_negated if subject.device is not None else None
     fact = _fact(key, subject, around, state)
-    return None if fact is None else key.agrees(fact)
+    return None if fact is None else key.matches(fact)
 
 
 def _fact(key: Key, subject: Subject, around: EventContext, state: EventState) -> str | None:
@@ -353,7 +353,7 @@ def _fact(key: Key, subject: Subject, around: EventContext, state: EventState) -
 def _about_attribute(key: Key, value: Attribute) -> Holds:
     if isinstance(value, Missing):
         return False
-    return None if value is None else key.agrees_with_attribute(value)
+    return None if value is None else key.matches_attribute(value)
 
 
 def _about_tags(key: Key, around: EventContext, state: EventState) -> Holds:
@@ -363,7 +363,7 @@ def _about_tags(key: Key, around: EventContext, state: EventState) -> Holds:
     elif len(state.tags) > _MOST_COMPARED:
         return None
     else:
-        found = [certain for tag, certain in state.tags.items() if plain.agrees(tag)]
+        found = [certain for tag, certain in state.tags.items() if plain.matches(tag)]
     if any(found):
         return not key.is_negated
     return key.is_negated if not found and around.complete and state.tags_known else None

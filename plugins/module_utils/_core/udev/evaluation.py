@@ -26,9 +26,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import PATH_PROPERTIES, path_of
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Subject
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import EventContext
 
 FINAL, CLEARS = ":=", ("=", ":=")
 LAST_WITH_ANY_PARENT = 257
@@ -127,7 +127,7 @@ class Evaluation:
                 found = dataclasses.replace(found, holds=False if answer is False else found.holds and answer, doubt=doubt)
             elif key.name == "RESULT" and self._state.result is not None and found.holds is True:
                 # One that stands beside a PROGRAM is compared only now.
-                found = dataclasses.replace(found, holds=key.agrees(self._state.result))
+                found = dataclasses.replace(found, holds=key.matches(self._state.result))
             elif not key.is_match:
                 self._assign(rule, key, found)
             if found.holds is False:

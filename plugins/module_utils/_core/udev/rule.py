@@ -10,9 +10,9 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import EventState, match_keys
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import PARENTS, PCI, Key
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, NO_DEVICES, Devices, Subject
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import EventContext
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device

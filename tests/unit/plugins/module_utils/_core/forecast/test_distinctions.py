@@ -9,7 +9,7 @@ import dataclasses
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.distinctions import Distinctions
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import EventContext
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
 from ansible_collections.vfio.variants.tests.unit.boots import device, udev_rules
 
 ROOT = "/devices/pci0000:00"

@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.distinctions import Distinctions
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import EventContext
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
 from ansible_collections.vfio.variants.tests.unit.boots import boot, device, udev_rules
 
 COLDPLUG = 'ACTION=="add", ENV{MODALIAS}=="?*", RUN{builtin}+="kmod load"\n'

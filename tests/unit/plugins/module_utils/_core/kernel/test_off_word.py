@@ -14,7 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.install_command import loads_nothing
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import every_ids, given_to
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import EventContext
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
 
 LINES = [
     ("root=/dev/sda1 ro quiet", False, False),

@@ -18,6 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers i
     on_one_of_chain,
     property_of,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext, Files
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import parse
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import (
     MISSING,
@@ -27,7 +28,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject i
     of_module,
     of_subsystem,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import EventContext, Files
 from ansible_collections.vfio.variants.tests.unit.boots import device
 
 if t.TYPE_CHECKING:

@@ -10,9 +10,9 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import Evaluation
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext, Files
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import parse
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Subject
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import EventContext, Files
 from ansible_collections.vfio.variants.tests.unit.boots import device
 
 CARD = device("0000:02:00.0", path="/devices/pci0000:00/0000:02:00.0")

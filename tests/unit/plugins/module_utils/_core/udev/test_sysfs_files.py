@@ -9,8 +9,8 @@ import dataclasses
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import EventState, KeysMatch, match_keys
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import Files
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Subject
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Files
 from ansible_collections.vfio.variants.tests.unit.boots import device
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.udev.test_answers import (
     AROUND,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one judgement of what claims would take from a host, now and at the next boot: the same for every module, also in check mode."""
+"""The one check of what claims would take from a host, now and at the next boot: the same for every module, also in check mode."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext, Files, lasts
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import parse
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import EventContext, Files, lasts
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 
