@@ -12,15 +12,13 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.side_by_side import processors, side_by_side
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.dkms_settings import read_dkms_settings
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import Tell
 
-FRAMEWORK = "/etc/dkms/framework.conf"
-PLACES = ("mok_signing_key", "mok_certificate")
 KEYS = {"/var/lib/dkms": ("mok.key", "mok.pub"), "/var/lib/shim-signed": ("mok/MOK.priv", "mok/MOK.der")}
 """Where DKMS has its key, or on Ubuntu the package shim-signed: prepare_mok() in /usr/sbin/dkms."""
 MEMORY = 768 << 20
@@ -68,8 +66,7 @@ def _has_ended(what: str, release: str) -> str:
 
 def _has_key(host: Host) -> bool:
     """Whether no build has to make the key.  Only what is certain counts: not a place that DKMS is told of."""
-    settings = (FRAMEWORK, *(f"{FRAMEWORK}.d/{name}" for name in host.names(f"{FRAMEWORK}.d")))
-    if any(Assignments.parse(host.text_or_none(path) or "").get(name) for path in settings for name in PLACES):
+    if read_dkms_settings(host, "mok_signing_key", "mok_certificate"):
         return False
     folders = [folder for folder in KEYS if host.is_dir(folder)]
     return bool(folders) and all(host.is_file(f"{folder}/{name}") for folder in folders for name in KEYS[folder])

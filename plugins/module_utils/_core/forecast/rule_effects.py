@@ -36,19 +36,19 @@ NO_MODULES = ("kernel/modules_disabled", "kernel.modules_disabled")
 _NUMBER = re.compile(r"\s*(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)\s*")
 _HEXADECIMAL = re.compile(r"(?:0[xX])?([0-9a-fA-F]+)")
 _OFF = ("0", "n", "N", "f", "F", "of", "oF", "Of", "OF")
-_ACTS: t.Mapping[str, frozenset[Act]] = {
-    "driver_override": frozenset(("override",)),
-    "drivers_probe": frozenset(("bind",)),
-    "bind": frozenset(("bind",)),
-    "unbind": frozenset(("unbind",)),
-    "new_id": frozenset(("new_id",)),
-    "remove_id": frozenset(("new_id",)),
-    "remove": frozenset(("remove",)),
-    "rescan": frozenset(("rescan",)),
-    "drivers_autoprobe": frozenset(("override",)),
-    "sriov_drivers_autoprobe": frozenset(("create",)),
+_EFFECT_OF: t.Mapping[str, type] = {
+    "driver_override": does.SetOverride,
+    "drivers_probe": does.ProbeNow,
+    "bind": does.Bind,
+    "unbind": does.Unbind,
+    "new_id": does.NewId,
+    "remove_id": does.RemoveId,
+    "remove": does.Remove,
+    "drivers_autoprobe": does.SetBusAutoprobe,
+    "sriov_drivers_autoprobe": does.SetAutoprobe,
 }
-NOBODY: frozenset[str] = frozenset()
+"""By the attribute that is written."""
+_RESCAN: t.Final[frozenset[Act]] = frozenset(("rescan",))
 MOST_EFFECTS = 256
 """Of one event on one device, or on none in particular: all of them are tried in each order. Ordinary events have less than ten."""
 
@@ -115,7 +115,7 @@ class RuleEffects:
             yield from self._attribute(done, subject) if acts(key) else ()
         elif key.name == "SYSCTL":
             if key.attribute in NO_MODULES and done.value != "0":
-                yield self._unclear(done, frozenset(("override",)), "may forbid to load modules", None, drivers=NOBODY)
+                yield self._unclear(done, frozenset(("lock",)), "may forbid to load modules", None)
             elif key.value in self._programs:
                 # The kernel runs it from then on.
                 yield from (Noticed(_about_event(one)) for one in self._programs[key.value])
@@ -166,7 +166,7 @@ class RuleEffects:
             yield self._rescan(done)
 
     def _rescan(self, done: AppliedKey) -> Noticed:
-        return self._unclear(done, _ACTS["rescan"], "may bring back what was removed", None)
+        return self._unclear(done, _RESCAN, "may bring back what was removed", None)
 
     def _of_own_driver(self, done: AppliedKey, target: Target, named: str, because: Reason) -> t.Iterator[Plain]:
         if target.attribute == "unbind" and named == target.name:
@@ -200,8 +200,7 @@ class RuleEffects:
             drivers = frozenset((value.strip(),))
         if target.kind == "driver":
             drivers = frozenset((target.name,))
-        drivers = NOBODY if attribute == "drivers_autoprobe" else drivers
-        return self._unclear(done, _ACTS.get(attribute, ACTS), f"may write to {attribute}", addresses, drivers=drivers)
+        return self._unclear(done, _acts_of(attribute), f"may write to {attribute}", addresses, drivers=drivers)
 
     def _with_id(self, wanted: PciId | None) -> frozenset[str]:
         if wanted is None:
@@ -269,28 +268,28 @@ class RuleEffects:
         """The effect of a rule of which it cannot be determined whether it matches."""
         address = address_of(effect)
         addresses = None if address is None else frozenset((address,))
-        acts_: frozenset[Act] = frozenset(("override",))
         modules: frozenset[str] | None = None
         drivers: frozenset[str] | None = None
         if isinstance(effect, does.SetOverride):
             drivers = frozenset((effect.driver,) if effect.driver else ())
-        elif isinstance(effect, (does.ProbeNow, does.Bind)):
-            acts_ = frozenset(("bind",))
-            drivers = frozenset((effect.driver,)) if isinstance(effect, does.Bind) else None
-        elif isinstance(effect, does.Unbind):
-            acts_ = frozenset(("unbind",))
-        elif isinstance(effect, does.Remove):
-            acts_ = frozenset(("remove",))
+        elif isinstance(effect, does.Bind):
+            drivers = frozenset((effect.driver,))
         elif isinstance(effect, (does.NewId, does.RemoveId)):
-            acts_, addresses, drivers = frozenset(("new_id",)), self._with_id(effect.id), frozenset((effect.driver,))
+            addresses, drivers = self._with_id(effect.id), frozenset((effect.driver,))
         elif isinstance(effect, does.SetAutoprobe):
-            acts_, addresses = frozenset(("create",)), None
-        elif isinstance(effect, does.SetBusAutoprobe):
-            drivers = NOBODY
+            addresses = None
         elif isinstance(effect, LoadRequest):
-            acts_, modules = frozenset(("load",)), frozenset((effect.module, *effect.insertions))
+            modules = frozenset((effect.module, *effect.insertions))
+        acts_ = frozenset((does.ACT_OF[type(effect)],))
         why = "" if done.doubt is None else f", as `{done.doubt.written}` cannot be decided"
         return self._unclear(done, acts_, f"may match or not{why}", addresses, modules, drivers)
+
+
+def _acts_of(attribute: str) -> frozenset[Act]:
+    """What writing to an attribute does to drivers; all that can be done to them where that is not known."""
+    if attribute in _EFFECT_OF:
+        return frozenset((does.ACT_OF[_EFFECT_OF[attribute]],))
+    return _RESCAN if attribute == "rescan" else ACTS
 
 
 def _said(done: AppliedKey) -> str:
