@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply import udev_daemon
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.accounts import check_accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_arguments import with_pending
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.dropped_nodes import take_back
@@ -69,9 +70,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
-
-UDEV_CONTROL = "/run/udev/control"
-RELOAD_TIMEOUT = 30.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -285,10 +283,10 @@ def _remove(host: Host, name: str, check_mode: bool) -> dict[str, t.Any]:
 
 def _reload(host: Host, policy: Policy, changes: t.Sequence[FileChange]) -> tuple[str, ...]:
     """Let udev read changed rules at once.  It notices by itself within seconds, so a failure is no more than a warning."""
-    if policy.paths.rules not in {change.path for change in changes} or not host.exists(UDEV_CONTROL):
+    if policy.paths.rules not in {change.path for change in changes}:
         return ()
     try:
-        host.run(["udevadm", "control", "--reload"], RELOAD_TIMEOUT)
+        udev_daemon.reload_rules(host)
     except HostError as error:
         return (f"udev did not take the request to read its rules again: {error.msg}",)
     return ()

@@ -13,7 +13,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import OWN, Noticed, plain
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_effects import EVENT_DEVICE
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import EVENT_DEVICE
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import EventState, on_one_of_chain
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.attribute_paths import acts
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import Evaluation

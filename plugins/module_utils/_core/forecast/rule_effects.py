@@ -17,7 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import BEYOND, parse_number
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import ANY, PciId
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ACTS, Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ACTS, EVENT_DEVICE, Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.attribute_paths import Target, acts, target_of
 
 if t.TYPE_CHECKING:
@@ -29,8 +29,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import AppliedKey
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Devices, Subject
 
-EVENT_DEVICE = "%k"
-"""In a program's influence: the device whose event runs it."""
 MODALIAS = "MODALIAS"
 NO_MODULES = ("kernel/modules_disabled", "kernel.modules_disabled")
 _NUMBER = re.compile(r"\s*(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)\s*")

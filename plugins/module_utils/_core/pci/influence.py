@@ -25,6 +25,8 @@ ACTS: t.Final[frozenset[Act]] = frozenset(t.get_args(Act)) - {"replay"}
 TAKES_AWAY: t.Final[frozenset[Act]] = frozenset(("unbind", "remove", "refuse"))
 """What can change a device that is bound."""
 
+EVENT_DEVICE: t.Final = "%k"
+"""Among an influence's addresses: the device whose event runs the program."""
 ANOTHER: t.Final = "another driver"
 """An entry of a forecast's outcomes: the owner may be a driver that cannot be named."""
 

@@ -8,7 +8,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, NOT_KNOWN, RACE, UNKNOWN
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reasons import LACKS
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reasons import LACKS, LONGEST_REASON
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import NOT_SEARCHED, winner_result
 
@@ -19,9 +19,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import NextKernel
-
-LONGEST_REASON = 3
-"""How many of the reasons a sentence names."""
 
 
 @dataclasses.dataclass(frozen=True)

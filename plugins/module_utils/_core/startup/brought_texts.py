@@ -11,10 +11,9 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import EVENT_DEVICE, Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import services, sysctl, tmpfiles, tokens
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.script_effects import EVENT_DEVICE
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Unit, parsed
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import DIRECTORIES, parse
 

@@ -14,7 +14,7 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import EVENT_DEVICE, Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import actors, script_effects
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import (
     INTERPRETER,
@@ -38,7 +38,6 @@ DEEPEST = 32
 MOST_FILES = 128
 LARGEST = 512 << 10
 LARGEST_SEARCHED = 16 << 20
-EVENT_DEVICE: t.Final = script_effects.EVENT_DEVICE
 # The kernel's own variables of a PCI function's event (dev_uevent(), pci_uevent()).
 OF_EVENT: t.Final[t.Mapping[str, str]] = {"DEVPATH": f"/devices/{EVENT_DEVICE}", "PCI_SLOT_NAME": EVENT_DEVICE}
 NOTHING_GIVEN: t.Final[t.Mapping[str, str]] = {}

@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import EVENT_DEVICE, Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, guarded_loops, tokens
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Variables
 
@@ -23,7 +23,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.tokens import Load, WrittenAct
 
-EVENT_DEVICE: t.Final = "%k"
 _EVENT = re.compile(r"%k|%p|%b|\$kernel|\$devpath|\$id\b")
 # What finds devices while it runs.
 _FINDS = re.compile(r"\blspci\b|\bxargs\b|\bfind\b|\{\}|nodedev-list|\blshw\b|\beval\b")

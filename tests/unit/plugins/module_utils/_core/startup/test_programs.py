@@ -11,8 +11,9 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import EVENT_DEVICE
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import EVENT_DEVICE, LARGEST, ProgramAnalysis, judge
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import LARGEST, ProgramAnalysis, judge
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, Tree
 
 if t.TYPE_CHECKING:
