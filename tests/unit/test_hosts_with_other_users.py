@@ -28,6 +28,7 @@ WANTED = {"/home/kvm/.config/systemd/user/default.target.wants/card.service": ".
 SUDO = f"[Service]\nExecStart=/usr/bin/sudo {MOVER}\n"
 STARTS = "[Service]\nExecStart=/usr/bin/systemctl start card.service\n"
 RULE = 'polkit.addRule((action) => action.id == "org.freedesktop.systemd1.manage-units" ? polkit.Result.YES : undefined);\n'
+PKLA = "Action=org.freedesktop.systemd1.manage-units\nResultAny=yes\n"
 MAY_START = {"/etc/polkit-1/rules.d/50-kvm.rules": RULE}
 SYSTEM_S = {f"{OWN}/card.service": UNIT, MOVER: MOVES}
 CRON = {f"{LIB}/cron.service": "[Service]\nExecStart=/usr/sbin/cron -f\n", MOVER: MOVES, "/etc/passwd": ACCOUNTS}
@@ -52,6 +53,10 @@ HOSTS: dict[str, Drawn] = {
     "podman": users(NATIVE, "[Service]\nExecStart=/usr/bin/podman start --all\n"),
     "a unit of the system's, which it may start": users(GUEST, STARTS, {**SYSTEM_S, **MAY_START}),
     "a unit of the system's, which it may not start": users(NATIVE, STARTS, SYSTEM_S),
+    "a rule in a file that polkit does not read": users(NATIVE, STARTS, {**SYSTEM_S, "/etc/polkit-1/rules.d/50-kvm.rules.off": RULE}),
+    "an older rule of polkit's": users(
+        GUEST, STARTS, {**SYSTEM_S, "/etc/polkit-1/localauthority/50-local.d/kvm.pkla": f"[kvm]\nIdentity=unix-user:kvm\n{PKLA}"}
+    ),
     "an attribute that tmpfiles.d hands to a group": users(
         GUEST, UNIT, {"/etc/tmpfiles.d/kvm.conf": "z /sys/bus/pci/devices/*/driver_override 0664 root kvm\n"}
     ),

@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_keys import KEY
 
 if t.TYPE_CHECKING:
@@ -153,30 +154,17 @@ def _fstab(host: Host) -> t.Iterator[MountUse]:
 
 def _units(host: Host) -> t.Iterator[MountUse]:
     """Units that mount or swap, also those that generators have made; those of fstab are known from there."""
-    chosen: set[str] = set()
-    for folder in UNITS:
-        for name in _names(host, folder):
-            if not name.endswith((".mount", ".swap")) or name in chosen:
-                continue
-            chosen.add(name)
-            path = f"{folder}/{name}"
-            text = "\n".join(line for one in (path, *_drop_ins(host, name)) for line in _raw_lines(host, one))
+    for ending in (".mount", ".swap"):
+        for name, path in first_of_name(host, UNITS, ending).items():
+            drop_ins = first_of_name(host, [f"{folder}/{name}.d" for folder in UNITS], ".conf")
+            paths = (path, *(drop_ins[one] for one in sorted(drop_ins)))
+            text = "\n".join(line for one in paths for line in _raw_lines(host, one))
             found = dict(UNIT_LINE.findall(text))
             source, place = found.get("What", "").strip(), found.get("Where", "").strip()
             kind, options = found.get("Type", "").strip(), tuple(found.get("Options", "").strip().split(","))
             guard = guard_of(place) if place else "data_mounts"
             if source and f"SourcePath={FSTAB}" not in text and ("nofail" not in options or guard != "data_mounts"):
                 yield MountUse(f"{source} is needed for {place or 'swap'} ({path})", guard, source, kind, options, None, place)
-
-
-def _drop_ins(host: Host, unit: str) -> t.Iterator[str]:
-    """Those of all folders in the order of their names, of a name the one in the first folder."""
-    found: dict[str, str] = {}
-    for folder in UNITS:
-        for name in _names(host, f"{folder}/{unit}.d"):
-            if name.endswith(".conf"):
-                found.setdefault(name, f"{folder}/{unit}.d/{name}")
-    yield from (found[name] for name in sorted(found))
 
 
 def _crypttab(host: Host, path: str, needed: t.Collection[str] | None) -> t.Iterator[MountUse]:
