@@ -12,50 +12,48 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import (
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
+    ACTS,
+    ADDED,
+    BLACKLIST,
     BOTH,
-    CARD_LINK,
+    CARD,
     CONF,
     GUEST,
+    HERE,
     IDS,
     LATE_RULE,
-    LOAD,
-    NATIVE,
-    NEITHER,
-    OVERRIDE,
-    OWN,
-    RULE,
-    SOFTDEP,
-    TO_GUEST,
-    UNIT,
-    Drawn,
-)
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_guides import BLACKLIST, LIST, said
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_strangers import HERE, NO_NETWORK, SAVED, THIS, rule, saved, tmpfile
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import (
-    ADDED,
-    CARD,
     LIB,
+    LIST,
+    LOAD,
     MOVER,
     MOVES,
     MULTI_USER,
+    NATIVE,
+    NEITHER,
     NIC,
+    NO_NETWORK,
+    OVERRIDE,
+    OWN,
+    RULE,
     SAME,
+    SAVED,
+    SOFTDEP,
+    THIS,
+    TO_GUEST,
+    UNIT,
+    Drawn,
+    Truth,
     compare,
+    rule,
+    said,
+    saved,
+    tmpfile,
+    unit,
 )
 
 if t.TYPE_CHECKING:
     from pathlib import Path
-
-    from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import Truth
-
-ACTS = f"{OVERRIDE}, {LOAD}"
-
-
-def unit(truth: Truth, service: str, more: t.Mapping[str, str] | None = None, cmdline: str = "", head: str = "") -> Drawn:
-    """A service of the host's own, which multi-user.target wants."""
-    files = {f"{OWN}/card.service": f"[Unit]\n{head}[Service]\nType=oneshot\n{service}\n", MOVER: MOVES, **(more or {})}
-    return Drawn(truth, files, CARD_LINK, cmdline, open=(CARD,))
 
 
 def words(truth: Truth, cmdline: str, **files: str) -> Drawn:

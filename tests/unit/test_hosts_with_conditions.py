@@ -14,19 +14,22 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.conditions import Conditions
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Unit, UnitSetting
-from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import (
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
     BOTH,
     GUEST,
     IDS,
+    MOVER,
+    MULTI_USER,
     NATIVE,
     NEITHER,
     OWN,
     RULE,
     TO_GUEST,
     Drawn,
+    compare,
+    said,
+    unit,
 )
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_guides import said, unit
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import MOVER, MULTI_USER, compare
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 if t.TYPE_CHECKING:

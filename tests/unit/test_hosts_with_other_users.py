@@ -12,15 +12,24 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.other_users import gets_root
-from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import GUEST, NATIVE, OWN, UNIT, Drawn
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_guides import CRON_LINK
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import CARD, LIB, MOVER, MOVES, compare
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
+    CARD,
+    CRON_LINK,
+    GUEST,
+    LIB,
+    MOVER,
+    MOVES,
+    NATIVE,
+    OWN,
+    UNIT,
+    Drawn,
+    Truth,
+    compare,
+)
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 if t.TYPE_CHECKING:
     from pathlib import Path
-
-    from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import Truth
 
 ACCOUNTS = "root:x:0:0::/root:/bin/sh\nkvm:x:1000:1000::/home/kvm:/bin/sh\n"
 OWN_UNIT = "/home/kvm/.config/systemd/user/card.service"
