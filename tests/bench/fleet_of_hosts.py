@@ -100,7 +100,7 @@ class Fleet:
 
 def _key_of(root: Path) -> str:
     """The key in the record of a tree."""
-    (path,) = (path for path in Path(unchanged.DIRECTORY).glob(f"{unchanged.UNCHANGED}*") if _about(path)[2] == str(root))
+    (path,) = (path for path in Path(unchanged.CACHE_DIRECTORY).glob(f"{unchanged.UNCHANGED}*") if _about(path)[2] == str(root))
     return str(_about(path)[1])
 
 

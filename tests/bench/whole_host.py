@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import SETTLED
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.unchanged import DIRECTORY
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.unchanged import CACHE_DIRECTORY
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import DeviceReportRequest, gather
 from ansible_collections.vfio.variants.tests.bench.large_host import FUNCTIONS, KERNELS, large_host
 from ansible_collections.vfio.variants.tests.bench.limits import COLD, WARM, Figure
@@ -113,7 +113,7 @@ def _measured() -> tuple[list[Took], list[Took], list[Took]]:
     host = Host("/")
     # Of files that were written just now nothing is remembered.
     time.sleep(SETTLED)
-    files = [path for path in _opened(host) if os.path.isfile(path) and not path.startswith(f"{DIRECTORY}/")]
+    files = [path for path in _opened(host) if os.path.isfile(path) and not path.startswith(f"{CACHE_DIRECTORY}/")]
 
     def read_all() -> None:
         read_attributes(Path(DEVICES))
@@ -126,7 +126,7 @@ def _measured() -> tuple[list[Took], list[Took], list[Took]]:
 
     cold = []
     for _round in range(ROUNDS):
-        shutil.rmtree(DIRECTORY, ignore_errors=True)
+        shutil.rmtree(CACHE_DIRECTORY, ignore_errors=True)
         cold.append(timed(ask))
     rounds = [(timed(ask), timed(read_all)) for _round in range(ROUNDS)]
     return cold, [warm for warm, _floor in rounds], [floor for _warm, floor in rounds]

@@ -27,7 +27,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry, NextBoot
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import together
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import read as startup
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.generators import masked_by_word
 
@@ -136,7 +136,7 @@ def without_entry(host: Host, release: str) -> BootEntry:
 
 
 def _driver_of(machine: BootInputs) -> t.Callable[[str], str]:
-    return lambda module: next(iter(machine.registered.get(module, ())), KNOWN.get(module, module))
+    return lambda module: next(iter(machine.registered.get(module, ())), KNOWN_DRIVERS.get(module, module))
 
 
 def _possible_cpus(host: Host, cmdline: Cmdline) -> int | None:

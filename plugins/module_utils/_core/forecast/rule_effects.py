@@ -14,7 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effec
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.modprobe_command import ModprobeCommand
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import BEYOND, parse_number
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import ANY, PciId
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ACTS, EVENT_DEVICE, Influence
@@ -242,7 +242,7 @@ class RuleEffects:
                 yield from self._modprobe.ask(name, command.honours_blacklist, source)
             return
         modules = frozenset(map(normalize_module_name, command.names))
-        drivers = frozenset(KNOWN.get(name, name) for name in modules)
+        drivers = frozenset(KNOWN_DRIVERS.get(name, name) for name in modules)
         if command.removes:
             yield self._unclear(done, frozenset(("refuse",)), f"may remove {', '.join(sorted(modules))}", None, modules=modules)
         elif command.loads:

@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import paused
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_once import OfFiles, of_files, version_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.unchanged import DIRECTORY, UNCHANGED
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.unchanged import CACHE_DIRECTORY, UNCHANGED
 
 T = t.TypeVar("T")
 FileStatus = list[list[int]]
@@ -43,7 +43,7 @@ class Cache:
         self._machine = Host()
         self._settled = settled
         self._writable = writable
-        self._directory = directory or DIRECTORY
+        self._directory = directory or CACHE_DIRECTORY
 
     def get(self, kind: str, path: str, also: t.Sequence[str] = (), code: str = "") -> t.Any | None:
         """The value that was stored for the file and the files ``also``, as they are now, and for ``code``; None if there is none."""

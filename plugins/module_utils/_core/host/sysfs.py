@@ -17,7 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 
 # The kernel limits an attribute to one page; those of a PCI function fit into the smallest page size.
-ATTRIBUTE = 4096
+ATTRIBUTE_SIZE = 4096
 READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 LIST = READ | os.O_DIRECTORY
 AFTER_SIGNAL = 5.0
@@ -74,7 +74,7 @@ class DirectoryHandle:
         except OSError:
             return None
         try:
-            return os.read(handle, ATTRIBUTE).decode("utf-8", "surrogateescape").strip()
+            return os.read(handle, ATTRIBUTE_SIZE).decode("utf-8", "surrogateescape").strip()
         except OSError:
             return None
         finally:
@@ -149,7 +149,7 @@ def kernel_stack(process: int) -> tuple[str, ...]:
     """The kernel functions that a process waits in; empty if the kernel does not say, as without root."""
     try:
         with open(f"/proc/{process}/stack", encoding="ascii", errors="replace") as file:
-            return tuple(match[1] for match in map(_FUNCTION.match, file.read(ATTRIBUTE).splitlines()) if match)
+            return tuple(match[1] for match in map(_FUNCTION.match, file.read(ATTRIBUTE_SIZE).splitlines()) if match)
     except OSError:
         return ()
 
@@ -188,7 +188,7 @@ def start_time(process: int) -> str:
     try:
         with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
             # The name, in parentheses, may have any character.
-            fields = file.read(ATTRIBUTE).rpartition(")")[2].split()
+            fields = file.read(ATTRIBUTE_SIZE).rpartition(")")[2].split()
     except OSError:
         return ""
     return fields[19] if len(fields) > 19 and fields[0] != "Z" else ""

@@ -21,7 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.kept_fact
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import Root
 
-DIRECTORY = "/var/cache/vfio-variants"
+CACHE_DIRECTORY = "/var/cache/vfio-variants"
 UNCHANGED = "unchanged-"
 FORMAT = 1
 MOST_RECORDS = 4096
@@ -52,11 +52,11 @@ def record(host: Root, key: str, facts: KeptFacts, outcome: RunOutcome) -> None:
     try:
         with _folder(create=True) as folder:
             if folder is None:
-                raise HostError(f"{DIRECTORY} belongs to another user, or others can write to it.", "Remove it.")
+                raise HostError(f"{CACHE_DIRECTORY} belongs to another user, or others can write to it.", "Remove it.")
             folder.write(_name(host), _digest(content) + b"\n" + content)
             folder.keep_newest(MOST_RECORDS, lambda name: name.startswith(UNCHANGED))
     except OSError as error:
-        raise HostError(f"{DIRECTORY} cannot be written to: {error.strerror}.") from error
+        raise HostError(f"{CACHE_DIRECTORY} cannot be written to: {error.strerror}.") from error
 
 
 def recall(host: Root, key: str) -> Answer:
@@ -105,7 +105,7 @@ def _boot_id() -> str | None:
 
 def _folder(create: bool = False) -> contextlib.AbstractContextManager[CacheDirectory | None]:
     """Always on this machine, whatever the root is.  Raises OSError if it cannot be created."""
-    return opened_private(DIRECTORY, create)
+    return opened_private(CACHE_DIRECTORY, create)
 
 
 def _clock() -> float:

@@ -17,7 +17,7 @@ MOST_ENTRIES = 8192
 """Of one list or dictionary: more PCI functions than any host has."""
 MOST_VALUES = 1_000_000
 DEEPEST = 32
-LONGEST = 4096
+LONGEST_TEXT = 4096
 """Characters of one text: PATH_MAX, and twice the longest command line of a kernel."""
 LONGEST_LINES = 1 << 16
 LONGEST_CONTENT = 1 << 20
@@ -81,7 +81,7 @@ def refuse_unusable(options: t.Mapping[t.Any, t.Any]) -> None:
         if isinstance(value, t.Mapping):
             _refuse_large(place, value)
             for key in value:
-                _refuse_text(place, str(key) if isinstance(key, str) else shown(key), False, LONGEST)
+                _refuse_text(place, str(key) if isinstance(key, str) else shown(key), False, LONGEST_TEXT)
             pending += [((*place, str(key)), one) for key, one in value.items()]
         elif isinstance(value, (list, tuple)):
             _refuse_large(place, value)
@@ -95,7 +95,7 @@ def refuse_unusable(options: t.Mapping[t.Any, t.Any]) -> None:
 
 
 def _longest(kind: str) -> int:
-    return LONGEST_CONTENT if kind in CONTENTS else LONGEST_LINES if kind in SELECTORS else LONGEST
+    return LONGEST_CONTENT if kind in CONTENTS else LONGEST_LINES if kind in SELECTORS else LONGEST_TEXT
 
 
 def _refuse_large(place: OptionPath, value: t.Sized) -> None:

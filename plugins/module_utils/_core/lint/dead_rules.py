@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import NEAR
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import (
     DRIVERCTL,
     IDS,
@@ -141,7 +141,7 @@ def _unknown_driver(driver: str, boot: Boot, host: HostPolicy) -> tuple[str, str
     module = normalize_module_name(driver)
     facts = boot.modules.get(module)
     names = tuple(known.name for known in facts.drivers) if facts is not None else ()
-    names = names or ((KNOWN[module],) if module in KNOWN else ())
+    names = names or ((KNOWN_DRIVERS[module],) if module in KNOWN_DRIVERS else ())
     if names:
         return (
             None if driver in names else ("override-names-module", f"{driver} is a module; write the name of its driver, {listed(names)}.")
@@ -149,7 +149,7 @@ def _unknown_driver(driver: str, boot: Boot, host: HostPolicy) -> tuple[str, str
     if module in host.modules:
         # The driver that it registers is unknown.
         return None
-    candidates = sorted(registered | {KNOWN.get(name, name) for name in host.vfio_modules if name in host.modules})
+    candidates = sorted(registered | {KNOWN_DRIVERS.get(name, name) for name in host.vfio_modules if name in host.modules})
     nearest = next(iter(difflib.get_close_matches(driver, candidates, 1, NEAR)), None)
     if nearest is None and not host.inventory.drivers:
         # Without a running kernel, drivers with another name than their module are unknown.

@@ -26,7 +26,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache imp
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN, driver_names
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS, driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, OSRELEASE, chosen_releases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.old_modules import old_in_use
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, VGPU
@@ -53,7 +53,7 @@ OnKernel = t.Mapping[str, DriverAndKind]
 """The claimed drivers by address."""
 Claimed = t.Mapping[str, OnKernel]
 """Those on each installed kernel."""
-VFIO_DRIVER = KNOWN[FALLBACK]
+VFIO_DRIVER = KNOWN_DRIVERS[FALLBACK]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _without_modules(claims: t.Sequence[Claim], inventory: Inventory) -> OnKerne
                 driver = device.driver if is_best else VFIO_DRIVER if claim.driver == AUTO else None
             else:
                 module = normalize_module_name(claim.driver)
-                driver = next(iter(inventory.drivers_of_module(module)), KNOWN.get(module, claim.driver))
+                driver = next(iter(inventory.drivers_of_module(module)), KNOWN_DRIVERS.get(module, claim.driver))
             if driver is not None:
                 found.setdefault(device.address, (driver, None))
     return found

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import NATIVE, VARIANT, VFIO_PCI, Contender, contenders
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.variant_offers import missing_variants
 
@@ -208,7 +208,7 @@ def _variant(modalias: str, context: Context) -> BestVariant | None:
     if best is None:
         return None
     registered = context.inventory.drivers_of_module(best.module)
-    driver = registered[0] if registered else KNOWN.get(best.module, best.module)
+    driver = registered[0] if registered else KNOWN_DRIVERS.get(best.module, best.module)
     return BestVariant(best.module, driver, best.alias, best.wildcards)
 
 

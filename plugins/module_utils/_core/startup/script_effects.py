@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import EVENT_DEVICE, Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, guarded_loops, tokens
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Variables
@@ -288,7 +288,7 @@ class _Script:
                 for name in names:
                     ids = tokens.device_ids(" ".join(given).replace("=", " ").replace(",", " , "))
                     reached = bounds.reached(self._inventory, frozenset(), frozenset(), ids, frozenset(("new_id",))) if ids else None
-                    driver = KNOWN.get(normalize_module_name(name), name)
+                    driver = KNOWN_DRIVERS.get(normalize_module_name(name), name)
                     yield ScriptEffect(line, f"loads {name} with {given[0]}", frozenset(("new_id",)), reached, None, frozenset((driver,)))
 
 

@@ -50,7 +50,7 @@ def test_a_shell_hears_the_word_as_predicted(tmp_path: Path, words: str, shell: 
     assert shell_hears(tmp_path, words) == f"-q -i vfio_pci ids=10de:1db1 disable_vga=1{' ids=' if shell else ''}"
     assert off_word.is_heard_by_shell(cmdline) is shell
     assert off_word.is_heard_by_udev(cmdline) is udev
-    assert (EventContext(cmdline=cmdline).word(off_word.WORD) == off_word.OFF) is udev or '="' in words or words.startswith('"')
+    assert (EventContext(cmdline=cmdline).word(off_word.OFF_WORD) == off_word.OFF) is udev or '="' in words or words.startswith('"')
 
 
 def test_kmod_keeps_the_command_as_it_is_written() -> None:
