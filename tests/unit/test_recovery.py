@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT, INITRAMFS_TOOLS, MKINITCPIO
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import ARGUMENT
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import ARGUMENT, OFF_WORD
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import DEFAULT_NAME, HEADER, PolicyPaths, header
 
