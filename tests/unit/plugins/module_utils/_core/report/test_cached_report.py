@@ -56,7 +56,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
         return t.cast("CachedReport", right(cls, *arguments))
 
     monkeypatch.setattr(CachedReport, "read", classmethod(counted))
-    monkeypatch.setattr(cache_module, "DIRECTORY", str(tmp_path / "kept"))
+    monkeypatch.setattr(cache_module, "CACHE_DIRECTORY", str(tmp_path / "kept"))
     monkeypatch.setattr(facts, "Cache", lambda host, writable: Cache(host, writable, settled=0.0))
     return found
 

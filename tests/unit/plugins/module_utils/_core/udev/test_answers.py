@@ -220,6 +220,13 @@ def test_very_many_tags_are_not_compared_with_a_pattern() -> None:
     assert [answer(f'TAG=="{value}"', state=state) for value in ("t7", "x|t7", "t*")] == [True, True, None]
 
 
+def test_as_many_tags_as_are_compared_are_compared() -> None:
+    state = EventState(tags={f"t{number}": True for number in range(64)})
+    assert answer('TAG=="t*"', state=state) is True
+    state.set_tag("seat", True)
+    assert answer('TAG=="t*"', state=state) is None
+
+
 def test_tags_that_may_be_cleared_are_no_longer_certain() -> None:
     state = EventState()
     state.set_tag("seat", True)
@@ -428,8 +435,14 @@ def test_the_device_above_that_a_rule_has_matched_gives_its_name_driver_and_attr
     assert [expanded(one, EVENT, AROUND, EventState(parent=own.parent)) for one in ("%b", "%d")] == ["0000:02:00.0", None]
 
 
+def test_an_attribute_that_only_the_device_above_has_is_that_one_s() -> None:
+    above = Subject.of(device("0000:07:00.0", class_code=0x030000, boot_vga=True), OTHERS)
+    assert expanded("$attr{boot_vga}|%s{vendor}", EVENT, AROUND, EventState(parent=above)) == "1|0x10de"
+
+
 def test_of_a_device_of_another_subsystem_its_node_and_what_a_program_said_are_not_known() -> None:
-    assert [expanded(one, NETWORK, AROUND, EventState(result=None)) for one in ("%M", "$name", "%c")] == [None, None, None]
+    words = ("%M", "$name", "%c", "%c{1}", "$result{2+}")
+    assert [expanded(one, NETWORK, AROUND, EventState(result=None)) for one in words] == [None] * len(words)
 
 
 @pytest.mark.parametrize(("name", "number"), [("card0", "0"), ("sda12", "12"), ("1a", ""), ("x", "")])
