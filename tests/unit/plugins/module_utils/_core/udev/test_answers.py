@@ -212,6 +212,11 @@ def test_a_value_that_is_longer_than_udev_takes_is_not_known() -> None:
     assert state.properties == {"X": None}
 
 
+def test_a_rule_whose_devices_above_do_not_match_is_not_one_that_may_match() -> None:
+    assert answer('ATTR{config}=="x", KERNELS=="0000:99:00.0"') is False
+    assert answer('ATTR{config}=="x", KERNELS=="0000:01:00.0"') is None
+
+
 # -- tags
 
 
