@@ -195,6 +195,7 @@ def test_the_path_of_a_function_below_other_buses_is_not_known(path: str | None)
         ('PROGRAM=="/good"\nRESULT=="y", ATTR{x}="a"', ["/good"]),
         ('PROGRAM=="/x"\nPROGRAM=="/bad"\nRESULT=="", ATTR{x}="a"', ["/x", "/bad", "a"]),
         (f'PROGRAM=="/x"\n{DOUBT}, PROGRAM=="/good"\nRESULT=="", ATTR{{x}}="a"', ["/x", "/good?", "a?"]),
+        (f'{DOUBT}, PROGRAM=="/good"\nRESULT=="", ATTR{{x}}="a"', ["/good?", "a"]),
         (f'{DOUBT}, PROGRAM=="/good", RESULT=="", ATTR{{x}}="a"', ["/good?", "a?"]),
     ],
 )

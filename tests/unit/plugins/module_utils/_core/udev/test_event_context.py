@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext, Files, lasts
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import MOST_FOLDERS, EventContext, Files, lasts
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import parse
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
@@ -47,6 +47,14 @@ def test_what_is_another_after_a_boot_is_not_looked_at(path: str) -> None:
 def asked(tree: Tree, *rules: str) -> Files:
     keys = [key for text in rules for rule in parse(f'{text}, OPTIONS+="watch"\n', "/etc/udev/rules.d/a.rules") for key in rule.keys]
     return Files.read(tree.host(), keys)
+
+
+def test_so_many_folders_are_read_and_no_more(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    for number in range(MOST_FOLDERS + 1):
+        tree.file(f"/etc/{number}/on")
+    found = asked(tree, *(f'TEST=="/etc/{number}/on"' for number in range(MOST_FOLDERS + 1)))
+    assert [found.has(f"/etc/{number}/on") for number in (0, MOST_FOLDERS - 1, MOST_FOLDERS)] == [True, True, None]
 
 
 def test_the_folders_and_files_that_rules_ask_for_are_read(tmp_path: Path) -> None:
