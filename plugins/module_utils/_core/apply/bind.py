@@ -165,7 +165,7 @@ def ensure(host: Host, request: BindRequest, check_mode: bool, tell: Tell = unto
     """Do what is requested; in check mode, predict it.
 
     The host is locked while something is written, and neither while it is judged nor while the answer is made.  Another run that has
-    held the lock in between has changed what the judgement rests on: then all is judged again, at last without letting the lock go.
+    held the lock in between has changed what the check rests on: then all is judged again, at last without letting the lock go.
     Raises HostError if a device is refused, or if a step failed, after undoing everything.
     """
     if check_mode:
