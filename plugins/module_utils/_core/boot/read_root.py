@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import late_mounts, read_systemd, rule_programs
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, Coldplug, ListedModule, LoadList, Stage, Step
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
@@ -206,11 +207,7 @@ def init_is_systemd(tree: FileTree) -> bool:
 
 def _sysvinit_list(tree: FileTree) -> t.Iterator[ListedModule]:
     """As modules_files() in Debian's /etc/init.d/kmod; words after a module are options here."""
-    chosen: dict[str, str] = {}
-    for folder in read_systemd.LISTS:
-        for name in tree.names(folder):
-            if name.endswith(".conf"):
-                chosen.setdefault(name, f"{folder}/{name}")
+    chosen = first_of_name(tree, read_systemd.LISTS, ".conf")
     paths = list(chosen.values())
     if not any(_leads_to_etc_modules(tree, path) for path in paths):
         paths.append(ETC_MODULES)

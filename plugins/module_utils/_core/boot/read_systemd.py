@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, ListedModule, LoadList, Reason
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import generators, systemd_version
@@ -107,11 +108,7 @@ def _load_list(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -
 
 def _from_files(tree: FileTree) -> t.Iterator[ListedModule]:
     """The files of all directories by name; of files with the same name the one in the first directory (conf_files_list_strv())."""
-    chosen: dict[str, str] = {}
-    for folder in LISTS:
-        for name in tree.names(folder):
-            if name.endswith(".conf"):
-                chosen.setdefault(name, f"{folder}/{name}")
+    chosen = first_of_name(tree, LISTS, ".conf")
     for path, number, line in lines_of_lists(tree, (chosen[name] for name in sorted(chosen))):
         module = line.strip()
         # systemd takes the whole line as the name, so one with options is not a module.
