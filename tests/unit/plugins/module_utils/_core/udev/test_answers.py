@@ -217,6 +217,11 @@ def test_a_rule_whose_devices_above_do_not_match_is_not_one_that_may_match() -> 
     assert answer('ATTR{config}=="x", KERNELS=="0000:01:00.0"') is None
 
 
+def test_each_bridge_may_be_above_a_function_whose_place_is_not_known() -> None:
+    found = {text: answer(f'SUBSYSTEMS=="{text}", KERNELS=="0000:01:00.0"', PLACELESS) for text in ("pci", "usb")}
+    assert found == {"pci": None, "usb": False}
+
+
 # -- tags
 
 
