@@ -88,6 +88,7 @@ def answer(text: str, subject: Subject = EVENT, around: EventContext = AROUND, s
         ('ATTR{uevent}=="*PCI_SLOT_NAME=0000:03:00.0*|*PCI_ID=10DE:1D*"', True),
         ('ATTR{uevent}!="*PCI_SLOT_NAME=0000:03:00.0*"', True),
         ('ATTR{uevent}=="*PCI_ID=*1DB1*"', None),
+        ('ATTR{uevent}=="*PCI_ID=10DE=1DB1*"', False),
         ('ATTR{uevent}=="*DRIVER=nouveau*"', None),
         ('ATTR{uevent}=="?*"', None),
         ('SYSCTL{kernel/osrelease}=="6.12.0"', True),
