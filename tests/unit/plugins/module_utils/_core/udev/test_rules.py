@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules, hidden_by, parse
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
@@ -440,6 +441,18 @@ def test_after_a_line_that_is_too_long_the_others_count() -> None:
     half = "x" * 9000
     (rule,) = parse(f'ENV{{X}}="{half}\\\n{half}"\nKERNEL=="0000:3b:00.0", ATTR{{driver_override}}="vfio-pci"\n', RULE)
     assert (rule.line, rule.override) == (3, "vfio-pci")
+
+
+def test_after_a_line_that_is_dropped_the_others_count() -> None:
+    (rule,) = parse('KERNEL="a", NAME="x"\nKERNEL=="0000:3b:00.0", ATTR{driver_override}="vfio-pci"\n', RULE)
+    assert (rule.line, rule.override) == (2, "vfio-pci")
+
+
+@pytest.mark.parametrize(("cmdline", "certain"), [("quiet gpu", [True]), ("quiet", []), (None, [False])])
+def test_the_words_of_the_command_line_decide_where_a_rule_asks_for_them(tmp_path: Path, cmdline: str | None, certain: list[bool]) -> None:
+    tree = Tree(tmp_path).file(RULE, 'IMPORT{cmdline}="gpu", ATTR{driver_override}="vfio-pci"\n')
+    found = Rules.read(tree.host()).overrides(v100(tmp_path), cmdline=None if cmdline is None else Cmdline.parse(cmdline))
+    assert [one.certain for one in found] == certain
 
 
 @pytest.mark.parametrize(
