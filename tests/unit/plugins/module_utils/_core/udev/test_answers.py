@@ -223,6 +223,15 @@ def test_each_bridge_may_be_above_a_function_whose_place_is_not_known() -> None:
     assert found == {"pci": None, "usb": False}
 
 
+def test_the_key_that_cannot_be_decided_is_named_be_it_about_a_device_above() -> None:
+    (first, second) = (
+        match_keys(keys(text), PLACELESS, AROUND, EventState()).doubt for text in ('KERNELS=="a*"', 'KERNELS=="0000:01:00.0"')
+    )
+    assert first is None
+    assert second is not None
+    assert second.written == 'KERNELS=="0000:01:00.0"'
+
+
 # -- tags
 
 

@@ -57,6 +57,11 @@ def test_so_many_folders_are_read_and_no_more(tmp_path: Path) -> None:
     assert [found.has(f"/etc/{number}/on") for number in (0, MOST_FOLDERS - 1, MOST_FOLDERS)] == [True, True, None]
 
 
+def test_so_many_files_are_imported_and_no_more(tmp_path: Path) -> None:
+    found = asked(Tree(tmp_path), *(f'IMPORT{{file}}="/etc/{number}"' for number in range(MOST_FOLDERS + 1)))
+    assert sorted(found.imported) == sorted(f"/etc/{number}" for number in range(MOST_FOLDERS))
+
+
 def test_the_folders_and_files_that_rules_ask_for_are_read(tmp_path: Path) -> None:
     tree = Tree(tmp_path).file("/etc/vfio/on").file("/etc/gpu", "A=1\nB='2 3'\n# C=4\nD=\n")
     found = asked(
