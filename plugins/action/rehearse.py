@@ -25,9 +25,9 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progr
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.quantity import parse_size
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.file_store import Collected, FileStore
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.planned_policy import NO_POLICY, PlannedPolicy
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import Rehearsal, Settings
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import Rehearsal, RehearsalSettings
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.remote_boot import RemoteBoot
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.remote_job import Job
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.remote_job import RemoteJob
 
 Result = dict[str, t.Any]
 _MODULE = "vfio.variants.rehearsal_files"
@@ -69,7 +69,9 @@ class ActionModule(ActionBase):
             try:
                 with tempfile.TemporaryDirectory(dir=store.own) as folder:
                     if options["part"] == _BOOT:
-                        return self._boot_there(Job(name, settings, NO_POLICY, options["cache"]), store, Path(folder), progress, options)
+                        return self._boot_there(
+                            RemoteJob(name, settings, NO_POLICY, options["cache"]), store, Path(folder), progress, options
+                        )
                     policy = self._planned(options)
                     progress("asking the host what its boot is made of")
                     collected, sent = self._collect(options, store, Path(folder), progress)
@@ -83,7 +85,7 @@ class ActionModule(ActionBase):
                     store.forget()
         return _judged({**found, **known}, options["require"])
 
-    def _boot_there(self, job: Job, store: FileStore, folder: Path, progress: Progress, options: Result) -> Result:
+    def _boot_there(self, job: RemoteJob, store: FileStore, folder: Path, progress: Progress, options: Result) -> Result:
         """Boot what the other part has collected on the host of this task's connection."""
         kept = store.own / _KEPT
         if not kept.is_file():
@@ -184,7 +186,7 @@ def _unless_ended(work: t.Callable[[], Result]) -> Result:
         raise HostError(f"The rehearsal was ended by {ended.name}, and its machine with it.") from None
 
 
-def _settings(options: Result) -> Settings:
+def _settings(options: Result) -> RehearsalSettings:
     checked_timeout(options["timeout"])
     memory = parse_size("memory", options["memory"])
     if memory < _LEAST_MEMORY:
@@ -192,7 +194,7 @@ def _settings(options: Result) -> Settings:
     for name, most in _MOST.items():
         if not 1 <= options[name] <= most:
             raise HostError(f"{name}: {options[name]} is not usable.", f"Allowed are 1 to {most}.")
-    return Settings(
+    return RehearsalSettings(
         memory=memory,
         cpus=options["cpus"],
         forks=options["forks"],

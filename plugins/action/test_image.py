@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.modules.test_image import argumen
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.action.controller_action import ControllerAction
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import build_as_root
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.image import Image, ImageBuilder
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.image import ImageBuilder, TestImage
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.options import ImageOptions
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 
@@ -38,7 +38,7 @@ class ActionModule(ControllerAction):
         return {"changed": built, **_place(builder), **_content(image)}
 
 
-def _build(builder: ImageBuilder, options: dict[str, t.Any]) -> tuple[Image, bool]:
+def _build(builder: ImageBuilder, options: dict[str, t.Any]) -> tuple[TestImage, bool]:
     say = Display().display
     if os.geteuid() == 0 or builder.is_built():
         return builder.build(say, options["timeout"])
@@ -51,5 +51,5 @@ def _place(builder: ImageBuilder) -> dict[str, t.Any]:
     return {"path": str(target), "key": target.name.rpartition("-")[2]} if target else {}
 
 
-def _content(image: Image) -> dict[str, t.Any]:
+def _content(image: TestImage) -> dict[str, t.Any]:
     return {"kernels": list(image.kernels), "seconds": round(image.seconds, 1)}

@@ -17,7 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limi
 from ansible_collections.vfio.variants.plugins.modules.test_vm import argument_spec
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.action.controller_action import ControllerAction
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.image import Image
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.image import TestImage
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress, Say
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import accelerator, connection, firmware, qemu_program
@@ -40,7 +40,7 @@ class ActionModule(ControllerAction):
 def _started(machine: Machine, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     if not options["image"]:
         raise HostError("image is required to start a test machine.", "Pass the path that test_image returned.")
-    image = Image.find(machine.cache, options["image"])
+    image = TestImage.find(machine.cache, options["image"])
     wanted = MachineOptions.from_mapping(options, str(image.path))
     machine.check(wanted)
     say = Display().display
@@ -58,7 +58,7 @@ def _started(machine: Machine, options: dict[str, t.Any], check_mode: bool) -> d
     return {"changed": True, **_facts(machine)}
 
 
-def _uefi(machine: Machine, wanted: MachineOptions, image: Image, mirror: str | None, say: Say) -> tuple[str, ...]:
+def _uefi(machine: Machine, wanted: MachineOptions, image: TestImage, mirror: str | None, say: Say) -> tuple[str, ...]:
     """QEMU's arguments for the firmware, whose variables are made for a new machine, and when other keys are to be enrolled."""
     partition = image.system_partition
     if partition is None:

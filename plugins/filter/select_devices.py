@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import cut
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import KNOWN_FIELDS
 
 DOCUMENTATION = r"""
 name: select_devices
@@ -129,7 +129,7 @@ def _missing(devices: Sequence[t.Any], parsed: Mapping[str, t.Any]) -> str | Non
         named |= {str(node["value"])} if node["type"] == "field" else set()
         # A slice has numbers and nothing for children.
         pending += [child for child in node["children"] if isinstance(child, Mapping)]
-    return next(iter(sorted((named & KNOWN) - names)), None)
+    return next(iter(sorted((named & KNOWN_FIELDS) - names)), None)
 
 
 def _plain(value: object) -> t.Any:

@@ -294,12 +294,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims i
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse as parse_hardware
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest, Requirement, compare
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest, Required, compare
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.prediction_check import Prediction
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     **CLAIM_ARGUMENTS,
-    "require": {"type": "str", "choices": [*t.get_args(Requirement)], "default": "none"},
+    "require": {"type": "str", "choices": [*t.get_args(Required)], "default": "none"},
     "kernels": {"type": "list", "elements": "str", "default": ["next"]},
     "group": {"type": "str", "choices": [*t.get_args(GroupMode)], "default": "claim"},
     "root": {"type": "path", "default": "/"},

@@ -22,7 +22,7 @@ description:
   - A driver that does not release a device cannot be stopped. The module leaves the process that waits for it behind, which does not
     hold up other runs, and says how each device is left and what to do.
   - While it runs, it says in the host's log which device is done, C(bound 0000:01:00.0 to vfio-pci, 3 of 64); C(journalctl -f) shows it.
-  - Two runs at once wait for each other only while one of them writes. One whose judgement another run has overtaken judges again.
+  - Two runs at once wait for each other only while one of them writes. One whose check another run has overtaken checks again.
   - The bindings are lost at the next boot; M(vfio.variants.boot_policy) makes them permanent.
 extends_documentation_fragment:
   - vfio.variants._attributes

@@ -17,7 +17,7 @@ description:
     M(vfio.variants.claim_info) do one after the other, and leaves the record of M(vfio.variants.unchanged_record). It reads the host once
     where it cannot have changed, and Python starts once. The role P(vfio.variants.vfio_host#role) is made of it.
   - Judges the whole request before anything is written, with the messages of those modules. A run that is refused has changed nothing.
-    The lock against other runs is held from the judgement to the last change.
+    The lock against other runs is held from the check to the last change.
   - While it runs, it says in the host's log which of these modules it begins with, and what M(vfio.variants.device_claim) says there;
     C(journalctl -f) shows it.
   - Afterwards, unless O(request.check_winner=false), the module fails if a claimed device is not certain to be bound as claimed at boot.

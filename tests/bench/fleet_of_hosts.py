@@ -100,7 +100,7 @@ class Fleet:
 
 def _key_of(root: Path) -> str:
     """The key in the record of a tree."""
-    (path,) = (path for path in Path(cache_dir.DIRECTORY).glob(f"{cache_dir.UNCHANGED}*") if _about(path)[2] == str(root))
+    (path,) = (path for path in Path(cache_dir.CACHE_DIRECTORY).glob(f"{cache_dir.UNCHANGED}*") if _about(path)[2] == str(root))
     return str(_about(path)[1])
 
 

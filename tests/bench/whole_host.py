@@ -113,7 +113,7 @@ def _measured() -> tuple[list[Took], list[Took], list[Took]]:
     host = Host("/")
     # Of files that were written just now nothing is remembered.
     time.sleep(SETTLED)
-    files = [path for path in _opened(host) if os.path.isfile(path) and not path.startswith(f"{DIRECTORY}/")]
+    files = [path for path in _opened(host) if os.path.isfile(path) and not path.startswith(f"{CACHE_DIRECTORY}/")]
 
     def read_all() -> None:
         read_attributes(Path(DEVICES))
@@ -126,7 +126,7 @@ def _measured() -> tuple[list[Took], list[Took], list[Took]]:
 
     cold = []
     for _round in range(ROUNDS):
-        shutil.rmtree(DIRECTORY, ignore_errors=True)
+        shutil.rmtree(CACHE_DIRECTORY, ignore_errors=True)
         cold.append(timed(ask))
     rounds = [(timed(ask), timed(read_all)) for _round in range(ROUNDS)]
     return cold, [warm for warm, _floor in rounds], [floor for _warm, floor in rounds]

@@ -21,7 +21,7 @@ from matrix import PACKAGE
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.kernel_identity import KernelIdentity
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, Missing
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, MissingPackage
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.program import run
 from ansible_collections.vfio.variants.tests.drivers import driver_build
@@ -66,7 +66,7 @@ def _stock_modules(archive: Archive, kernel: str, say: Say) -> dict[str, bytes]:
     """Of the kernel's package, those that the variants depend on."""
     debs = [deb for name in ("modules", "image") for deb in archive.debs_named(f"linux-{name}-{kernel}", "")]
     if not debs:
-        raise ArchiveUnavailableError([Missing(f"linux-image-{kernel}", "no index names it")])
+        raise ArchiveUnavailableError([MissingPackage(f"linux-image-{kernel}", "no index names it")])
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         deb_files.unpack(debs[0], folder, say)

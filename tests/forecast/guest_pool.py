@@ -27,7 +27,11 @@ from observation import BootError, Observation
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, Missing, marked
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import (
+    ArchiveUnavailableError,
+    MissingPackage,
+    marked,
+)
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Say
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import qemu_program
@@ -56,7 +60,7 @@ class GuestPool:
         ArchiveUnavailableError when the archive leaves fewer than the floor.
         """
         wanted = tuple(series)
-        missing: list[Missing] = []
+        missing: list[MissingPackage] = []
         self._qemu = qemu_program.provide(self._cache, apt_sources.of_this_machine, self._say)
         for release in {guest_release.of_series(one).name: guest_release.of_series(one) for one in wanted}.values():
             try:
@@ -69,7 +73,7 @@ class GuestPool:
             self._say(marked(one))
         missed = [one for one in floor.missed_guests(self._kernels) if one in wanted]
         if missed or not self._kernels:
-            raise ArchiveUnavailableError([Missing(f"a guest with Linux {one}", "the floor wants one") for one in missed or wanted])
+            raise ArchiveUnavailableError([MissingPackage(f"a guest with Linux {one}", "the floor wants one") for one in missed or wanted])
         for kernel in self._kernels.values():
             self._capture(kernel)
         return tuple(one for one in wanted if one in self._kernels)

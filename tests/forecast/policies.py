@@ -29,7 +29,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims i
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import ARGUMENT, WORD, is_install_command
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import ARGUMENT, OFF_WORD, is_install_command
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy import texts
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
@@ -226,7 +226,7 @@ def asks_for_word(line: str) -> bool:
     directive = next(iter(ModprobeConfig.parse(line, "").directives), None)
     if directive is not None and directive.command == "install":
         return is_install_command(directive.arguments[1], directive.arguments[0])
-    return f"{{{WORD}}}" in line or f'"{WORD}"' in line or f'="{texts.END}"' in line
+    return f"{{{OFF_WORD}}}" in line or f'"{OFF_WORD}"' in line or f'="{texts.END}"' in line
 
 
 def _without(configuration: Configuration, left_out: Callable[[str], bool]) -> Configuration:

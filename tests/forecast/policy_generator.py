@@ -12,7 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims i
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy import texts
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Choice, Decision
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision, DriverChoice
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids import Softdep, ids_by_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import PolicyPaths
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import native_lines, rule_lines
@@ -61,7 +61,7 @@ def decision_of(target: Target, strategy: str, selector: Selector, module: str, 
         0,
         target.modalias,
     )
-    return Decision(device, Claim((selector,), driver), (selector,), strategy, (Choice("any", module, driver),))
+    return Decision(device, Claim((selector,), driver), (selector,), strategy, (DriverChoice("any", module, driver),))
 
 
 def files_of(decision: Decision, target: Target) -> dict[str, str]:

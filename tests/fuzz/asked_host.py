@@ -140,7 +140,7 @@ def main(of: str, wall: str, mebibytes: str) -> None:
     questions: t.Mapping[str, Question] = getattr(importlib.import_module(module), name)
     limits = Limits(int(wall), int(mebibytes))
     with tempfile.TemporaryDirectory(prefix="vfio-variants-cache-") as folder:
-        vars(cache)["DIRECTORY"] = folder
+        vars(cache)["CACHE_DIRECTORY"] = folder
         for line in sys.stdin:
             print(json.dumps(_asked(Tree(Path(json.loads(line))), limits, questions)), flush=True)
 

@@ -201,7 +201,7 @@ def _boots(*paths: str) -> t.Callable[[bytes], object]:
     return lambda data: next_boot.read(base_host.with_files({base_host.GRUB: None, **dict.fromkeys(paths, data)}))
 
 
-Starting = t.Callable[[PlannedHost, programs.Judge], t.Iterable[object]]
+Starting = t.Callable[[PlannedHost, programs.ProgramAnalysis], t.Iterable[object]]
 
 
 def _starts(read: Starting, *paths: str) -> t.Callable[[bytes], object]:
@@ -209,7 +209,7 @@ def _starts(read: Starting, *paths: str) -> t.Callable[[bytes], object]:
 
     def parse(data: bytes) -> object:
         host = base_host.with_files(dict.fromkeys(paths, data))
-        return list(read(host, programs.Judge(host, base_host.kernel(), base_host.inventory())))
+        return list(read(host, programs.ProgramAnalysis(host, base_host.kernel(), base_host.inventory())))
 
     return parse
 
@@ -218,12 +218,12 @@ def _always(_unit: str) -> bool:
     return True
 
 
-def _jobs(host: PlannedHost, judge: programs.Judge) -> t.Iterator[object]:
+def _jobs(host: PlannedHost, judge: programs.ProgramAnalysis) -> t.Iterator[object]:
     for job in (*schedules.at_reboot(host), *schedules.of_anacron(host), *schedules.of_at(host)):
         yield judge.of(job.command, job.source)
 
 
-def _agents(host: PlannedHost, judge: programs.Judge) -> t.Iterator[object]:
+def _agents(host: PlannedHost, judge: programs.ProgramAnalysis) -> t.Iterator[object]:
     yield from agents.read(host, base_host.inventory(), judge, _always)
     yield LaterFacts.read(host)
 

@@ -22,7 +22,7 @@ from shortages import Shortages
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources, root_tree
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.recipe import Recipe
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.suite import Suite
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, Missing
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, MissingPackage
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
 
@@ -143,7 +143,7 @@ def build_root(release: Release, cache: Cache, say: Say) -> BuildRoot:
 
 def add_kernel(root: BuildRoot, offers: t.Iterable[Offer], series: str, say: Say) -> Offer | None:
     """Unpack the headers of the first of these kernels that can be had. What cannot is noted."""
-    missing: list[Missing] = []
+    missing: list[MissingPackage] = []
     for offer in offers:
         try:
             for deb in offer.debs:
@@ -154,7 +154,7 @@ def add_kernel(root: BuildRoot, offers: t.Iterable[Offer], series: str, say: Say
         write_atomic(root.place / "kernels" / offer.release, offer.suite)
         root.shortages.note(series, missing)
         return offer
-    root.shortages.note(series, missing or [Missing(f"a kernel {series}", "no index names one")])
+    root.shortages.note(series, missing or [MissingPackage(f"a kernel {series}", "no index names one")])
     return None
 
 
@@ -191,7 +191,7 @@ def _checkers(root: BuildRoot, release: Release) -> dict[str, Path]:
 
 
 def _add_checker(root: BuildRoot, name: str, debs: t.Sequence[Deb], say: Say) -> None:
-    missing: list[Missing] = []
+    missing: list[MissingPackage] = []
     for deb in debs:
         try:
             if name == "sparse":
@@ -204,7 +204,7 @@ def _add_checker(root: BuildRoot, name: str, debs: t.Sequence[Deb], say: Say) ->
             continue
         root.shortages.note(name, missing)
         return
-    root.shortages.note(name, missing or [Missing(name, "no index names it")])
+    root.shortages.note(name, missing or [MissingPackage(name, "no index names it")])
 
 
 def _add_checkpatch(root: BuildRoot, deb: Deb, say: Say) -> None:

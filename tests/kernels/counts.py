@@ -18,7 +18,7 @@ from build_root import BuildRoot
 from package import CheckError, Package
 from target import Target
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS, Missing, marked
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS, MissingPackage, marked
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import write_atomic
 
 _KEPT = 14 * 24 * 3600
@@ -90,7 +90,7 @@ class Counts:
         with self._lock:
             self._covered.add((architecture, series))
 
-    def lack(self, missing: t.Iterable[Missing], what: str, instead: str = "", about: t.Iterable[Kind] = ()) -> None:
+    def lack(self, missing: t.Iterable[MissingPackage], what: str, instead: str = "", about: t.Iterable[Kind] = ()) -> None:
         """Something of the archive could not be had: so `what`, which is `about` these, is not tested, or something `instead` is."""
         with self._lock:
             for line in (marked(one, instead) for one in missing):

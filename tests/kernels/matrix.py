@@ -30,7 +30,7 @@ from target import Target
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.suite import Suite
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, Missing
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, MissingPackage
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 
 RELEASES = (
@@ -157,7 +157,9 @@ class Matrix:
             self._archive = asked.result()
         for index in self._archive.unread:
             before = any(f"{deb.suite} {deb.architecture}" == index for deb in self._archive.debs)
-            self._counts.lack([Missing(f"the index of {index}", "it cannot be read")], index, "what it said before" if before else "")
+            self._counts.lack(
+                [MissingPackage(f"the index of {index}", "it cannot be read")], index, "what it said before" if before else ""
+            )
 
     def _made(self, release: Release) -> BuildRoot | None:
         try:
@@ -216,7 +218,7 @@ class Matrix:
             if likes:
                 jobs.append(_offered_job(likes[0], partial(self._options, tuple(likes), frozenset())))
             elif not found:
-                missing = Missing(f"a kernel {about[1]} for {about[0]}", "no index names one")
+                missing = MissingPackage(f"a kernel {about[1]} for {about[0]}", "no index names one")
                 self._counts.lack([missing], f"Linux {about[1]}", about=[about])
         return jobs
 
@@ -224,7 +226,7 @@ class Matrix:
         """Whether there is a root with its compiler; what is missing is named."""
         if offer.compiler in self._roots:
             return True
-        missing = Missing(offer.compiler, f"no release that a build root is made of has it, and {offer.release} is built by it")
+        missing = MissingPackage(offer.compiler, f"no release that a build root is made of has it, and {offer.release} is built by it")
         self._counts.lack([missing], f"{offer.release} of {offer.suite}", about=[_about(offer)])
         return False
 
@@ -247,7 +249,7 @@ class Matrix:
         for version in imitation.VERSIONS:
             origin = next((option for option in own if option.target.series == version.series), None)
             if origin is None:
-                missing = Missing(f"a kernel {version.series}", "to make the headers of another one from")
+                missing = MissingPackage(f"a kernel {version.series}", "to make the headers of another one from")
                 self._counts.lack([missing], f"{version.name} imitated")
                 continue
             option = Option(Target(origin.target.release, imitated=version), origin.root)
@@ -280,7 +282,7 @@ class Matrix:
 
     def _run(self, job: Job) -> None:
         """On the first kernel that can be had, after the archive was asked again what it has."""
-        missing: list[Missing] = []
+        missing: list[MissingPackage] = []
         tried: set[str] = set()
         for renewed in (False, True):
             if renewed:
@@ -303,7 +305,7 @@ class Matrix:
                 if missing:
                     self._counts.lack(missing, job.name, option.target.release)
                 return
-        missing = missing or [Missing(job.name, "no index names what building for it takes")]
+        missing = missing or [MissingPackage(job.name, "no index names what building for it takes")]
         self._counts.lack(missing, job.name, about=[job.about])
 
     def _shortages(self, option: Option) -> Shortages:

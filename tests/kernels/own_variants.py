@@ -31,7 +31,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import version_key
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.known_variants import DEVICES
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, Missing
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, MissingPackage
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.tests import marked_page
 from ansible_collections.vfio.variants.tests.unit import rpm_packages
@@ -141,7 +141,7 @@ def kernels_of(root: BuildRoot, release: Release, series: str, archive: Archive,
         if offers and offers[0].compiler == release.compiler and compiler:
             yield Kernel(wanted, root, archive, cache, mounts, offers[0], compiler)
         else:
-            say("\n".join(ArchiveUnavailableError([Missing(f"{wanted} or a compiler for it", "no index names it")]).lines()))
+            say("\n".join(ArchiveUnavailableError([MissingPackage(f"{wanted} or a compiler for it", "no index names it")]).lines()))
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class Kernel:
         name = f"linux-source-{identity.series}"
         debs = [deb for deb in self.archive.debs_named(name, "") if deb.version == identity.package]
         if not debs:
-            raise ArchiveUnavailableError([Missing(f"{name} {identity.package}", "no index names it")])
+            raise ArchiveUnavailableError([MissingPackage(f"{name} {identity.package}", "no index names it")])
         needed = (*self.compiler, *(self.offer.debs if self.offer else ()), debs[0])
         with layers.laid_over(self.root, needed, self.cache, self.mounts, say) as root:
             if self.as_rpm:

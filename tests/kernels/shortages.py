@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import Missing
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import MissingPackage
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import write_atomic
 
 _ASKED_AGAIN_AFTER = 3600
@@ -23,10 +23,10 @@ class Shortages:
 
     path: Path
 
-    def of(self, what: str) -> list[Missing]:
-        return [Missing(**one) for one in self._all().get(what, [])]
+    def of(self, what: str) -> list[MissingPackage]:
+        return [MissingPackage(**one) for one in self._all().get(what, [])]
 
-    def note(self, what: str, missing: t.Iterable[Missing]) -> None:
+    def note(self, what: str, missing: t.Iterable[MissingPackage]) -> None:
         """In place of what was noted of it before."""
         self.path.parent.mkdir(exist_ok=True)
         write_atomic(self.path, json.dumps({**self._all(), what: [dataclasses.asdict(one) for one in missing]}))

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import rehearsal_judgement
+import rehearsal_comparison
 import rehearsal_records
 import rehearsal_table
 import world_generator
@@ -34,7 +34,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import COUNTED
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import ABSENT
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import Settings
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import RehearsalSettings
 from ansible_collections.vfio.variants.tests.exit_codes import exit_code
 
 OBSERVED = Path(__file__).resolve().parent / "observed" / "rehearsals.jsonl"
@@ -72,9 +72,9 @@ def _compared(options: argparse.Namespace) -> int:
     if options.table:
         rehearsal_table.write(options.table, list(known.values()))
     hosts = [known[world.name] for world in _drawn(options) if world.name in known]
-    for line in (line for host in hosts for line in rehearsal_judgement.disagreements(host)):
+    for line in (line for host in hosts for line in rehearsal_comparison.disagreements(host)):
         say(f"FAILED: {line}")
-    bad = failed + sum(bool(rehearsal_judgement.disagreements(host)) for host in hosts)
+    bad = failed + sum(bool(rehearsal_comparison.disagreements(host)) for host in hosts)
     say(f"{len(hosts) + failed - bad} passed, {bad} failed")
     return 1 if bad else 0
 
@@ -112,12 +112,12 @@ class _Comparisons:
     guests: WorldGuests
     place: Path
     images: DiskImages
-    settings: Settings
+    settings: RehearsalSettings
     windows: t.Mapping[str, str]
 
     @classmethod
     def of(cls, guests: WorldGuests, place: Path, cache: Cache, options: argparse.Namespace) -> _Comparisons:
-        settings = Settings(
+        settings = RehearsalSettings(
             memory=_MEMORY,
             cpus=1,
             forks=options.jobs,
@@ -179,8 +179,8 @@ def _function(row: dict[str, t.Any], real: str | None) -> Function:
 
 
 def _sentence(host: RehearsedHost) -> str:
-    count = rehearsal_judgement.counts([host])
-    found = ", ".join(f"{count[one.value]} {one.value}" for one in rehearsal_judgement.Result if count[one.value])
+    count = rehearsal_comparison.counts([host])
+    found = ", ".join(f"{count[one.value]} {one.value}" for one in rehearsal_comparison.Result if count[one.value])
     times = f"rehearsed in {host.rehearsal_seconds:.0f} s, booted in {host.boot_seconds:.0f} s"
     return f"{host.name} with Linux {host.series}: {found}{f'; {host.problem}' if host.problem else ''} ({times})"
 

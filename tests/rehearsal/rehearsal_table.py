@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import configuration
-import rehearsal_judgement
-from rehearsal_judgement import Result
+import rehearsal_comparison
+from rehearsal_comparison import Result
 from rehearsal_records import RehearsedHost
 
 from ansible_collections.vfio.variants.tests import marked_page
@@ -34,7 +34,7 @@ _FLOWS = {configuration.NO_COLDPLUG: "an initramfs without udev"}
 def rendered(hosts: Sequence[RehearsedHost]) -> str:
     lines = [f"| {' | '.join(_HEAD)} |", f"|---|{'---:|' * (len(_HEAD) - 1)}"]
     for title, chosen in _groups(hosts):
-        count = rehearsal_judgement.counts(chosen)
+        count = rehearsal_comparison.counts(chosen)
         values = [count[name] for name in ("hosts", "functions", Result.SAME.value, "uncertain")]
         values += [count[one.value] for one in (Result.SILENT, Result.NAMED, Result.OTHER)]
         lines.append(f"| {title} | {' | '.join(map(str, values))} |")

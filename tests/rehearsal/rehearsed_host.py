@@ -19,13 +19,13 @@ from rehearsal_image import DiskImages
 from world_configuration import World
 from world_tree import WorldTrees
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_archive import FILE, Entry
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_archive import FILE, TreeEntry
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.rehearsal_files import FilesRequest, gather
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress, Say, silent
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal import boot_words
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot import STILL
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.file_store import Collected, FileStore
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import Rehearsal, Settings
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import Rehearsal, RehearsalSettings
 
 _IMAGE = "/boot/rehearsal.img"
 _MOST_BYTES = 4 << 30
@@ -63,7 +63,7 @@ class Rehearsals:
 
     trees: WorldTrees
     images: DiskImages
-    settings: Settings
+    settings: RehearsalSettings
     windows: t.Mapping[str, str]
 
     def result(self, world: World, steps: Steps) -> dict[str, t.Any]:
@@ -95,7 +95,7 @@ def _with_image(collected: Collected, root: Path, image: bytes, disk: str) -> Co
     """The same host, with the image that mounts its root in front of its own, which say nothing about any disk."""
     place = root / _IMAGE.lstrip("/")
     place.write_bytes(image)
-    entry = Entry(_IMAGE, FILE, 0o644, 0, 0, len(image), hashlib.sha256(image).hexdigest())
+    entry = TreeEntry(_IMAGE, FILE, 0o644, 0, 0, len(image), hashlib.sha256(image).hexdigest())
     (kernel,) = collected.facts["kernels"]
     changed = {**kernel, "initrds": [_IMAGE, *kernel["initrds"]], "storage": [disk], "file_system": True}
     return replace(collected, entries=(*collected.entries, entry), facts={**collected.facts, "kernels": [changed]})

@@ -19,7 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
     Boot,
     Coldplug,
     Later,
-    Listed,
+    ListedModule,
     LoadList,
     ModuleFacts,
     Stage,
@@ -28,7 +28,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex, normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
@@ -95,7 +95,7 @@ def image_path(release: str = DEBIAN_13) -> str:
 def load_list(program: str, *names: str, source: str | None = None, in_order: bool = True) -> LoadList:
     """Modules that ``program`` loads, each on its line of ``source``."""
     place = source or ("/etc/modules" if program == "systemd-modules-load" else program)
-    return LoadList(program, tuple(Listed(name, f"{place}:{number}") for number, name in enumerate(names, 1)), in_order)
+    return LoadList(program, tuple(ListedModule(name, f"{place}:{number}") for number, name in enumerate(names, 1)), in_order)
 
 
 def stage(
@@ -162,7 +162,7 @@ def module_facts(name: str, stages: t.Sequence[Stage], *, asynchronous: bool = F
         f"{bus}:{pattern}" for bus, pattern, module in lines if normalize_module_name(module) == normalize_module_name(name)
     )
     ids = tuple(found for found in map(PciId.from_alias, aliases) if found is not None)
-    drivers = (PciDriver(KNOWN.get(normalize_module_name(name), name), ids, asynchronous),) if ids else ()
+    drivers = (PciDriver(KNOWN_DRIVERS.get(normalize_module_name(name), name), ids, asynchronous),) if ids else ()
     return ModuleFacts(drivers, takes_ids=any(entry.override_only for entry in ids))
 
 

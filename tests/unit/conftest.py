@@ -69,4 +69,4 @@ def _has_room() -> bool:
 @pytest.fixture(autouse=True)
 def cache_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Nothing that a test reads is remembered in this machine's own cache, and nothing from there is believed."""
-    monkeypatch.setattr(cache, "DIRECTORY", str(Path(tmp_path_factory.getbasetemp()) / "cache-of-the-machine"))
+    monkeypatch.setattr(cache, "CACHE_DIRECTORY", str(Path(tmp_path_factory.getbasetemp()) / "cache-of-the-machine"))

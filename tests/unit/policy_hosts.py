@@ -11,8 +11,8 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_policy import apply
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import WORD
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import OFF_WORD
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
 from ansible_collections.vfio.variants.plugins.modules.boot_policy import request
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
@@ -69,7 +69,7 @@ def _driver(module: str, aliases: t.Sequence[str]) -> Driver:
     name = module.rpartition("/")[2].replace("-", "_")
     found = (PciId.from_alias(alias) for alias in aliases)
     ids = (Entry(one.vendor, one.device, one.class_code, one.class_mask, int(one.override_only)) for one in found if one is not None)
-    return Driver(KNOWN.get(name, name).encode(), tuple(ids))
+    return Driver(KNOWN_DRIVERS.get(name, name).encode(), tuple(ids))
 
 
 def gpu_host(tmp_path: Path) -> Tree:
@@ -110,7 +110,7 @@ def lines(tree: Tree, path: str) -> list[str]:
 
 def rules_of_own_events(tree: Tree, path: str) -> list[str]:
     """The rules that a card's own event follows, but for those by which a word of the command line switches the others off."""
-    return [line for line in lines(tree, path) if "[pci/" not in line and WORD not in line and not line.startswith("SUBSYSTEM!=")]
+    return [line for line in lines(tree, path) if "[pci/" not in line and OFF_WORD not in line and not line.startswith("SUBSYSTEM!=")]
 
 
 def settings(tree: Tree) -> list[str]:

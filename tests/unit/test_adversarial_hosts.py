@@ -7,108 +7,63 @@ What is certain is true, and what is open has the truth among its outcomes; the 
 
 from __future__ import annotations
 
-import dataclasses
-import shutil
 import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.unit import images, initramfs_files
+from ansible_collections.vfio.variants.tests.unit import initramfs_files
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
-from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import (
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
     ADDED,
+    BOTH,
+    BOUND,
+    BRIDGE,
     CARD,
+    CARD_LINK,
+    CARDS,
+    CONF,
+    EARLY_RULE,
+    GUEST,
+    IDS,
+    LATE_RULE,
     LIB,
+    LOAD,
     MOVER,
     MOVES,
-    MULTI_USER,
+    NATIVE,
+    NEITHER,
     NIC,
+    ONE_LOST,
+    OVERRIDE,
+    OWN,
+    RULE,
     SAME,
-    Known,
+    SOFTDEP,
+    SSH,
+    SSH_LINK,
+    TO_GUEST,
+    UNBIND,
+    UNIT,
+    Drawn,
+    Truth,
+    behind_bridge,
+    by_dracut,
+    by_initramfs_tools,
     compare,
-    started,
+    daemon,
+    installed,
 )
-from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, Tree
+from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-    Truth = t.Mapping[str, str | None]
-
-BRIDGE = "0000:00:01.0"
-RULE, EARLY_RULE, LATE_RULE = (f"/etc/udev/rules.d/{name}.rules" for name in ("50-site", "01-site", "99-site"))
-CONF, IDS = "/etc/modprobe.d/site.conf", {"/etc/modprobe.d/ids.conf": "options vfio-pci ids=10de:1db1\n"}
-OVERRIDE, LOAD = 'ATTR{driver_override}="vfio-pci"', 'RUN{builtin}+="kmod load vfio-pci"'
-TO_GUEST = f'{ADDED}, KERNEL=="{CARD}", {OVERRIDE}, {LOAD}\n'
-BOUND, UNBIND = f'ACTION=="bind", SUBSYSTEM=="pci", KERNEL=="{CARD}"', 'ATTR{driver/unbind}="$kernel"'
-CARDS = f'{ADDED}, ATTR{{vendor}}=="0x10de"'
-SOFTDEP = "softdep nouveau pre: vfio-pci\n"
-NATIVE: Truth = {CARD: "nouveau", SAME: "nouveau", NIC: "e1000e"}
-GUEST: Truth = {CARD: "vfio-pci", SAME: "nouveau", NIC: "e1000e"}
-BOTH: Truth = {CARD: "vfio-pci", SAME: "vfio-pci", NIC: "e1000e"}
-NEITHER: Truth = {CARD: None, SAME: None, NIC: "e1000e"}
-ONE_LOST: Truth = {CARD: None, SAME: "nouveau", NIC: "e1000e"}
-UNIT = f"[Service]\nType=oneshot\nExecStart={MOVER}\n"
-OWN = "/etc/systemd/system"
-SSH = {f"{LIB}/ssh.service": "[Service]\nExecStart=/usr/sbin/sshd -D\n", "/usr/sbin/sshd": "\x7fELF", MOVER: MOVES}
-SSH_LINK = {f"{MULTI_USER}/ssh.service": f"{LIB}/ssh.service"}
-CARD_LINK = {f"{MULTI_USER}/card.service": f"{OWN}/card.service"}
 SCRIPT = f"#!/bin/sh\necho vfio-pci > /sys/bus/pci/devices/{CARD}/driver_override\nmodprobe -i vfio-pci\n"
-DISK = {"e1000e": [E1000E], "vfio-pci": [ANY_VFIO]}
-
-
-def behind_bridge(tree: Tree) -> None:
-    tree.pci(BRIDGE, "8086:1901", class_code=0x060400, driver="pcieport")
-    place = tree.place(f"/sys/bus/pci/devices/{CARD}")
-    real = place.resolve()
-    place.unlink()
-    shutil.rmtree(real)
-    tree.pci(CARD, class_code=0x030200, below=BRIDGE, group=21)
-
-
-def image_of(entries: t.Mapping[str, t.Any]) -> t.Callable[[Tree], object]:
-    return lambda tree: tree.file(initramfs_files.IMAGE, images.packed(images.archive(entries), "zstd"))
-
-
-def by_initramfs_tools(scripts: t.Sequence[str] = ("all_generic_ide", "udev"), **files: str) -> t.Callable[[Tree], object]:
-    return image_of({**initramfs_files.initramfs_tools(DISK, scripts), **files})
-
-
-def by_dracut(**files: str) -> t.Callable[[Tree], object]:
-    return image_of({**initramfs_files.dracut(DISK), **files})
 
 
 def in_folder(name: str, **files: str) -> t.Callable[[Tree], object]:
     return by_initramfs_tools(**files, **{f"scripts/{name}/ORDER": f'/scripts/{name}/card "$@"\n', f"scripts/{name}/card": SCRIPT})
-
-
-def installed(*programs: str) -> t.Callable[[Tree], object]:
-    return lambda tree: [tree.file(program, "\x7fELF", 0o755) for program in programs]
-
-
-@dataclasses.dataclass(frozen=True)
-class Drawn:
-    """A host's files, links, command line and whatever else is done to it; ``open`` has the addresses whose answers may be open."""
-
-    truth: Truth
-    files: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    links: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    cmdline: str = ""
-    then: t.Callable[[Tree], object] | None = None
-    open: t.Sequence[str] = ()
-
-    def tree(self, root: Path) -> Tree:
-        tree = Known(self.truth, self.files, self.links, self.cmdline).tree(root)
-        if self.then is not None:
-            self.then(tree)
-        return tree
-
-
-def daemon(name: str, **files: str) -> Drawn:
-    """A service that is started, with files that make it run the script for the first card."""
-    made = started(name, f"/usr/sbin/{name}", **{f"/usr/sbin/{name}": "\x7fELF", MOVER: MOVES, **files})
-    return Drawn(GUEST, made["files"], made["links"], open=(CARD,))
 
 
 def enabled(truth: Truth, more: str = "", target: str = "multi-user.target", cmdline: str = "") -> Drawn:

@@ -16,17 +16,14 @@ from ansible_collections.vfio.variants.tests.unit import (
     test_hosts_with_conditions,
 )
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import CARD, SAME, Drawn
 from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info, device_info
 from ansible_collections.vfio.variants.tests.unit.policy_hosts import run
 from ansible_collections.vfio.variants.tests.unit.remedies import follow
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import CARD, SAME
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
 if t.TYPE_CHECKING:
     from pathlib import Path
-
-    from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import Drawn
-
 
 HOSTS: dict[str, Drawn] = {
     **test_adversarial_hosts.HOSTS,

@@ -11,49 +11,53 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import (
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
+    ACTS,
+    ADDED,
+    BLACKLIST,
     BOTH,
     BOUND,
+    CARD,
     CARD_LINK,
     CONF,
     GUEST,
+    HERE,
     IDS,
+    LIB,
+    LIST,
     LOAD,
+    MOVER,
+    MOVES,
+    MULTI_USER,
     NATIVE,
     NEITHER,
+    NIC,
     ONE_LOST,
     OVERRIDE,
     OWN,
     RULE,
+    SAME,
     SOFTDEP,
     SSH,
     SSH_LINK,
+    THIS,
     TO_GUEST,
     UNBIND,
     UNIT,
     Drawn,
     behind_bridge,
+    compare,
     daemon,
     installed,
-)
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_guides import BLACKLIST, LIST, said
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_strangers import HERE, THIS, rule, saved, tmpfile
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import (
-    ADDED,
-    CARD,
-    LIB,
-    MOVER,
-    MOVES,
-    MULTI_USER,
-    NIC,
-    SAME,
-    compare,
+    rule,
+    said,
+    saved,
+    tmpfile,
 )
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-ACTS = f"{OVERRIDE}, {LOAD}"
 PATH = f'{ADDED}, IMPORT{{builtin}}="path_id"\n'
 HOSTS: dict[str, Drawn] = {
     # udev: keys

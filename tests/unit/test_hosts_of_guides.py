@@ -11,86 +11,50 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import (
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
+    ADDED,
+    AUTOSTART,
+    BLACKLIST,
     BOTH,
+    CARD,
     CONF,
+    CRON,
+    CRON_LINK,
     GUEST,
     IDS,
+    IN_IMAGE,
+    LIB,
+    LIBVIRT,
+    LIBVIRT_LINK,
+    LIST,
     LOAD,
+    MOVER,
+    MOVES,
+    MULTI_USER,
     NATIVE,
     NEITHER,
     ONE_LOST,
     OVERRIDE,
     OWN,
     RULE,
+    SAME,
     SOFTDEP,
     TO_GUEST,
     UNIT,
     Drawn,
     by_dracut,
     by_initramfs_tools,
-)
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import (
-    ADDED,
-    CARD,
-    LIB,
-    MOVER,
-    MOVES,
-    MULTI_USER,
-    SAME,
     compare,
+    said,
+    unit,
 )
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-    from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import Truth
-
-BLACKLIST = {CONF: "blacklist nouveau\n"}
-LIST = "/etc/modules-load.d/guest.conf"
-IN_IMAGE = {"etc/modprobe.d/ids.conf": IDS["/etc/modprobe.d/ids.conf"]}
 NOTHING: t.Mapping[str, str] = {}
 PASSWD = {"/etc/passwd": "root:x:0:0::/root:/bin/sh\n"}
 MACHINE = {"/etc/machine-id": "0123456789abcdef0123456789abcdef\n"}
-CRON = {
-    "/usr/sbin/cron": "\x7fELF",
-    f"{LIB}/cron.service": "[Service]\nExecStart=/usr/sbin/cron -f\n",
-    "/var/lib/dpkg/info/cron.list": "/.\n",
-}
-CRON_LINK = {f"{MULTI_USER}/cron.service": f"{LIB}/cron.service"}
-LIBVIRT = {
-    f"{LIB}/libvirtd.service": "[Service]\nExecStart=/usr/sbin/libvirtd\n",
-    "/usr/sbin/libvirtd": "\x7fELF",
-    "/etc/libvirt/qemu/guest.xml": (
-        "<domain type='kvm'><name>guest</name><devices><hostdev mode='subsystem' type='pci' managed='yes'><source>"
-        "<address domain='0x0000' bus='0x3b' slot='0x00' function='0x0'/></source></hostdev></devices></domain>"
-    ),
-}
-LIBVIRT_LINK = {f"{MULTI_USER}/libvirtd.service": f"{LIB}/libvirtd.service"}
-AUTOSTART = {"/etc/libvirt/qemu/autostart/guest.xml": "/etc/libvirt/qemu/guest.xml"}
-
-
-def said(text: str, truth: Truth, cmdline: str = "", **files: t.Any) -> Drawn:
-    """With these lines in modprobe.d."""
-    return Drawn(truth, {**files, CONF: text}, cmdline=cmdline)
-
-
-def unit(
-    truth: Truth,
-    body: str = f"ExecStart={MOVER}",
-    head: str = "",
-    *,
-    enabled: bool = True,
-    cmdline: str = "",
-    more: t.Mapping[str, str] | None = None,
-) -> Drawn:
-    """With a unit of the host's own; a path of ``more`` with a target in `<…>` is a link."""
-    others = more or {}
-    links = {path: text[1:-1] for path, text in others.items() if text.startswith("<")}
-    files = {path: text for path, text in others.items() if path not in links}
-    links |= {f"{MULTI_USER}/card.service": "../card.service"} if enabled else {}
-    own = {f"{OWN}/card.service": f"[Unit]\n{head}[Service]\nType=oneshot\n{body}\n", MOVER: MOVES}
-    return Drawn(truth, {**own, **files}, links, cmdline, open=() if truth is NATIVE else (CARD,))
 
 
 def other(setting: str) -> dict[str, str]:

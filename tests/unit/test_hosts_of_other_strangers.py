@@ -8,54 +8,53 @@ kernel/params.c, kernel/module/main.c and drivers/pci.
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import (
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
+    ACTS,
+    ADDED,
+    BLACKLIST,
     BOTH,
-    CARD_LINK,
+    CARD,
     CONF,
     GUEST,
+    HERE,
     IDS,
     LATE_RULE,
-    LOAD,
-    NATIVE,
-    NEITHER,
-    OVERRIDE,
-    OWN,
-    RULE,
-    SOFTDEP,
-    TO_GUEST,
-    UNIT,
-    Drawn,
-)
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_guides import BLACKLIST, LIST, said
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_strangers import HERE, NO_NETWORK, SAVED, THIS, rule, saved, tmpfile
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import (
-    ADDED,
-    CARD,
     LIB,
+    LIST,
+    LOAD,
     MOVER,
     MOVES,
     MULTI_USER,
+    NATIVE,
+    NEITHER,
     NIC,
+    NO_NETWORK,
+    OVERRIDE,
+    OWN,
+    RULE,
     SAME,
+    SAVED,
+    SOFTDEP,
+    THIS,
+    TO_GUEST,
+    UNIT,
+    Drawn,
+    Truth,
     compare,
+    rule,
+    said,
+    saved,
+    tmpfile,
+    unit,
 )
 
 if t.TYPE_CHECKING:
     from pathlib import Path
-
-    from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import Truth
-
-ACTS = f"{OVERRIDE}, {LOAD}"
-
-
-def unit(truth: Truth, service: str, more: t.Mapping[str, str] | None = None, cmdline: str = "", head: str = "") -> Drawn:
-    """A service of the host's own, which multi-user.target wants."""
-    files = {f"{OWN}/card.service": f"[Unit]\n{head}[Service]\nType=oneshot\n{service}\n", MOVER: MOVES, **(more or {})}
-    return Drawn(truth, files, CARD_LINK, cmdline, open=(CARD,))
 
 
 def words(truth: Truth, cmdline: str, **files: str) -> Drawn:
@@ -171,7 +170,7 @@ HOSTS: dict[str, Drawn] = {
     ),
     "a command with signs before it": unit(GUEST, f"ExecStart=-+{MOVER}"),
     "a command over two lines": unit(GUEST, f"ExecStart=/bin/sh -c \\\n  {MOVER}"),
-    "a command that comes after the end": unit(NATIVE, f"ExecStart=/bin/sh -c 'exit 0; {MOVER}'"),
+    "a command that comes after the end": dataclasses.replace(unit(NATIVE, f"ExecStart=/bin/sh -c 'exit 0; {MOVER}'"), open=(CARD,)),
     "a command for another time": unit(NATIVE, f"ExecStart=/bin/true\nExecReload={MOVER}"),
     "a command that is put aside": unit(NATIVE, f"#ExecStart={MOVER}\n;ExecStart={MOVER}\nExecStart=/bin/true"),
     "a word that is not there": unit(GUEST, f"ExecStart={MOVER}", head="ConditionKernelCommandLine=!nogpu\n"),

@@ -11,59 +11,56 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import (
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
+    ADDED,
+    AUTOSTART,
+    BLACKLIST,
     BOTH,
+    CARD,
     CARD_LINK,
     CARDS,
     CONF,
+    CRON,
+    CRON_LINK,
     GUEST,
+    HERE,
     IDS,
+    IN_IMAGE,
     LATE_RULE,
+    LIB,
+    LIBVIRT,
+    LIBVIRT_LINK,
+    LIST,
     LOAD,
+    MOVER,
+    MOVES,
+    MULTI_USER,
     NATIVE,
     NEITHER,
+    NIC,
+    NO_NETWORK,
     ONE_LOST,
     OVERRIDE,
     OWN,
     RULE,
+    SAME,
     SOFTDEP,
+    THIS,
     TO_GUEST,
     UNIT,
     Drawn,
+    Truth,
     by_dracut,
-)
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_guides import (
-    AUTOSTART,
-    BLACKLIST,
-    CRON,
-    CRON_LINK,
-    IN_IMAGE,
-    LIBVIRT,
-    LIBVIRT_LINK,
-    LIST,
-    said,
-)
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import (
-    ADDED,
-    CARD,
-    LIB,
-    MOVER,
-    MOVES,
-    MULTI_USER,
-    NIC,
-    SAME,
     compare,
+    rule,
+    said,
+    saved,
+    tmpfile,
 )
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-    from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import Truth
-
-THIS = f'{ADDED}, KERNEL=="{CARD}"'
-HERE = f"/sys/bus/pci/devices/{CARD}"
-SAVED = {f"/etc/driverctl.d/pci-{CARD}": "vfio-pci\n"}
-NO_NETWORK: Truth = {CARD: None, SAME: None, NIC: None}
 GENERATORS = "system-generators/systemd-debug-generator"
 DEBUG = {f"/usr/lib/systemd/{GENERATORS}": "\x7fELF"}
 NO_DEBUG = {f"/etc/systemd/{GENERATORS}": "/dev/null"}
@@ -78,20 +75,8 @@ EXCEPTION = (
 )
 
 
-def rule(truth: Truth, text: str, cmdline: str = "", open_: t.Sequence[str] = (), **files: str) -> Drawn:
-    return Drawn(truth, {**files, RULE: f"{text}\n"}, cmdline=cmdline, open=open_)
-
-
-def tmpfile(truth: Truth, line: str, open_: t.Sequence[str] = (CARD,), path: str = "/etc/tmpfiles.d/card.conf") -> Drawn:
-    return Drawn(truth, {path: f"{line}\n", LIST: "vfio-pci\n"}, open=open_ if truth is not NATIVE else ())
-
-
 def sysctl(truth: Truth, text: str, path: str = "/etc/sysctl.d/site.conf") -> Drawn:
     return Drawn(truth, {path: f"{text}\n"}, open=(CARD, SAME) if truth is NEITHER else ())
-
-
-def saved(truth: Truth, cmdline: str = "", files: t.Mapping[str, str] | None = None) -> Drawn:
-    return Drawn(truth, {**SAVED, **(files or {})}, cmdline=cmdline, open=() if truth is NATIVE else (CARD,))
 
 
 def at_reboot(truth: Truth, path: str, text: str, started: bool = True) -> Drawn:

@@ -13,37 +13,36 @@ import pytest
 
 from ansible_collections.vfio.variants.tests.unit import images, initramfs_files
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
-from ansible_collections.vfio.variants.tests.unit.driver_files import ANY, Driver, Entry, driver_file
-from ansible_collections.vfio.variants.tests.unit.initramfs_files import initramfs_tools
-from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
-from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import (
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
+    ADDED,
     BOTH,
+    CARD,
     CARDS,
     CONF,
     GUEST,
     IDS,
-    LOAD,
-    NATIVE,
-    NEITHER,
-    OVERRIDE,
-    RULE,
-    SOFTDEP,
-    Drawn,
-    installed,
-)
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_guides import said
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_strangers import THIS, rule
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import (
-    ADDED,
-    CARD,
     LIB,
+    LOAD,
     MOVER,
     MOVES,
     MULTI_USER,
+    NATIVE,
+    NEITHER,
     NIC,
+    OVERRIDE,
+    RULE,
     SAME,
+    SOFTDEP,
+    THIS,
+    Drawn,
     compare,
+    installed,
+    rule,
+    said,
 )
+from ansible_collections.vfio.variants.tests.unit.driver_files import ANY, Driver, Entry, driver_file
+from ansible_collections.vfio.variants.tests.unit.initramfs_files import initramfs_tools
+from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 from ansible_collections.vfio.variants.tests.unit.worked_examples import MODULES
 

@@ -13,20 +13,23 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.conditions import Conditions
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Setting, Unit
-from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import (
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Unit, UnitSetting
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
     BOTH,
     GUEST,
     IDS,
+    MOVER,
+    MULTI_USER,
     NATIVE,
     NEITHER,
     OWN,
     RULE,
     TO_GUEST,
     Drawn,
+    compare,
+    said,
+    unit,
 )
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_guides import said, unit
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import MOVER, MULTI_USER, compare
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 if t.TYPE_CHECKING:
@@ -239,5 +242,5 @@ def test_what_follows_a_removal_only_if_it_ends_well_is_open(tmp_path: Path) -> 
 )
 def test_firmware_is_as_it_is_now(tmp_path: Path, condition: str, cmdline: str, holds: bool) -> None:
     host = Tree(tmp_path).file("/sys/firmware/efi/fw_platform_size", "64\n").host()
-    unit_ = Unit("a.service", ("a.service",), "/a", (Setting("Unit", "ConditionFirmware", condition, "/a:1"),))
+    unit_ = Unit("a.service", ("a.service",), "/a", (UnitSetting("Unit", "ConditionFirmware", condition, "/a:1"),))
     assert Conditions(host, Cmdline.parse(cmdline)).may_hold(unit_) is holds

@@ -10,9 +10,21 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import Accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import ParameterType, objection, parse_number
-from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import CONF, NATIVE, NEITHER, RULE, Drawn
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_strangers import THIS
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import ADDED, CARD, LIB, MULTI_USER, NIC, SAME, compare
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
+    ADDED,
+    CARD,
+    CONF,
+    LIB,
+    MULTI_USER,
+    NATIVE,
+    NEITHER,
+    NIC,
+    RULE,
+    SAME,
+    THIS,
+    Drawn,
+    compare,
+)
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 if t.TYPE_CHECKING:

@@ -8,69 +8,26 @@ open, the line that makes it so has to be named.
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER
-from ansible_collections.vfio.variants.tests.unit import worked_examples
-from ansible_collections.vfio.variants.tests.unit.commands import Commands
-from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, driver_file
-from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
-from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
+    ADDED,
+    CARD,
+    LIB,
+    MOVER,
+    MOVES,
+    MULTI_USER,
+    NIC,
+    SAME,
+    Known,
+    compare,
+    started,
+)
 
 if t.TYPE_CHECKING:
     from pathlib import Path
-
-CARD, SAME, NIC = "0000:3b:00.0", "0000:5e:00.0", "0000:02:00.0"
-DEVICES = f"{NIC} 0200: 8086:10d3\n{CARD} 0302: 10de:1db1\n{SAME} 0302: 10de:1db1\n"
-MULTI_USER = "/etc/systemd/system/multi-user.target.wants"
-LIB = "/usr/lib/systemd/system"
-MOVER = "/usr/local/sbin/to-guest"
-# Unbinds the first card, and has the kernel look for a driver again.
-MOVES = (
-    "#!/bin/sh -e\n"
-    f"dev=/sys/bus/pci/devices/{CARD}\n"
-    'echo vfio-pci > "$dev/driver_override"\n'
-    f'if [ -d "$dev/driver" ]; then echo {CARD} > "$dev/driver/unbind"; fi\n'
-    f"modprobe vfio-pci && echo {CARD} > /sys/bus/pci/drivers_probe\n"
-)
-ADDED = 'ACTION=="add", SUBSYSTEM=="pci"'
-
-
-@dataclasses.dataclass(frozen=True)
-class Known:
-    """A host's own files, links and words, and the truth by address; where ``opened`` has a word, the card's answer may be open for it."""
-
-    truth: t.Mapping[str, str | None]
-    files: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    links: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    cmdline: str = ""
-    opened: str = ""
-
-    def tree(self, root: Path) -> Tree:
-        words = {worked_examples.CMDLINE: self.cmdline} if self.cmdline else {}
-        example = worked_examples.Example("known", {worked_examples.DEVICES: DEVICES, **self.files, **words}, (), None, (0, 0))
-        tree = example.host(root)
-        for name, kinds in (("nouveau", ("modeset:int", "runpm:int")), ("vfio-pci", ("ids:string", "disable_denylist:bool"))):
-            module = worked_examples.MODULES[name]
-            fields: dict[str, t.Any] = {"parmtype": "\0parmtype=".join(kinds)}
-            made = driver_file(DEBIAN_13, [Driver(module.driver.encode(), (module.entry,))], aliases=[module.alias], **fields)
-            tree.file(f"/lib/modules/{DEBIAN_13}/{module.folder}/{name}.ko", made)
-        for path, text in self.files.items():
-            if text.startswith(("#!", "\x7fELF")):
-                tree.file(path, text, 0o755)
-        for path, target in self.links.items():
-            tree.link(path, target)
-        return tree
-
-
-def started(name: str, command: str, more: str = "", **files: str) -> dict[str, t.Any]:
-    """A unit of a package, enabled, and further files."""
-    unit = f"[Unit]\n{more}[Service]\nType=oneshot\nExecStart={command}\n"
-    return {"files": {f"{LIB}/{name}.service": unit, **files}, "links": {f"{MULTI_USER}/{name}.service": f"{LIB}/{name}.service"}}
-
 
 KNOWN: dict[str, Known] = {
     "a rule removes one card": Known(
@@ -213,21 +170,6 @@ KNOWN: dict[str, Known] = {
 def test_the_drivers_are_as_they_are_known_to_be(tmp_path: Path, name: str) -> None:
     known = KNOWN[name]
     compare(known.tree(tmp_path), known.truth, (CARD,) if known.opened else (), known.opened)
-
-
-def compare(tree: Tree, truth: t.Mapping[str, str | None], may_be_open: t.Collection[str], named: str = "") -> None:
-    """Each answer is right; or, where that is allowed, open with the truth among its outcomes, and names what makes it so."""
-    answers = {device["address"]: device["kernels"][DEBIAN_13] for device in device_info(tree.host(Commands(tree.root)))["devices"]}
-    for address, driver in truth.items():
-        found = answers[address]
-        assert found["because"], f"{address}: {found['certainty']} without a reason"
-        if address not in may_be_open or found["certainty"] == "certain":
-            assert (address, found["certainty"], found["winner"]) == (address, "certain", driver)
-            continue
-        assert {driver, ANOTHER} & {*found["outcomes"]}
-        if named:
-            assert found["certainty"] == "unknown"
-            assert any(named in line for line in found["because"])
 
 
 def test_at_least_half_of_the_cards_have_a_certain_answer() -> None:

@@ -12,15 +12,24 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.other_users import gets_root
-from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import GUEST, NATIVE, OWN, UNIT, Drawn
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_guides import CRON_LINK
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import CARD, LIB, MOVER, MOVES, compare
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
+    CARD,
+    CRON_LINK,
+    GUEST,
+    LIB,
+    MOVER,
+    MOVES,
+    NATIVE,
+    OWN,
+    UNIT,
+    Drawn,
+    Truth,
+    compare,
+)
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 if t.TYPE_CHECKING:
     from pathlib import Path
-
-    from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import Truth
 
 ACCOUNTS = "root:x:0:0::/root:/bin/sh\nkvm:x:1000:1000::/home/kvm:/bin/sh\n"
 OWN_UNIT = "/home/kvm/.config/systemd/user/card.service"
@@ -28,6 +37,7 @@ WANTED = {"/home/kvm/.config/systemd/user/default.target.wants/card.service": ".
 SUDO = f"[Service]\nExecStart=/usr/bin/sudo {MOVER}\n"
 STARTS = "[Service]\nExecStart=/usr/bin/systemctl start card.service\n"
 RULE = 'polkit.addRule((action) => action.id == "org.freedesktop.systemd1.manage-units" ? polkit.Result.YES : undefined);\n'
+PKLA = "Action=org.freedesktop.systemd1.manage-units\nResultAny=yes\n"
 MAY_START = {"/etc/polkit-1/rules.d/50-kvm.rules": RULE}
 SYSTEM_S = {f"{OWN}/card.service": UNIT, MOVER: MOVES}
 CRON = {f"{LIB}/cron.service": "[Service]\nExecStart=/usr/sbin/cron -f\n", MOVER: MOVES, "/etc/passwd": ACCOUNTS}
@@ -52,6 +62,10 @@ HOSTS: dict[str, Drawn] = {
     "podman": users(NATIVE, "[Service]\nExecStart=/usr/bin/podman start --all\n"),
     "a unit of the system's, which it may start": users(GUEST, STARTS, {**SYSTEM_S, **MAY_START}),
     "a unit of the system's, which it may not start": users(NATIVE, STARTS, SYSTEM_S),
+    "a rule in a file that polkit does not read": users(NATIVE, STARTS, {**SYSTEM_S, "/etc/polkit-1/rules.d/50-kvm.rules.off": RULE}),
+    "an older rule of polkit's": users(
+        GUEST, STARTS, {**SYSTEM_S, "/etc/polkit-1/localauthority/50-local.d/kvm.pkla": f"[kvm]\nIdentity=unix-user:kvm\n{PKLA}"}
+    ),
     "an attribute that tmpfiles.d hands to a group": users(
         GUEST, UNIT, {"/etc/tmpfiles.d/kvm.conf": "z /sys/bus/pci/devices/*/driver_override 0664 root kvm\n"}
     ),

@@ -15,19 +15,22 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
-from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info, device_info
-from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import (
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
     BOTH,
+    CARD,
     CONF,
     GUEST,
     IDS,
     NATIVE,
+    NIC,
     RULE,
+    SAME,
     SOFTDEP,
     TO_GUEST,
     Drawn,
+    compare,
 )
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import CARD, NIC, SAME, compare
+from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info, device_info
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
 if t.TYPE_CHECKING:

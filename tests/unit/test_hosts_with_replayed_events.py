@@ -12,15 +12,23 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import CARD_LINK, GUEST, NATIVE, OWN, RULE, TO_GUEST, Drawn
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_strangers import HERE
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_testers import image
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import CARD, MOVER, NIC, compare
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
+    CARD,
+    CARD_LINK,
+    GUEST,
+    HERE,
+    MOVER,
+    NATIVE,
+    OWN,
+    RULE,
+    TO_GUEST,
+    Drawn,
+    Truth,
+    compare,
+)
 
 if t.TYPE_CHECKING:
     from pathlib import Path
-
-    from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import Truth
 
 UNBINDS = f'ATTR{{driver/unbind}}="{CARD}"\n'
 AT_CHANGE = f'ACTION=="change", SUBSYSTEM=="pci", KERNEL=="{CARD}", {UNBINDS}'

@@ -19,9 +19,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.collection import collect
 from ansible_collections.vfio.variants.tests.unit import images, initramfs_files
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import CARD, Known
 from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, Entry, driver_file
 from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import CARD, Known
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, Tree
 
 if t.TYPE_CHECKING:

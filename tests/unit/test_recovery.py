@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT, INITRAMFS_TOOLS, MKINITCPIO
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import ARGUMENT, WORD
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import ARGUMENT, OFF_WORD
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import DEFAULT_NAME, HEADER, PolicyPaths, header
 
@@ -43,7 +43,7 @@ def test_what_is_sought_is_the_first_line_of_each_file() -> None:
 
 def test_the_word_is_the_one_that_the_files_ask_for() -> None:
     assert ARGUMENT in PAGE
-    assert set(re.findall(rf"{WORD}=\w+", PAGE)) == {ARGUMENT}
+    assert set(re.findall(rf"{OFF_WORD}=\w+", PAGE)) == {ARGUMENT}
 
 
 def test_the_images_are_rebuilt_by_the_generators_that_the_policy_is_written_for() -> None:

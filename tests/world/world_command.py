@@ -19,7 +19,7 @@ import world_table
 from configuration import SERIES
 from host_trees import in_memory
 from observation import BootError
-from world_judgement import JudgedHost
+from world_comparison import JudgedHost
 from world_records import Record, Records
 from world_remedies import Remedies
 from world_replay import Replay

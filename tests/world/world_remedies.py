@@ -28,8 +28,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import parse as parse_selectors
 from ansible_collections.vfio.variants.tests.unit import test_changes_of_hosts as described_hosts
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import CARD
 from ansible_collections.vfio.variants.tests.unit.remedies import Followed, follow
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import CARD
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Winner

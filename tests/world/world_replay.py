@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import comparison
-import world_judgement
+import world_comparison
 from forked import in_processes
-from world_judgement import JudgedHost
+from world_comparison import JudgedHost
 from world_records import Record
 from world_tree import WorldTrees, alike
 
@@ -38,7 +38,7 @@ class Replay:
         with tempfile.TemporaryDirectory(prefix="tree-", dir=self.trees.place) as name:
             try:
                 host = Host(str(self.trees.lay_out(record.world, Path(name) / "root")), comparison.run)
-                return world_judgement.judge(record, comparison.read_facts(host).answers())
+                return world_comparison.judge(record, comparison.read_facts(host).answers())
             except Exception as error:
                 place = traceback.extract_tb(error.__traceback__)[-1]
                 return JudgedHost(record.world, error=f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})")

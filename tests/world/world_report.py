@@ -8,9 +8,9 @@ import typing as t
 from collections import Counter
 from collections.abc import Sequence
 
-import world_judgement
+import world_comparison
+from world_comparison import BAD, JudgedHost, Result
 from world_configuration import Entries, World
-from world_judgement import BAD, JudgedHost, Result
 
 
 def shown(driver: str | None) -> str:
@@ -18,9 +18,9 @@ def shown(driver: str | None) -> str:
 
 
 def summary(hosts: Sequence[JudgedHost]) -> t.Iterator[str]:
-    counts = world_judgement.counts(hosts)
+    counts = world_comparison.counts(hosts)
     total = sum(counts.values())
-    unknown = sum(one.certainty == world_judgement.UNKNOWN for host in hosts for one in host.functions)
+    unknown = sum(one.certainty == world_comparison.UNKNOWN for host in hosts for one in host.functions)
     series = Counter(host.world.series for host in hosts)
     yield f"{len(hosts)} hosts ({', '.join(f'{count} with Linux {name}' for name, count in sorted(series.items()))}), {total} functions"
     yield from (f"    {result.value}: {counts[result]}" for result in Result)
@@ -30,7 +30,7 @@ def summary(hosts: Sequence[JudgedHost]) -> t.Iterator[str]:
 
 def mechanisms(hosts: Sequence[JudgedHost]) -> t.Iterator[str]:
     """A line for each, those first whose answers are the most often unknown."""
-    found = world_judgement.by_mechanism(hosts)
+    found = world_comparison.by_mechanism(hosts)
 
     def share(count: Counter[str]) -> float:
         return count["unknown"] / max(count["functions"], 1)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import world_judgement
+import world_comparison
+from world_comparison import BAD, Judged, JudgedHost
 from world_configuration import World
-from world_judgement import BAD, Judged, JudgedHost
 
 from ansible_collections.vfio.variants.tests import marked_page
 
@@ -139,10 +139,10 @@ def _columns(one: Judged) -> t.Iterator[str]:
     yield "functions"
     if one.result in BAD:
         yield "wrong"
-    if one.certainty == world_judgement.UNKNOWN:
+    if one.certainty == world_comparison.UNKNOWN:
         yield "unknown"
     else:
-        yield "certain" if one.certainty == world_judgement.CERTAIN else "race"
+        yield "certain" if one.certainty == world_comparison.CERTAIN else "race"
 
 
 def rendered(hosts: Sequence[JudgedHost]) -> str:

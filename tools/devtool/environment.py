@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import (
     ArchiveUnavailableError,
-    Missing,
+    MissingPackage,
     in_pip_output,
     marked,
     obtain,
@@ -87,7 +87,7 @@ def _made(usual: Environment, other: Environment, interpreter: Interpreter, requ
     say(f"making the Python {interpreter.name} environment for {requirements.name} (a minute at most)")
     empty: set[Environment] = set()
 
-    def attempt_to_fill(avoided: tuple[Missing, ...]) -> Environment:
+    def attempt_to_fill(avoided: tuple[MissingPackage, ...]) -> Environment:
         environment = other if avoided else usual
         if environment not in empty:
             # An environment cannot be moved, so it is made where it stays; without its marker it counts as rubbish.
@@ -102,7 +102,7 @@ def _made(usual: Environment, other: Environment, interpreter: Interpreter, requ
     return obtain(attempt_to_fill, say)
 
 
-def fill(environment: Environment, requirements: Path, avoided: tuple[Missing, ...]) -> None:
+def fill(environment: Environment, requirements: Path, avoided: tuple[MissingPackage, ...]) -> None:
     """Install the requirements, and none of the versions `avoided`; ArchiveUnavailableError when the index lacks something."""
     chosen, constraints = environment.path / requirements.name, environment.path / "constraints.txt"
     chosen.write_text(without(requirements.read_text(encoding="utf-8"), avoided), encoding="utf-8")
@@ -124,7 +124,7 @@ def _variables() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
 
 
-def without(requirements: str, avoided: tuple[Missing, ...]) -> str:
+def without(requirements: str, avoided: tuple[MissingPackage, ...]) -> str:
     """The requirements, of which one that is pinned to such a version takes what is compatible with it."""
     for one in avoided:
         parts = one.version.split(".")

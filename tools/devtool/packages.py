@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import (
     ArchiveUnavailableError,
-    Missing,
+    MissingPackage,
     in_apt_output,
     obtain,
     preferences,
@@ -56,7 +56,7 @@ def install_missing(listing: Path) -> None:
         obtain(lambda avoided: _install_from_new_index(missing, avoided), say)
 
 
-def _install_from_new_index(packages: list[str], avoided: tuple[Missing, ...]) -> None:
+def _install_from_new_index(packages: list[str], avoided: tuple[MissingPackage, ...]) -> None:
     # An index that cannot be read may be one that none of the packages comes from.
     _as_root(["apt-get", *RETRIES, "update", "--quiet"])
     ended = _install(packages, avoided)
@@ -68,7 +68,7 @@ def _install_from_new_index(packages: list[str], avoided: tuple[Missing, ...]) -
     raise DevtoolError(f"Debian packages could not be installed: {' '.join(packages)}. See apt-get's messages above.")
 
 
-def _install(packages: list[str], avoided: tuple[Missing, ...], *, quiet: bool = False) -> Ended:
+def _install(packages: list[str], avoided: tuple[MissingPackage, ...], *, quiet: bool = False) -> Ended:
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="preferences-") as file:
         own = PREFERENCES.read_text(encoding="utf-8") if PREFERENCES.is_file() else ""
         file.write(f"{own}\n\n{preferences(avoided)}")

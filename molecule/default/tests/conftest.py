@@ -13,7 +13,6 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.access_log import AccessLog
 
-SYSFS = "/sys/bus/pci/devices"
 FOLDER = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 
 
@@ -33,14 +32,3 @@ def functions() -> dict[str, Function]:
 
 def _touched(log: str | None) -> bool:
     return log is not None and AccessLog.read(log).since_boot().touched_by_driver
-
-
-@pytest.fixture
-def owner(host: t.Any, functions: dict[str, Function]) -> t.Callable[[str], str]:
-    """Who owns a function now."""
-
-    def ask(name: str) -> str:
-        link = host.check_output(f"readlink {SYSFS}/{functions[name].address}/driver || true")
-        return str(link.rsplit("/", 1)[-1])
-
-    return ask

@@ -5,32 +5,25 @@
 from __future__ import annotations
 
 import json
-import os
 import typing as t
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
-FUNCTIONS = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "functions.json"
 PROBE = Path(__file__).parents[3] / "playbooks" / "files" / "vfio_probe.py"
 
 
 @pytest.fixture
-def display(host: t.Any) -> str:
+def display(at: dict[str, str]) -> str:
     """Its address."""
-    (function,) = json.loads(FUNCTIONS.read_text())[host.backend.host]
-    return t.cast("str", function["address"])
+    (address,) = at.values()
+    return address
 
 
 @pytest.fixture
-def owner(host: t.Any, display: str) -> t.Callable[[], str]:
+def owner(driver_of: t.Callable[[str], str], display: str) -> t.Callable[[], str]:
     """Who has it now; empty where nobody has it."""
-
-    def ask() -> str:
-        found = host.run("readlink /sys/bus/pci/devices/%s/driver", display)
-        return PurePosixPath(found.stdout.strip()).name if found.succeeded else ""
-
-    return ask
+    return lambda: driver_of(display)
 
 
 @pytest.fixture

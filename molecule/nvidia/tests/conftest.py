@@ -8,7 +8,7 @@ import json
 import os
 import re
 import typing as t
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
@@ -16,13 +16,6 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.t
 
 FOLDER = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 TRACING = "/sys/kernel/tracing"
-
-
-@pytest.fixture(scope="session")
-def at() -> dict[str, str]:
-    """The addresses of the cards by their names."""
-    (machine,) = json.loads((FOLDER / "functions.json").read_text()).values()
-    return {function["id"]: function["address"] for function in machine}
 
 
 @pytest.fixture(scope="session")
@@ -50,14 +43,3 @@ def offered(trace: list[str], at: dict[str, str]) -> dict[str, list[str]]:
 def loaded(trace: list[str]) -> list[str]:
     """The modules that were loaded, in order, whether they have stayed or not."""
     return [found[1] for line in trace for found in (re.search(r": module_load: (\S+)", line),) if found]
-
-
-@pytest.fixture(scope="module")
-def owner(host: t.Any, at: dict[str, str]) -> t.Callable[[str], str]:
-    """Who has a card now; empty where nobody has it."""
-
-    def ask(name: str) -> str:
-        found = host.run("readlink /sys/bus/pci/devices/%s/driver", at[name])
-        return PurePosixPath(found.stdout.strip()).name if found.succeeded else ""
-
-    return ask

@@ -1,34 +1,13 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the clients' tests ask: where the functions sit, who has them now, and what this collection says of them."""
+"""What the clients' tests ask this collection of the machine's functions."""
 
 from __future__ import annotations
 
 import json
-import os
 import typing as t
-from pathlib import Path, PurePosixPath
 
 import pytest
-
-FUNCTIONS = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "functions.json"
-
-
-@pytest.fixture(scope="module")
-def at(host: t.Any) -> dict[str, str]:
-    """The addresses of the machine's functions by their names."""
-    return {function["id"]: function["address"] for function in json.loads(FUNCTIONS.read_text())[host.backend.host]}
-
-
-@pytest.fixture(scope="module")
-def owner(host: t.Any, at: dict[str, str]) -> t.Callable[[str], str]:
-    """Who has a function now, as the kernel says; empty where nobody has it."""
-
-    def ask(function: str) -> str:
-        found = host.run("readlink /sys/bus/pci/devices/%s/driver", at[function])
-        return PurePosixPath(found.stdout.strip()).name if found.succeeded else ""
-
-    return ask
 
 
 @pytest.fixture(scope="module")

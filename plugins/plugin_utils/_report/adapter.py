@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data import (
     CERTAIN,
     UNKNOWN,
+    BootOutcome,
     ClaimResult,
     DeviceData,
     HostData,
-    Outcome,
 )
 
 Result = Mapping[str, t.Any]
@@ -64,8 +64,8 @@ def _device(found: Result, checked: Mapping[str, Result] | None) -> DeviceData:
     )
 
 
-def _outcome(found: Result) -> Outcome:
-    return Outcome(
+def _outcome(found: Result) -> BootOutcome:
+    return BootOutcome(
         driver=_text(found.get("winner")),
         certainty=_text(found.get("certainty")) or UNKNOWN,
         stage=_text(found.get("stage")),
@@ -76,7 +76,7 @@ def _outcome(found: Result) -> Outcome:
     )
 
 
-def _own_claim(driver: str | None, outcome: Outcome | None) -> ClaimResult | None:
+def _own_claim(driver: str | None, outcome: BootOutcome | None) -> ClaimResult | None:
     if outcome is None or outcome.claimed is None:
         return None
     will = outcome.driver == outcome.claimed and outcome.certainty == CERTAIN

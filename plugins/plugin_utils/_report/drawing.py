@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data import CERTAIN, DeviceData, Outcome
-from ansible_collections.vfio.variants.plugins.plugin_utils._report.tree import MOST_ROWS, Row, Run, runs_of
+from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data import CERTAIN, BootOutcome, DeviceData
+from ansible_collections.vfio.variants.plugins.plugin_utils._report.tree import MOST_ROWS, GroupRun, TreeRow, runs_of
 from ansible_collections.vfio.variants.plugins.plugin_utils._report.wording import (
     counted,
     cut,
@@ -68,7 +68,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Mark:
+class DriverMark:
     """When a device gets its driver; ``x`` is the middle of the stage's column."""
 
     x: int
@@ -85,7 +85,7 @@ class Timeline:
     width: int
     height: int
     stages: tuple[tuple[int, str], ...]
-    marks: tuple[Mark, ...]
+    marks: tuple[DriverMark, ...]
     left_out: int
 
 
@@ -99,7 +99,7 @@ def styles(drivers: Sequence[str | None]) -> dict[str | None, str]:
     return {**found, None: "free"}
 
 
-def style_of(outcome: Outcome, known: Styles) -> str:
+def style_of(outcome: BootOutcome, known: Styles) -> str:
     return known.get(outcome.driver, "free") if outcome.certainty == CERTAIN else f"doubt {outcome.certainty}"
 
 
@@ -111,7 +111,7 @@ class Showing:
         self._release = release
         self.target = target
 
-    def outcome(self, device: DeviceData) -> Outcome | None:
+    def outcome(self, device: DeviceData) -> BootOutcome | None:
         found = None if self._release is None else device.outcomes.get(self._release)
         # A bridge of which the files say nothing does not change: its driver is built into the kernel.
         return None if found is not None and device.is_bridge and found.claimed is None else found
@@ -129,18 +129,18 @@ class Showing:
         return outcome is not None and outcome.certainty == CERTAIN and outcome.driver != device.driver
 
 
-def title_of(row: Row) -> str:
+def title_of(row: TreeRow) -> str:
     if len(row.devices) == 1:
         return f"{row.device.address} {row.device.id}"
     return f"{row.device.address} … {row.devices[-1].address} {row.device.id}"
 
 
-def kind_of(row: Row) -> str:
+def kind_of(row: TreeRow) -> str:
     name = device_name(row.device)
     return name if len(row.devices) == 1 else f"{counted(len(row.devices), 'virtual function', 'virtual functions')}, {name}"
 
 
-def picture(rows: Sequence[Row], showing: Showing) -> Picture:
+def picture(rows: Sequence[TreeRow], showing: Showing) -> Picture:
     """The PCI tree; rows of one IOMMU group are in a box."""
     shown = rows[:MOST_ROWS]
     runs = {run.first: run for run in runs_of(shown)}
@@ -162,11 +162,11 @@ def picture(rows: Sequence[Row], showing: Showing) -> Picture:
     return Picture(y + 4, tuple(boxes), tuple(bands), len(rows) - len(shown))
 
 
-def _group_text(run: Run) -> str:
+def _group_text(run: GroupRun) -> str:
     return f"IOMMU group {run.group}" + (f", part {run.part} of {run.parts}" if run.parts > 1 else "")
 
 
-def _box(row: Row, index: int, y: int, showing: Showing, elbow: str) -> Box:
+def _box(row: TreeRow, index: int, y: int, showing: Showing, elbow: str) -> Box:
     left = row.depth * INDENT + 10
     driver, changed = showing.driver(row.device), showing.changed(row.device)
     group = "" if row.group is None else f", IOMMU group {row.group}"
@@ -186,7 +186,7 @@ def _box(row: Row, index: int, y: int, showing: Showing, elbow: str) -> Box:
     )
 
 
-def _elbow(rows: Sequence[Row], tops: Sequence[int], index: int) -> str:
+def _elbow(rows: Sequence[TreeRow], tops: Sequence[int], index: int) -> str:
     depth = rows[index].depth
     above = next((earlier for earlier in range(index - 1, -1, -1) if rows[earlier].depth < depth), None)
     if above is None:
@@ -195,7 +195,7 @@ def _elbow(rows: Sequence[Row], tops: Sequence[int], index: int) -> str:
     return f"M{x} {tops[above] + BOX}V{tops[index] + BOX // 2}H{depth * INDENT + 10}"
 
 
-def timeline(rows: Sequence[Row], release: str, known: Styles, target: Callable[[int], str]) -> Timeline:
+def timeline(rows: Sequence[TreeRow], release: str, known: Styles, target: Callable[[int], str]) -> Timeline:
     """One mark for each device that can have a driver, in the column of the stage in which it gets it."""
     columns = [*STAGES, NOT_KNOWN]
     wanted = [(index, row) for index, row in enumerate(rows) if _is_watched(row.device, release)]
@@ -208,7 +208,7 @@ def timeline(rows: Sequence[Row], release: str, known: Styles, target: Callable[
             stage = "runtime"
         driver = outcome_text(outcome)
         marks.append(
-            Mark(
+            DriverMark(
                 x=TIMELINE_NAMES + columns.index(stage) * TIMELINE_STAGE + 16,
                 y=40 + place * TIMELINE_ROW,
                 title=cut(title_of(row), 31),

@@ -31,7 +31,7 @@ LARGEST_DATA = 256 << 20
 
 
 @dataclass(frozen=True)
-class Report:
+class ReportFiles:
     """A page, the same data as JSON, and its metrics; ``stem`` is their path below the folder without the ending."""
 
     stem: str
@@ -53,16 +53,16 @@ class Report:
         return changed
 
 
-def host_report(host: HostData) -> Report:
+def host_report(host: HostData) -> ReportFiles:
     name = file_name(host.name)
     summary = summarise(host, f"{HOSTS}/{name}.html")
     data = {"format": FORMAT, **asdict(host), "summary": summary.plain()}
-    return Report(f"{HOSTS}/{name}", host_page(host), data, metrics([summary]))
+    return ReportFiles(f"{HOSTS}/{name}", host_page(host), data, metrics([summary]))
 
 
-def fleet_report(title: str, summaries: Sequence[Summary]) -> Report:
+def fleet_report(title: str, summaries: Sequence[Summary]) -> ReportFiles:
     data = {"format": FORMAT, "title": title, "hosts": [found.plain() for found in summaries]}
-    return Report(FLEET, fleet_page(title, summaries), data, metrics(summaries))
+    return ReportFiles(FLEET, fleet_page(title, summaries), data, metrics(summaries))
 
 
 def file_name(host: str) -> str:

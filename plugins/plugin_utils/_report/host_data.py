@@ -11,7 +11,7 @@ CERTAIN, RACE, UNKNOWN = "certain", "race", "unknown"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class BootOutcome:
     """The driver of a device after a boot of one kernel; None if it has none, or if that cannot be determined."""
 
     driver: str | None
@@ -52,8 +52,8 @@ class DeviceData:
     variant: str | None = None
     nodes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
-    next_boot: Outcome | None = None
+    outcomes: Mapping[str, BootOutcome] = field(default_factory=dict)
+    next_boot: BootOutcome | None = None
     claim: ClaimResult | None = None
 
     @property

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._report import drawing
-from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data import DeviceData, HostData, Outcome
+from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data import BootOutcome, DeviceData, HostData
 from ansible_collections.vfio.variants.plugins.plugin_utils._report.summary import STATES, changes_of, summarise, warnings_of
 from ansible_collections.vfio.variants.plugins.plugin_utils._report.templates import moment, render
-from ansible_collections.vfio.variants.plugins.plugin_utils._report.tree import Row, rows_of
+from ansible_collections.vfio.variants.plugins.plugin_utils._report.tree import TreeRow, rows_of
 from ansible_collections.vfio.variants.plugins.plugin_utils._report.wording import cut, driver_name, outcome_text
 
 MOST_LISTED = 2000
@@ -21,7 +21,7 @@ MOST_WARNINGS = 200
 
 
 @dataclass(frozen=True)
-class Reason:
+class DriverReason:
     """Why a device has its driver after a boot."""
 
     anchor: str
@@ -29,7 +29,7 @@ class Reason:
     kind: str
     now: str
     after: str
-    outcome: Outcome
+    outcome: BootOutcome
     because: tuple[str, ...]
 
 
@@ -43,11 +43,11 @@ class KernelView:
     is_next: bool
     picture: drawing.Picture
     timeline: drawing.Timeline
-    reasons: tuple[Reason, ...]
+    reasons: tuple[DriverReason, ...]
 
 
 @dataclass(frozen=True)
-class Listed:
+class DeviceRow:
     """A row of the table of devices."""
 
     anchor: str
@@ -95,7 +95,7 @@ def _in_order(host: HostData) -> list[tuple[int, str]]:
     return list(enumerate(sorted(newest_first, key=lambda release: (release != host.next_release, release != host.running))))
 
 
-def _kernel(host: HostData, number: int, release: str, rows: tuple[Row, ...], known: drawing.Styles) -> KernelView:
+def _kernel(host: HostData, number: int, release: str, rows: tuple[TreeRow, ...], known: drawing.Styles) -> KernelView:
     anchor = f"why-{number}-{{}}".format
     reasons = tuple(_reasons(rows, release, anchor))
     there = {reason.anchor for reason in reasons}
@@ -114,13 +114,13 @@ def _kernel(host: HostData, number: int, release: str, rows: tuple[Row, ...], kn
     )
 
 
-def _reasons(rows: tuple[Row, ...], release: str, anchor: Callable[[int], str]) -> Iterator[Reason]:
+def _reasons(rows: tuple[TreeRow, ...], release: str, anchor: Callable[[int], str]) -> Iterator[DriverReason]:
     for index, row in enumerate(rows[:MOST_LISTED]):
         outcome = row.device.outcomes.get(release)
         if outcome is None or not (outcome.because or outcome.would_change):
             continue
         sentences = tuple(cut(sentence) for sentence in outcome.because)
-        yield Reason(
+        yield DriverReason(
             anchor=anchor(index),
             title=drawing.title_of(row),
             kind=drawing.kind_of(row),
@@ -131,10 +131,10 @@ def _reasons(rows: tuple[Row, ...], release: str, anchor: Callable[[int], str]) 
         )
 
 
-def _listed(row: Row, index: int, known: drawing.Styles) -> Listed:
+def _listed(row: TreeRow, index: int, known: drawing.Styles) -> DeviceRow:
     device = row.device
     outcome = device.next_boot
-    return Listed(
+    return DeviceRow(
         anchor=f"device-{index}",
         title=drawing.title_of(row),
         kind=drawing.kind_of(row),

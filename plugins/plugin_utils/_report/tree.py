@@ -18,7 +18,7 @@ FEWEST_ALIKE = 4
 
 
 @dataclass(frozen=True)
-class Row:
+class TreeRow:
     """A function, or several virtual functions that nothing but the address and the IOMMU group distinguishes."""
 
     devices: tuple[DeviceData, ...]
@@ -34,7 +34,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Run:
+class GroupRun:
     """Rows of one IOMMU group that follow each other; ``part`` of ``parts`` where other rows are between them."""
 
     group: int
@@ -44,7 +44,7 @@ class Run:
     parts: int
 
 
-def rows_of(devices: Sequence[DeviceData]) -> tuple[Row, ...]:
+def rows_of(devices: Sequence[DeviceData]) -> tuple[TreeRow, ...]:
     """All functions, those below a bridge directly after it."""
     known = {device.address for device in devices}
     below: dict[str | None, list[DeviceData]] = {}
@@ -54,19 +54,19 @@ def rows_of(devices: Sequence[DeviceData]) -> tuple[Row, ...]:
         below.setdefault(above if above in known and above != device.address else None, []).append(device)
     found = list(_below(None, below, 0))
     placed = {device.address for row in found for device in row.devices}
-    return (*found, *(Row((device,), 0) for device in devices if device.address not in placed))
+    return (*found, *(TreeRow((device,), 0) for device in devices if device.address not in placed))
 
 
-def _below(above: str | None, below: dict[str | None, list[DeviceData]], depth: int) -> Iterator[Row]:
+def _below(above: str | None, below: dict[str | None, list[DeviceData]], depth: int) -> Iterator[TreeRow]:
     here = below.pop(above, [])
     for alike, members in itertools.groupby(here, _likeness):
         found = tuple(members)
         # Functions that others are below are never alike: their rows are needed.
         if alike is not None and len(found) >= FEWEST_ALIKE and not any(device.address in below for device in found):
-            yield Row(found, min(depth, DEEPEST))
+            yield TreeRow(found, min(depth, DEEPEST))
             continue
         for device in found:
-            yield Row((device,), min(depth, DEEPEST))
+            yield TreeRow((device,), min(depth, DEEPEST))
             yield from _below(device.address, below, depth + 1)
 
 
@@ -77,7 +77,7 @@ def _likeness(device: DeviceData) -> object:
     return (device.id, device.driver, sorted(device.outcomes.items(), key=lambda item: item[0]), device.warnings, device.claim)
 
 
-def runs_of(rows: Sequence[Row]) -> tuple[Run, ...]:
+def runs_of(rows: Sequence[TreeRow]) -> tuple[GroupRun, ...]:
     """The runs of rows that have an IOMMU group."""
     found: list[tuple[int, int, int]] = []
     start = 0
@@ -91,5 +91,5 @@ def runs_of(rows: Sequence[Row]) -> tuple[Run, ...]:
     runs = []
     for group, first, count in found:
         seen[group] = seen.get(group, 0) + 1
-        runs.append(Run(group, first, count, seen[group], parts[group]))
+        runs.append(GroupRun(group, first, count, seen[group], parts[group]))
     return tuple(runs)

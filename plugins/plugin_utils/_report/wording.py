@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data import CERTAIN, RACE, DeviceData, Outcome
+from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data import CERTAIN, RACE, BootOutcome, DeviceData
 
 NO_DRIVER = "no driver"
 LONGEST = 600
@@ -56,7 +56,7 @@ def driver_name(driver: str | None) -> str:
     return NO_DRIVER if driver is None else cut(driver, 120)
 
 
-def outcome_text(outcome: Outcome) -> str:
+def outcome_text(outcome: BootOutcome) -> str:
     """The driver after a boot as a clause."""
     if outcome.certainty == CERTAIN:
         return driver_name(outcome.driver)

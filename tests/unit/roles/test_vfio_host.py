@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role judges a whole request before its first change, and asks the same of the judgement as of the change."""
+"""The role judges a whole request before its first change, and asks the same of the check as of the change."""
 
 from __future__ import annotations
 

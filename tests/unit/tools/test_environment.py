@@ -13,7 +13,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import unavailable
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, Missing, named_in
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import (
+    ArchiveUnavailableError,
+    MissingPackage,
+    named_in,
+)
 from ansible_collections.vfio.variants.tests.unit.archives import PythonIndex, served
 from devtool import interpreters
 from devtool.checkout import Checkout
@@ -50,7 +54,7 @@ def version(environment: Environment) -> str:
     return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
 
 
-def filled(environment: Environment, place: Path, requirements: str, *avoided: Missing) -> Environment:
+def filled(environment: Environment, place: Path, requirements: str, *avoided: MissingPackage) -> Environment:
     (place / "main.txt").write_text(requirements, encoding="utf-8")
     fill(environment, place / "main.txt", avoided)
     return environment
@@ -66,7 +70,7 @@ def test_what_the_index_does_not_have_is_its_fault(tmp_path: Path, index: Python
 
 
 def test_a_compatible_version_stands_in_for_a_pinned_one(tmp_path: Path, index: PythonIndex, environment: Environment) -> None:
-    assert version(filled(environment, tmp_path, "tool==2.1.1\n", Missing("tool", "404", "2.1.1"))) == "2.1.0"
+    assert version(filled(environment, tmp_path, "tool==2.1.1\n", MissingPackage("tool", "404", "2.1.1"))) == "2.1.0"
 
 
 def test_what_does_not_build_is_not_the_indexs_fault(tmp_path: Path, index: PythonIndex, environment: Environment) -> None:
@@ -100,7 +104,7 @@ def test_an_environment_of_another_version_serves_for_a_day_and_says_so(
 
 def test_only_the_requirement_that_cannot_be_had_gives_way() -> None:
     requirements = "# why\nRuff==0.17.6  # pinned\nruff-lsp==0.17.6\nmypy==2.4.1\nPyYAML>=6.0\n"
-    assert without(requirements, (Missing("ruff", "404", "0.17.6"),)).splitlines() == [
+    assert without(requirements, (MissingPackage("ruff", "404", "0.17.6"),)).splitlines() == [
         "# why",
         "Ruff~=0.17  # pinned",
         "ruff-lsp==0.17.6",

@@ -11,7 +11,7 @@ from threading import Barrier
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, Missing
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, MissingPackage
 from devtool.check import Check, Result
 from devtool.checkout import Checkout
 from devtool.errors import DevtoolError
@@ -132,7 +132,7 @@ def test_a_failure_beside_too_little_to_test_is_a_failure() -> None:
 
 def test_phases_go_on_after_one_that_an_archive_left_too_little(tmp_path: Path) -> None:
     def checks(_workspace: Workspace) -> Iterator[Check]:
-        raise ArchiveUnavailableError([Missing("ruff", "the index does not have it", "1.0")])
+        raise ArchiveUnavailableError([MissingPackage("ruff", "the index does not have it", "1.0")])
 
     assert results(tmp_path, Phase("docs", "tried out", checks), phase("molecule", 0, costly=True)) == [
         ("docs", "unavailable", 0, 0),

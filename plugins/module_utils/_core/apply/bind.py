@@ -9,9 +9,9 @@ import itertools
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding, nodes
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, Unfinished
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, UnfinishedBindings
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.foreign_variant import foreign_variants
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.guard_check import GuardCheck
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.lost_options import lost_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding, is_viable, plan_bind, plan_release
@@ -43,7 +43,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim, ClaimState
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import Tell
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Outcome
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import RecoveryOutcome
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, PendingModule
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
@@ -133,12 +133,12 @@ class BindResult:
 
 
 @dataclasses.dataclass(frozen=True)
-class Judged:
+class JudgedBinding:
     """What a request comes to on the host as it was when it was judged."""
 
     kernel: Kernel
     real: Inventory
-    earlier: Unfinished
+    earlier: UnfinishedBindings
     claims: tuple[Claim, ...]
     inventory: Inventory
     """With the virtual functions that there will be."""
@@ -150,7 +150,7 @@ class Judged:
 
 
 @dataclasses.dataclass(frozen=True)
-class Done:
+class Bound:
     """What was bound, and how the functions were when that had ended."""
 
     bindings: tuple[Binding, ...]
@@ -163,14 +163,14 @@ def ensure(host: Host, request: BindRequest, check_mode: bool, tell: Tell = unto
     """Do what is requested; in check mode, predict it.
 
     The host is locked while something is written, and neither while it is judged nor while the answer is made.  Another run that has
-    held the lock in between has changed what the judgement rests on: then all is judged again, at last without letting the lock go.
+    held the lock in between has changed what the check rests on: then all is judged again, at last without letting the lock go.
     Raises HostError if a device is refused, or if a step failed, after undoing everything.
     """
     if check_mode:
         recovery = recover(host, check_mode=True)
         return _predicted(recovery, _judged(recovery.host, request, check_mode=True))
     recovered: tuple[Recovered, ...] = ()
-    known: Judged | HostError | None = None
+    known: JudgedBinding | HostError | None = None
     last = -1
     for attempt in itertools.count():
         with host.lock() as turn:
@@ -186,7 +186,7 @@ def ensure(host: Host, request: BindRequest, check_mode: bool, tell: Tell = unto
     return _answer(Recovery(host, recovered), found, done)
 
 
-def _judged_or_refused(host: Host, request: BindRequest) -> Judged | HostError:
+def _judged_or_refused(host: Host, request: BindRequest) -> JudgedBinding | HostError:
     """Without the lock, where a refusal counts no more than a plan does: another run may have a device between two drivers."""
     try:
         return _judged(host, request, check_mode=False)
@@ -194,23 +194,23 @@ def _judged_or_refused(host: Host, request: BindRequest) -> Judged | HostError:
         return error
 
 
-def _judged(host: Host, request: BindRequest, check_mode: bool) -> Judged:
+def _judged(host: Host, request: BindRequest, check_mode: bool) -> JudgedBinding:
     """Nothing is written but the cache.  Raises HostError if a device is refused."""
     kernel = read_kernel(host, running_release(host), Cache(host, not check_mode)).with_pending(request.pending_modules)
     real = Inventory.read(host)
-    earlier = Unfinished.read(host, real)
+    earlier = UnfinishedBindings.read(host, real)
     claims, inventory, numbers = _with_functions(host, request, real)
-    judge = Judge(host, inventory, claims, request.group == "claim")
+    judge = GuardCheck(host, inventory, claims, request.group == "claim")
     # Before a module is loaded to learn its driver's name.
     planned = _bindings(host, request, claims, inventory, kernel, earlier.ours, load=False)
     _refuse(judge, request, planned, kernel)
     earlier.refuse_waiting({item.device.address for item in planned if item.changed})
     handed = nodes.planned(host, _whole(request, claims, inventory), inventory, request.state == "absent")
     warnings = _warnings(request, judge, planned, kernel)
-    return Judged(kernel, real, earlier, claims, inventory, numbers, planned, handed, handed.steps(host, planned), warnings)
+    return JudgedBinding(kernel, real, earlier, claims, inventory, numbers, planned, handed, handed.steps(host, planned), warnings)
 
 
-def _predicted(recovery: Recovery, found: Judged) -> BindResult:
+def _predicted(recovery: Recovery, found: JudgedBinding) -> BindResult:
     host, bindings, real = recovery.host, found.planned, found.real
     settled = _settle(host, found.earlier, bindings, check_mode=True)
     later = _result(bindings, _as_planned(found.inventory, bindings), found.kernel, _with(recovery, settled))
@@ -218,11 +218,11 @@ def _predicted(recovery: Recovery, found: Judged) -> BindResult:
     return dataclasses.replace(_with_removed(predicted, real, found.numbers), warnings=found.warnings)
 
 
-def _make(host: Host, request: BindRequest, found: Judged, tell: Tell) -> Done:
+def _make(host: Host, request: BindRequest, found: JudgedBinding, tell: Tell) -> Bound:
     """Bind, within the lock.  Numbers of virtual functions are changed first; a binding that fails puts them back."""
     if not found.numbers:
         bindings, settled = _bind(host, request, found, (found.claims, found.inventory, found.handed), tell)
-        return Done(bindings, Inventory.read(host), settled, found.warnings)
+        return Bound(bindings, Inventory.read(host), settled, found.warnings)
     from ansible_collections.vfio.variants.plugins.module_utils._core.apply import virtual_functions
 
     virtual_functions.make(host, found.numbers, request.timeout)
@@ -233,12 +233,12 @@ def _make(host: Host, request: BindRequest, found: Judged, tell: Tell) -> Done:
     except BaseException:
         virtual_functions.undo(host, found.numbers)
         raise
-    judge = Judge(host, inventory, claims, request.group == "claim")
-    return Done(found.planned, Inventory.read(host), settled, _warnings(request, judge, bindings, found.kernel))
+    judge = GuardCheck(host, inventory, claims, request.group == "claim")
+    return Bound(found.planned, Inventory.read(host), settled, _warnings(request, judge, bindings, found.kernel))
 
 
 def _bind(
-    host: Host, request: BindRequest, found: Judged, given: tuple[tuple[Claim, ...], Inventory, nodes.Handed], tell: Tell
+    host: Host, request: BindRequest, found: JudgedBinding, given: tuple[tuple[Claim, ...], Inventory, nodes.Handed], tell: Tell
 ) -> tuple[tuple[Binding, ...], tuple[Recovered, ...]]:
     claims, inventory, handed = given
     bindings = _bindings(host, request, claims, inventory, found.kernel, found.earlier.ours, load=True)
@@ -247,7 +247,7 @@ def _bind(
     return bindings, settled
 
 
-def _answer(recovery: Recovery, found: Judged, done: Done) -> BindResult:
+def _answer(recovery: Recovery, found: JudgedBinding, done: Bound) -> BindResult:
     now = _result(done.bindings, done.after, found.kernel, _with(recovery, done.settled))
     bound = _with_removed(_with_nodes(recovery.host, now, found.steps), found.real, found.numbers)
     return dataclasses.replace(bound, warnings=done.warnings)
@@ -283,7 +283,7 @@ def _with_functions(host: Host, request: BindRequest, real: Inventory) -> tuple[
     from ansible_collections.vfio.variants.plugins.module_utils._core.apply import virtual_functions
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.virtual_functions import expanded
 
-    uses = Judge(host, real, request.claims).uses
+    uses = GuardCheck(host, real, request.claims).uses
     if request.state == "absent":
         claims, numbers = virtual_functions.removals_of(request.claims, real)
         virtual_functions.refuse_removal(numbers, request.claims, real, uses)
@@ -294,7 +294,7 @@ def _with_functions(host: Host, request: BindRequest, real: Inventory) -> tuple[
     return made.claims, made.inventory, virtual_functions.changes_of(made.creations, real, uses)
 
 
-def _warnings(request: BindRequest, judge: Judge, bindings: t.Sequence[Binding], kernel: Kernel) -> tuple[str, ...]:
+def _warnings(request: BindRequest, judge: GuardCheck, bindings: t.Sequence[Binding], kernel: Kernel) -> tuple[str, ...]:
     if request.state == "absent":
         return ()
     rebound = [item for item in bindings if item.rebind]
@@ -325,7 +325,7 @@ def _with_removed(result: BindResult, real: Inventory, numbers: t.Iterable[Numbe
     return dataclasses.replace(result, devices=tuple(sorted((*result.devices, *removed), key=lambda device: device.after.address)))
 
 
-def _settle(host: Host, earlier: Unfinished, bindings: t.Sequence[Binding], check_mode: bool) -> tuple[Recovered, ...]:
+def _settle(host: Host, earlier: UnfinishedBindings, bindings: t.Sequence[Binding], check_mode: bool) -> tuple[Recovered, ...]:
     """Undo what an earlier run has left of functions that this one does not rebind; raises HostError if that is impossible."""
     changing = {item.device.address for item in bindings if item.changed}
     finished = tuple(f"{one.describe(device)}; this run rebinds it." for one, device in earlier.half if one.address in changing)
@@ -336,7 +336,7 @@ def _settle(host: Host, earlier: Unfinished, bindings: t.Sequence[Binding], chec
             raise HostError(f"{one.describe(device)}, as an earlier run has left it, and cannot be bound to its former driver: {problem}")
     undone = tuple(f"{one.address} has driver {one.driver or 'none'} again." for one, _device in others)
     waiting = tuple(f"Process {one.process} still waits for {one.address} to be unbound." for one, _device in earlier.waiting)
-    found: tuple[tuple[Outcome, tuple[str, ...]], ...] = (("finished", finished), ("undone", undone), ("left", waiting))
+    found: tuple[tuple[RecoveryOutcome, tuple[str, ...]], ...] = (("finished", finished), ("undone", undone), ("left", waiting))
     return tuple(Recovered(OPERATION, outcome, what) for outcome, what in found if what)
 
 
@@ -384,7 +384,7 @@ def _refuse_open_groups(claims: t.Sequence[Claim], inventory: Inventory, kernel:
             )
 
 
-def _refuse(judge: Judge, request: BindRequest, bindings: t.Sequence[Binding], kernel: Kernel) -> None:
+def _refuse(judge: GuardCheck, request: BindRequest, bindings: t.Sequence[Binding], kernel: Kernel) -> None:
     """Raises HostError for the first function that a guard keeps with its driver, or without an IOMMU."""
     changing = [item for item in bindings if item.rebind]
     if request.state == "absent":

@@ -94,7 +94,7 @@ def _parsed(entry: object) -> Rebinding | None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Unfinished:
+class UnfinishedBindings:
     """The devices that an earlier run has left in between, with what each of them has now."""
 
     half: tuple[tuple[Rebinding, Device], ...] = ()
@@ -104,7 +104,7 @@ class Unfinished:
     """Whether there is a journal at all."""
 
     @classmethod
-    def read(cls, host: Host, inventory: Inventory) -> Unfinished:
+    def read(cls, host: Host, inventory: Inventory) -> UnfinishedBindings:
         found = read(host)
         present = [(one, device) for one in found for device in (inventory.get(one.address),) if device is not None]
         waiting = tuple((one, device) for one, device in present if one.is_waiting(host))
@@ -146,4 +146,4 @@ class Unfinished:
         return (Recovered(OPERATION, "left", tuple(sentences)),) if sentences else ()
 
 
-NOTHING = Unfinished()
+NOTHING = UnfinishedBindings()

@@ -21,7 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device imp
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import HostUses
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import Rebinding, Unfinished
+    from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import Rebinding, UnfinishedBindings
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import Tell
@@ -34,7 +34,7 @@ UNDO_TIMEOUT = 10.0
 
 
 @dataclasses.dataclass
-class Progress:
+class BindProgress:
     """What has been done so far: the functions that were touched, and the override that each of them has now."""
 
     rebindings: t.Mapping[str, Rebinding]
@@ -76,7 +76,7 @@ def apply(
     bindings: t.Sequence[Binding],
     inventory: Inventory,
     timeout: float,
-    earlier: Unfinished = NOTHING,
+    earlier: UnfinishedBindings = NOTHING,
     finish: t.Callable[[], None] | None = None,
     tell: Tell = untold,
 ) -> None:
@@ -88,7 +88,7 @@ def apply(
     which says for each of them how it is left.  What an ``earlier`` run has left is bound to the driver that it had before that run.
     """
     changing = [binding for binding in bindings if binding.changed]
-    progress = Progress({binding.device.address: earlier.rebinding(binding) for binding in changing}, earlier.still_waiting)
+    progress = BindProgress({binding.device.address: earlier.rebinding(binding) for binding in changing}, earlier.still_waiting)
     if not changing:
         if earlier.is_recorded:
             _end(host, progress.waiting)
@@ -171,7 +171,7 @@ def _load_natives(host: Host, modalias: str, timeout: float) -> None:
     host.run(["modprobe", "--use-blacklist", "--all", "--quiet", modalias], timeout, ok=ANY_CODE)
 
 
-def _bind(host: Host, binding: Binding, timeout: float, progress: Progress) -> None:
+def _bind(host: Host, binding: Binding, timeout: float, progress: BindProgress) -> None:
     if not binding.rebind:
         if binding.set_override:
             _override(host, binding, timeout, progress)
@@ -190,7 +190,7 @@ def _what_was_done(host: Host, binding: Binding) -> str:
     return f"returned {address} to {owner(host, address) or 'no driver'}"
 
 
-def _take(host: Host, binding: Binding, timeout: float, progress: Progress) -> None:
+def _take(host: Host, binding: Binding, timeout: float, progress: BindProgress) -> None:
     """From its driver to another one, in one step: each time that a process has to wait for the other one costs more than the writes."""
     address = binding.device.address
     holder = owner(host, address)
@@ -218,7 +218,7 @@ def _take(host: Host, binding: Binding, timeout: float, progress: Progress) -> N
     )
 
 
-def _release(host: Host, binding: Binding, timeout: float, progress: Progress) -> None:
+def _release(host: Host, binding: Binding, timeout: float, progress: BindProgress) -> None:
     """To its native driver.  It keeps the override by which it is known to be ours until its driver has let it go."""
     _unbind(host, binding.device, timeout)
     if binding.set_override:
@@ -226,7 +226,7 @@ def _release(host: Host, binding: Binding, timeout: float, progress: Progress) -
     _offer_to_natives(host, binding, timeout)
 
 
-def _override(host: Host, binding: Binding, timeout: float, progress: Progress) -> None:
+def _override(host: Host, binding: Binding, timeout: float, progress: BindProgress) -> None:
     address = binding.device.address
     host.write_attribute(f"{DEVICES}/{address}/driver_override", f"{binding.override or ''}\n", timeout)
     progress.overrides[address] = binding.override
@@ -269,7 +269,7 @@ def _settled_owner(host: Host, address: str, wanted: str | None) -> str | None:
 # -- when it does not come to its end
 
 
-def _undone(host: Host, error: BaseException, progress: Progress, inventory: Inventory, timeout: float, tell: Tell) -> HostError | None:
+def _undone(host: Host, error: BaseException, progress: BindProgress, inventory: Inventory, timeout: float, tell: Tell) -> HostError | None:
     """Undo what was done, the last function first; returns the error to raise in place of ``error``, if there is to be one."""
     left = []
     for binding in reversed(progress.touched):
@@ -289,7 +289,7 @@ def _undone(host: Host, error: BaseException, progress: Progress, inventory: Inv
     return HostError(" ".join(sentences), " ".join(dict.fromkeys(hint for hint in hints if hint)) or None, facts)
 
 
-def _sentence(host: Host, error: HostError | OSError | Interrupted, progress: Progress, inventory: Inventory, timeout: float) -> str:
+def _sentence(host: Host, error: HostError | OSError | Interrupted, progress: BindProgress, inventory: Inventory, timeout: float) -> str:
     if isinstance(error, Interrupted):
         return f"The run was ended by {error.name}."
     if isinstance(error, OSError):
@@ -303,7 +303,7 @@ def _is_timeout(error: BaseException) -> bool:
     return isinstance(error, HostError) and error.facts.get("errno") == errno.ETIMEDOUT
 
 
-def _put_back(host: Host, binding: Binding, error: BaseException, progress: Progress) -> Left:
+def _put_back(host: Host, binding: Binding, error: BaseException, progress: BindProgress) -> Left:
     device, rebinding = binding.device, progress.rebindings[binding.device.address]
     if binding is progress.touched[-1] and _is_timeout(error):
         # The kernel has locked it: every further write to it, and every read of its override, would wait as well.

@@ -8,10 +8,11 @@ import contextlib
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply import udev_daemon
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.accounts import check_accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_arguments import with_pending
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.foreign_variant import foreign_variants
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.guard_check import GuardCheck
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_facts import read_boots, read_facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_reach import refuse_unreached
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery import recover
@@ -62,19 +63,16 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy 
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
-    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import Finding
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import GuardFinding
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.virtual_functions import Creation
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
 
-UDEV_CONTROL = "/run/udev/control"
-RELOAD_TIMEOUT = 30.0
-
 
 @dataclasses.dataclass(frozen=True)
-class Judged:
+class JudgedPolicy:
     """A policy that may be written, and what there is to say about it."""
 
     plan: PolicyPlan
@@ -97,7 +95,7 @@ class Judged:
         return assumed == found and inventory.with_drivers_of(host).drivers == inventory.drivers
 
 
-def apply(host: Host, request: PolicyRequest, check_mode: bool, judged: Judged | None = None) -> dict[str, t.Any]:
+def apply(host: Host, request: PolicyRequest, check_mode: bool, judged: JudgedPolicy | None = None) -> dict[str, t.Any]:
     """Make the policy what the request says and return the module's result; with ``check_mode`` only tell what would be done.
 
     ``judged`` is what `judge()` has returned for the request, where the lock has been held since, and nothing changed but by this run.
@@ -115,7 +113,7 @@ def apply(host: Host, request: PolicyRequest, check_mode: bool, judged: Judged |
         return recovery.added_to(_written(host, judged))
 
 
-def predicted(host: Host, request: PolicyRequest) -> tuple[dict[str, t.Any], Judged | None]:
+def predicted(host: Host, request: PolicyRequest) -> tuple[dict[str, t.Any], JudgedPolicy | None]:
     """The module's result in check mode, and what can be written as it was judged, without anything else to be done first."""
     recovery = recover(host, check_mode=True)
     if not request.wanted:
@@ -124,14 +122,14 @@ def predicted(host: Host, request: PolicyRequest) -> tuple[dict[str, t.Any], Jud
     return recovery.added_to(judged.result()), None if recovery.done else judged
 
 
-def judge(host: Host, request: PolicyRequest, check_mode: bool, predicts: bool = True) -> Judged:
+def judge(host: Host, request: PolicyRequest, check_mode: bool, predicts: bool = True) -> JudgedPolicy:
     """The policy, which wins each boot if ``predicts``.  Raises HostError when the claims cannot win."""
     plan, facts, boots = prepare(host, request, check_mode, predicts)
     found = check(plan, boots, facts, request.require_certain) if predicts else ()
-    return Judged(plan, facts, (*plan.warnings, *found))
+    return JudgedPolicy(plan, facts, (*plan.warnings, *found))
 
 
-def _written(host: Host, judged: Judged) -> dict[str, t.Any]:
+def _written(host: Host, judged: JudgedPolicy) -> dict[str, t.Any]:
     policy = judged.plan.policy
     _write(host, policy, policy.steps(judged.facts.existing))
     return judged.result((*_reload(host, policy, judged.changes), *_nodes_taken_back(host, policy, judged.changes)))
@@ -156,7 +154,7 @@ def prepare(
     modules = needed_modules(claims, inventory, kernels)
     running = _running(host, kernels, cache)
     unnamed = decide(claims, inventory, kernels, {module: module for module in modules}, request.strategy)
-    judge = Judge(host, inventory, made.claims, request.whole_groups, loader)
+    judge = GuardCheck(host, inventory, made.claims, request.whole_groups, loader)
     if not host.is_image:
         judge.refuse_without_iommu(modules, kernels, live=False)
         # Before a module is loaded to learn its driver's name.
@@ -217,13 +215,13 @@ def _switched_off(host: Host, boots: t.Sequence[Boot]) -> t.Iterator[str]:
         yield sentence
 
 
-def _claimed(judge: Judge, decisions: t.Sequence[Decision], kernels: t.Sequence[Kernel]) -> tuple[Finding, ...]:
+def _claimed(judge: GuardCheck, decisions: t.Sequence[Decision], kernels: t.Sequence[Kernel]) -> tuple[GuardFinding, ...]:
     """A host that boots without its own disk or network cannot be mended from afar."""
     vfio = {module for kernel in kernels for module in kernel.vfio_modules}
     return judge.claimed((decision.device for decision in decisions if decision.device.driver not in decision.drivers), vfio)
 
 
-def _judge_plan(judge: Judge, plan: PolicyPlan) -> tuple[str, ...]:
+def _judge_plan(judge: GuardCheck, plan: PolicyPlan) -> tuple[str, ...]:
     """Raises HostError for a device that would lose its driver without being claimed; returns warnings."""
     by_blacklist = next((decision.claim for decision in plan.decisions if decision.strategy == "blacklist"), None)
     findings = judge.identical_cards(plan.decisions)
@@ -290,10 +288,10 @@ def _remove(host: Host, name: str, check_mode: bool) -> dict[str, t.Any]:
 
 def _reload(host: Host, policy: Policy, changes: t.Sequence[FileChange]) -> tuple[str, ...]:
     """Let udev read changed rules at once.  It notices by itself within seconds, so a failure is no more than a warning."""
-    if policy.paths.rules not in {change.path for change in changes} or not host.exists(UDEV_CONTROL):
+    if policy.paths.rules not in {change.path for change in changes}:
         return ()
     try:
-        host.run(["udevadm", "control", "--reload"], RELOAD_TIMEOUT)
+        udev_daemon.reload_rules(host)
     except HostError as error:
         return (f"udev did not take the request to read its rules again: {error.msg}",)
     return ()

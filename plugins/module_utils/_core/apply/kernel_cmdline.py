@@ -44,7 +44,7 @@ class CmdlineRequest:
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class BootEntryCmdline:
     """What the boot loader gives a kernel.  ``name`` is the kernel's release, or the entry's ID where that is not known."""
 
     name: str
@@ -58,7 +58,7 @@ class ArgumentPlan:
     """What is to be done: files first, then the commands; ``leave`` are files that are removed when these have run."""
 
     way: Way
-    entries: tuple[Entry, ...]
+    entries: tuple[BootEntryCmdline, ...]
     changes: tuple[FileChange, ...]
     commands: tuple[tuple[str, ...], ...]
     leave: tuple[str, ...]
@@ -122,18 +122,18 @@ def _kept(one: FileChange, change: ArgumentChange) -> FileChange:
     return dataclasses.replace(one, after=dataclasses.replace(before, content=text.encode("utf-8", "surrogateescape")))
 
 
-def _entries(host: Host, way: Way) -> tuple[Entry, ...]:
+def _entries(host: Host, way: Way) -> tuple[BootEntryCmdline, ...]:
     """One of each kernel: that which boots by default, or else the first."""
     found = next_boot.read(host)
     sources = {item.source for item in way.items}
     known = tuple(
-        Entry(release, entry.source, entry.cmdline, release == found.release)
+        BootEntryCmdline(release, entry.source, entry.cmdline, release == found.release)
         for release, entry in found.entries.items()
         if entry.source in sources
     )
     if known:
         return known
-    return tuple(Entry(item.id, item.source, Cmdline.parse(item.arguments), False) for item in way.items)
+    return tuple(BootEntryCmdline(item.id, item.source, Cmdline.parse(item.arguments), False) for item in way.items)
 
 
 def _to_be_written(plan: ArgumentPlan, change: ArgumentChange) -> tuple[str, ...]:
@@ -142,11 +142,11 @@ def _to_be_written(plan: ArgumentPlan, change: ArgumentChange) -> tuple[str, ...
     return tuple(place for place in places if not place.lower().endswith(".efi"))
 
 
-def _predicted(entry: Entry, change: ArgumentChange) -> Entry:
+def _predicted(entry: BootEntryCmdline, change: ArgumentChange) -> BootEntryCmdline:
     return dataclasses.replace(entry, cmdline=Cmdline.parse(change.edited(" ".join(entry.cmdline.arguments))))
 
 
-def _refuse_too_long(host: Host, after: t.Iterable[Entry]) -> None:
+def _refuse_too_long(host: Host, after: t.Iterable[BootEntryCmdline]) -> None:
     """Raises HostError where the kernel would not read a line to its end, for which no loader fails."""
     longest = longest_line(host.machine)
     running = cmdline_way.running_arguments(host) or ()
@@ -163,7 +163,9 @@ def _refuse_too_long(host: Host, after: t.Iterable[Entry]) -> None:
 # -- doing
 
 
-def _carry_out(host: Host, request: CmdlineRequest, plan: ArgumentPlan, record: CmdlineRecord) -> tuple[tuple[str, ...], tuple[Entry, ...]]:
+def _carry_out(
+    host: Host, request: CmdlineRequest, plan: ArgumentPlan, record: CmdlineRecord
+) -> tuple[tuple[str, ...], tuple[BootEntryCmdline, ...]]:
     """The text files that the programs have written, and the entries afterwards."""
     snapshot = _snapshot(host, plan)
     folders = tuple(one.path.rpartition("/")[0] for one in plan.changes if one.before is None and one.after is not None)
@@ -211,7 +213,7 @@ def _state(host: Host, place: str) -> FileState | None:
     return file_transaction.read_state(host, place)
 
 
-def _verified(host: Host, plan: ArgumentPlan, change: ArgumentChange) -> tuple[Entry, ...]:
+def _verified(host: Host, plan: ArgumentPlan, change: ArgumentChange) -> tuple[BootEntryCmdline, ...]:
     """The entries as they are now.  Raises HostError if one is not as it shall be, or if foreign arguments are lost."""
     if plan.way.is_hidden:
         return ()
@@ -234,7 +236,7 @@ def _verified(host: Host, plan: ArgumentPlan, change: ArgumentChange) -> tuple[E
     return entries
 
 
-def _refuse_other_root(before: Entry, after: Entry, ran: str) -> None:
+def _refuse_other_root(before: BootEntryCmdline, after: BootEntryCmdline, ran: str) -> None:
     """A program that finds no name of the root that holds everywhere takes the one that it has on the machine that bakes the image."""
     former, now = (entry.cmdline.last("root") for entry in (before, after))
     if former != now:
@@ -275,7 +277,7 @@ def _undo(
 # -- the answer
 
 
-def _result(host: Host, change: ArgumentChange, plan: ArgumentPlan, after: t.Sequence[Entry], paths: t.Sequence[str]) -> Result:
+def _result(host: Host, change: ArgumentChange, plan: ArgumentPlan, after: t.Sequence[BootEntryCmdline], paths: t.Sequence[str]) -> Result:
     running = cmdline_way.running_arguments(host)
     later = {entry.name: entry for entry in after}
     return {
@@ -299,7 +301,7 @@ def _result(host: Host, change: ArgumentChange, plan: ArgumentPlan, after: t.Seq
     }
 
 
-def _diff_of_entries(plan: ArgumentPlan, later: t.Mapping[str, Entry]) -> t.Iterator[dict[str, str]]:
+def _diff_of_entries(plan: ArgumentPlan, later: t.Mapping[str, BootEntryCmdline]) -> t.Iterator[dict[str, str]]:
     for entry in plan.entries if plan.way.method != ENTRIES else ():
         now, then = (" ".join(one.cmdline.arguments) for one in (entry, later.get(entry.name, entry)))
         if now != then:
@@ -307,7 +309,7 @@ def _diff_of_entries(plan: ArgumentPlan, later: t.Mapping[str, Entry]) -> t.Iter
             yield {"before_header": header, "before": f"{now}\n", "after_header": header, "after": f"{then}\n"}
 
 
-def _warnings(change: ArgumentChange, plan: ArgumentPlan, later: t.Mapping[str, Entry]) -> t.Iterator[str]:
+def _warnings(change: ArgumentChange, plan: ArgumentPlan, later: t.Mapping[str, BootEntryCmdline]) -> t.Iterator[str]:
     if plan.way.is_hidden:
         yield (
             f"{plan.way.config}: the entries are on partitions that are not mounted, so only the settings and the exit status of "

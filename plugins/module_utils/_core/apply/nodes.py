@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply import udev_daemon
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.accounts import check_accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.asked_nodes import nodes_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import Accounts
@@ -27,7 +28,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
-UDEV_CONTROL = "/run/udev/control"
 SETTLE = 10.0
 """Seconds for udev to end the events of new nodes, and for the kernel to make these."""
 ROOTS = NodeAccess(0, 0, 0o600)
@@ -107,6 +107,6 @@ def _set_all(host: Host, wanted: t.Mapping[str, NodeAccess]) -> None:
 
 def _settle(host: Host, paths: t.Collection[str]) -> None:
     """udev may still be about to set what its rules say of new nodes."""
-    if paths and host.exists(UDEV_CONTROL):
-        host.run(["udevadm", "settle", f"--timeout={SETTLE:g}"], SETTLE + 5, ok=ANY_CODE)
+    if paths:
+        udev_daemon.settle(host, SETTLE, 5.0)
     host.wait_until(lambda: all(host.exists(path) for path in paths), SETTLE)

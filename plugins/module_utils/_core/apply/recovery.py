@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, Unfinished
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, UnfinishedBindings
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import recovery
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Journal
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
@@ -25,4 +25,4 @@ def recover(host: Host, check_mode: bool) -> Recovery:
     found = recovery.recover(host, check_mode)
     if Journal(host, OPERATION).read() is None:
         return found
-    return dataclasses.replace(found, done=(*found.done, *Unfinished.read(host, Inventory.read(host)).as_left()))
+    return dataclasses.replace(found, done=(*found.done, *UnfinishedBindings.read(host, Inventory.read(host)).as_left()))

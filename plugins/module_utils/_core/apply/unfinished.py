@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, Unfinished
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, UnfinishedBindings
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import OPERATION as CMDLINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import CmdlineRecord
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import recovery as packages
@@ -83,7 +83,7 @@ def _images(host: Host) -> tuple[str, ...]:
 
 
 def _bindings(host: Host, inventory: Inventory) -> tuple[str, ...]:
-    return tuple(sentence for item in Unfinished.read(host, inventory).as_left() for sentence in item.what)
+    return tuple(sentence for item in UnfinishedBindings.read(host, inventory).as_left() for sentence in item.what)
 
 
 def _temporary(host: Host) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import ANY_CODE
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply import udev_daemon
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
@@ -26,7 +26,6 @@ if t.TYPE_CHECKING:
 
 NUMBER, AUTOPROBE = "sriov_numvfs", "sriov_drivers_autoprobe"
 UNDO_TIMEOUT = 30.0
-UDEV_CONTROL = "/run/udev/control"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,9 +108,9 @@ def make(host: Host, changes: t.Sequence[NumberChange], timeout: float) -> None:
         for change in changes:
             done.append(change)
             _set(host, change.physical, change.before, change.after, change.after == 0, timeout)
-        if changes and host.exists(UDEV_CONTROL):
+        if changes:
             # The rules of a policy bind them as well; what comes next sees what they have done.
-            host.run(["udevadm", "settle", f"--timeout={max(1, int(timeout))}"], timeout + UNDO_TIMEOUT, ok=ANY_CODE)
+            udev_daemon.settle(host, max(1, int(timeout)), UNDO_TIMEOUT)
     except BaseException:
         undo(host, done)
         raise

@@ -31,7 +31,7 @@ UNKNOWN: t.Final = "unknown"
 
 
 @dataclasses.dataclass(frozen=True)
-class Listed:
+class ListedModule:
     """A module in a list, with its file and line, and the options that the list gives it."""
 
     name: str
@@ -50,7 +50,7 @@ class LoadList:
     """Modules that one program loads by name, in order: `conf/modules`, systemd-modules-load, rd.driver.pre."""
 
     program: str
-    modules: tuple[Listed, ...]
+    modules: tuple[ListedModule, ...]
     in_order: bool = True
     """False if the program loads several modules at a time (systemd-modules-load since systemd 259)."""
     honours_blacklist: bool = True
@@ -62,8 +62,8 @@ class Coldplug:
     """udev replays the "add" event of every device; events of different devices are processed in parallel."""
 
 
-Work = t.Union[LoadList, Coldplug]
-Step = tuple[Work, ...]
+StageWork = t.Union[LoadList, Coldplug]
+Step = tuple[StageWork, ...]
 """Work that runs concurrently; the next step begins when all of it is done."""
 
 

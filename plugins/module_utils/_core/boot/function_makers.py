@@ -20,7 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_f
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Setting
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import UnitSetting
 
 CONNECTIONS = (
     *("/etc/NetworkManager/system-connections", "/run/NetworkManager/system-connections"),
@@ -71,7 +71,7 @@ def _texts(host: Host, folders: t.Iterable[str], ending: str) -> t.Iterator[tupl
         yield from ((path, (host.text_or_none(path) or "").split("\n")) for path in paths if host.is_file(path))
 
 
-def _settings(path: str, lines: t.Iterable[str]) -> list[Setting]:
+def _settings(path: str, lines: t.Iterable[str]) -> list[UnitSetting]:
     """The settings of an ini file; NetworkManager's have the form of units' files."""
     return list(parsed("\n".join(lines), path, posixpath.basename(path)))
 
@@ -85,7 +85,7 @@ def _of_links(host: Host, physical: Device, names: frozenset[str]) -> t.Iterator
                 yield Maker("systemd-udevd", one.source, f"SR-IOVVirtualFunctions={one.value}", agrees)
 
 
-def _agrees(settings: t.Iterable[Setting], physical: Device, names: frozenset[str]) -> bool | None:
+def _agrees(settings: t.Iterable[UnitSetting], physical: Device, names: frozenset[str]) -> bool | None:
     """Whether a [Match] section is for the function's interface (systemd.link(5)): all of its settings must agree."""
     known = {"OriginalName": names, "Driver": {physical.driver or ""}, "Path": {f"pci-{physical.address}"}}
     answer: bool | None = True

@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.driver_tables import Tables
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, PENDING, version_key
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent, NoModuleError, module_path
@@ -46,7 +46,7 @@ NAMED_LIKE_MODULE = (
 )
 BUILT_IN_NAMES = {
     **{name: name for name in NAMED_LIKE_MODULE},
-    **KNOWN,
+    **KNOWN_DRIVERS,
     "8250_exar": "exar_serial",
     "8250_pci": "serial",
     "amd64_agp": "agpgart-amd64",
@@ -144,7 +144,7 @@ def _drivers(tables: Tables, aliases: t.Iterable[str], module: str, loaded: tupl
         return tables.drivers, None if tables.complete else f"{module} has more PCI drivers than could be read from its file"
     if tables.complete:
         # A driver without an ID table, as vfio-pci was before Linux 5.15, binds only by ids=, new_id or an override.
-        return ((PciDriver(KNOWN[module]),) if module in KNOWN else tuple(PciDriver(name) for name in loaded)), None
+        return ((PciDriver(KNOWN_DRIVERS[module]),) if module in KNOWN_DRIVERS else tuple(PciDriver(name) for name in loaded)), None
     return _by_aliases(aliases, module, loaded, f"the name of its PCI driver cannot be read from the file of {module}")
 
 

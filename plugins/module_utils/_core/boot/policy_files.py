@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import masks, start_files
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, Listed
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, ListedModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.masks import NO_MASKS, Masks
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.start_files import NO_START_FILES, StartFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import FOLDER, SETTINGS
@@ -96,7 +96,7 @@ class PolicyFiles:
     """Those of dracut and mkinitcpio, and /etc/tmpfiles.d."""
     strays: tuple[PolicyFile, ...] = ()
     """Files in directories of /etc and /etc/udev whose names resemble those that are read, and are not."""
-    for_image: tuple[Listed, ...] = ()
+    for_image: tuple[ListedModule, ...] = ()
     """The modules that the initramfs generator is configured to include and load."""
     mtimes: t.Mapping[str, float] = dataclasses.field(default_factory=dict)
     """The mtimes of files that are copied into an initramfs."""
@@ -207,13 +207,13 @@ def _folders(host: Host, place: str) -> t.Iterator[str]:
     return (name for name in sorted(host.names(place))[:MOST_FILES] if host.is_dir(f"{place}/{name}"))
 
 
-def _generator_lists(host: Host) -> t.Iterator[Listed]:
+def _generator_lists(host: Host) -> t.Iterator[ListedModule]:
     """initramfs-tools' modules, one per line, with options; dracut's add_drivers and force_drivers; mkinitcpio's MODULES."""
     if host.is_file(INITRAMFS_MODULES):
         for _path, number, line in lines_of_lists(host, (INITRAMFS_MODULES,)):
             words = line.split("#", 1)[0].split()
             if words:
-                yield Listed(words[0], f"{INITRAMFS_MODULES}:{number}")
+                yield ListedModule(words[0], f"{INITRAMFS_MODULES}:{number}")
     for (single, directory), pattern in ((DRACUT, _DRACUT_MODULES), (MKINITCPIO, _MKINITCPIO_MODULES)):
         found = [single, *(f"{directory}/{name}" for name in sorted(host.names(directory)) if name.endswith(".conf"))]
         for path in found:
@@ -221,7 +221,7 @@ def _generator_lists(host: Host) -> t.Iterator[Listed]:
             for line_number, match in numbered_matches(pattern, text, 1):
                 words = [word.strip("\"'") for word in match[1].split()]
                 place = f"{path}:{line_number}"
-                yield from (Listed(word, place) for word in words if word and not word.startswith(("=", "$")))
+                yield from (ListedModule(word, place) for word in words if word and not word.startswith(("=", "$")))
 
 
 def _image(host: Host, release: str) -> ImageFile | None:
@@ -240,7 +240,7 @@ def _packaged(host: Host, files: t.Sequence[PolicyFile]) -> frozenset[str]:
     )
 
 
-def _unknown_words(boots: t.Sequence[Boot], kernels: t.Sequence[Kernel], for_image: t.Sequence[Listed]) -> frozenset[str]:
+def _unknown_words(boots: t.Sequence[Boot], kernels: t.Sequence[Kernel], for_image: t.Sequence[ListedModule]) -> frozenset[str]:
     """The names in the policy that are not a module of any kernel."""
     stages = [stage for boot in boots for stage in boot.stages if stage.name == ROOT]
     # The distribution's and depmod's files are not checked: they name hundreds of crypto algorithms.

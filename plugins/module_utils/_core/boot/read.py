@@ -19,7 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot import (
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_initramfs as read_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.install_lines import with_judged_commands
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_modules import Machine
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_modules import BootInputs
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_runtime import LaterFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_image import rebuilt
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.wanted_units import wanted_units
@@ -27,7 +27,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry, NextBoot
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import together
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import read as startup
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.generators import masked_by_word
 
@@ -61,7 +61,7 @@ def boots(
     """
     chosen = next_boot.read(host) if loader is None else loader
     current = next((kernel for kernel in kernels if kernel.release == running), None)
-    machine = Machine(host, inventory, current, cache)
+    machine = BootInputs(host, inventory, current, cache)
     with together.of_one_run():
         later, rules = LaterFacts.read(host), read_root.rules_of(host)
         return tuple(_boot(machine, kernel, rules, chosen.entries.get(kernel.release), later, rebuilt_with) for kernel in kernels)
@@ -75,7 +75,7 @@ def of_described(found: tuple[Boot, ...], inventory: Inventory) -> tuple[Boot, .
 
 
 def _boot(
-    machine: Machine,
+    machine: BootInputs,
     kernel: Kernel,
     rules: Rules,
     found: BootEntry | None,
@@ -135,8 +135,8 @@ def without_entry(host: Host, release: str) -> BootEntry:
     return BootEntry(release, Cmdline.read(host), CMDLINE, (), (doubt,))
 
 
-def _driver_of(machine: Machine) -> t.Callable[[str], str]:
-    return lambda module: next(iter(machine.registered.get(module, ())), KNOWN.get(module, module))
+def _driver_of(machine: BootInputs) -> t.Callable[[str], str]:
+    return lambda module: next(iter(machine.registered.get(module, ())), KNOWN_DRIVERS.get(module, module))
 
 
 def _possible_cpus(host: Host, cmdline: Cmdline) -> int | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_systemd
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Flow, Listed, LoadList
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Flow, ListedModule, LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
@@ -100,25 +100,25 @@ def _arguments(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[Argument,
     return (*own, *((word, source) for word in cmdline.arguments))
 
 
-def _values(arguments: t.Sequence[Argument], key: str) -> tuple[Listed, ...]:
+def _values(arguments: t.Sequence[Argument], key: str) -> tuple[ListedModule, ...]:
     return tuple(
-        Listed(normalize_module_name(name), place, written=name)
+        ListedModule(normalize_module_name(name), place, written=name)
         for word, place in arguments
         for name in (_value(word, key) or "").replace(",", " ").split()
     )
 
 
-def _asking(arguments: t.Sequence[Argument], key: str) -> t.Iterator[Listed]:
+def _asking(arguments: t.Sequence[Argument], key: str) -> t.Iterator[ListedModule]:
     """The modules of an argument, each with the whole of it."""
     for word, place in arguments:
         for name in (_value(word, key) or "").replace(",", " ").split():
-            yield Listed(name, place, written=word)
+            yield ListedModule(name, place, written=word)
 
 
-def _whole_values(arguments: t.Sequence[Argument], key: str) -> t.Iterator[Listed]:
+def _whole_values(arguments: t.Sequence[Argument], key: str) -> t.Iterator[ListedModule]:
     for word, place in arguments:
         for value in (_value(word, key) or "").split():
-            yield Listed(value, place, written=word)
+            yield ListedModule(value, place, written=word)
 
 
 def _value(word: str, key: str) -> str | None:
@@ -126,7 +126,9 @@ def _value(word: str, key: str) -> str | None:
     return value if equals and name == key else None
 
 
-def _conflicts(tree: FileTree, unordered: tuple[Step, ...], pre: tuple[Listed, ...], blacklisted: t.Sequence[Listed]) -> t.Iterator[str]:
+def _conflicts(
+    tree: FileTree, unordered: tuple[Step, ...], pre: tuple[ListedModule, ...], blacklisted: t.Sequence[ListedModule]
+) -> t.Iterator[str]:
     """Doubts because dracut-pre-udev.service and systemd-modules-load.service are not ordered relative to each other."""
     lists = [work for step in unordered for work in step if isinstance(work, LoadList)]
     names = {entry.name for work in lists for entry in work.modules}

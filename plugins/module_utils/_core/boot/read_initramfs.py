@@ -140,7 +140,7 @@ def _influences(view: ImageView, kernel: Kernel, host: Host | None, inventory: I
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class InitramfsStage:
     """``early`` is None if there is no initramfs, or if it cannot be read; ``doubts`` say why."""
 
     early: Early | None = None
@@ -155,15 +155,15 @@ def _other_init(cmdline: Cmdline, source: str) -> t.Iterator[str]:
             yield f"{source}: rdinit={path} replaces the initramfs's init; what it loads cannot be determined."
 
 
-def find(host: Host, entry: BootEntry, cache: Cache | None = None, inventory: Inventory | None = None) -> Found:
+def find(host: Host, entry: BootEntry, cache: Cache | None = None, inventory: Inventory | None = None) -> InitramfsStage:
     """The initramfs stage of a boot entry.  The kernel unpacks several images one over the other."""
     paths, doubts = images_of(host, entry)
     missing = [path for path in paths if not host.is_file(path)]
     if missing:
         sentence = f"{entry.source} names {missing[0]}, which does not exist: what the initramfs does cannot be determined."
-        return Found(doubts=(*doubts, sentence))
+        return InitramfsStage(doubts=(*doubts, sentence))
     if not paths:
-        return Found(doubts=doubts)
+        return InitramfsStage(doubts=doubts)
     try:
         # Microcode is for the kernel alone, and comes first.
         essential = [path for path in paths if not is_microcode(host, path, cache)] or list(paths[:1])
@@ -171,6 +171,6 @@ def find(host: Host, entry: BootEntry, cache: Cache | None = None, inventory: In
         about = boot_config_doubts(host, image, entry)
         early = read_stage(image, entry.cmdline, entry.cmdline_source, cache, host, inventory)
         early = dataclasses.replace(early, stage=dataclasses.replace(early.stage, is_of_several=len(essential) > 1))
-        return Found(early, (*doubts, *about), ImageFiles(host, image, tuple(essential), early.stage.kernel, cache))
+        return InitramfsStage(early, (*doubts, *about), ImageFiles(host, image, tuple(essential), early.stage.kernel, cache))
     except HostError as error:
-        return Found(doubts=(*doubts, error.msg))
+        return InitramfsStage(doubts=(*doubts, error.msg))

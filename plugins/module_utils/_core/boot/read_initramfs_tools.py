@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Flow, Listed, LoadList
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Flow, ListedModule, LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import SourceLine, blacklisting
@@ -63,12 +63,12 @@ def _order(tree: FileTree, folder: str) -> tuple[str, ...]:
     return tuple(IN_ORDER.findall(tree.read_text(path))) if tree.is_file(path) else ()
 
 
-def _listed(tree: FileTree) -> t.Iterator[Listed]:
+def _listed(tree: FileTree) -> t.Iterator[ListedModule]:
     """As load_modules() in scripts/functions: `modprobe` with the words of each line, and MODPROBE_OPTIONS=-qb."""
     for _path, number, line in lines_of_lists(tree, (MODULES,)):
         words = line.split()
         if words and not words[0].startswith("#"):
-            yield Listed(normalize_module_name(words[0]), f"{tree.shown(MODULES)}:{number}", " ".join(words[1:]), words[0])
+            yield ListedModule(normalize_module_name(words[0]), f"{tree.shown(MODULES)}:{number}", " ".join(words[1:]), words[0])
 
 
 def _blacklisted(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[Directive, ...]:

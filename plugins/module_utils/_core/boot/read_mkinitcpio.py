@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_systemd
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Flow, Listed, LoadList, Step
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Flow, ListedModule, LoadList, Step
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 
 if t.TYPE_CHECKING:
@@ -69,16 +69,18 @@ def _run(tree: FileTree, config: t.Mapping[str, str], cmdline: Cmdline, name: st
     return frozenset(hook for hook in config.get(name, "").split() if hook not in disabled and tree.exists(f"{HOOKS}/{hook}"))
 
 
-def _named(cmdline: Cmdline, source: str) -> t.Iterator[Listed]:
+def _named(cmdline: Cmdline, source: str) -> t.Iterator[ListedModule]:
     for value in cmdline.values("earlymodules")[-1:]:
-        yield from (Listed(normalize_module_name(name), f"{source}: earlymodules=", written=name) for name in value.split(",") if name)
+        yield from (
+            ListedModule(normalize_module_name(name), f"{source}: earlymodules=", written=name) for name in value.split(",") if name
+        )
 
 
-def _listed(tree: FileTree, config: t.Mapping[str, str]) -> t.Iterator[Listed]:
+def _listed(tree: FileTree, config: t.Mapping[str, str]) -> t.Iterator[ListedModule]:
     for number, line in enumerate(tree.read_text(CONFIG).split("\n"), 1):
         if line.startswith("MODULES="):
             place = f"{tree.shown(CONFIG)}:{number}"
-            yield from (Listed(normalize_module_name(name), place, written=name) for name in config.get("MODULES", "").split())
+            yield from (ListedModule(normalize_module_name(name), place, written=name) for name in config.get("MODULES", "").split())
 
 
 def _stops(cmdline: Cmdline, source: str) -> t.Iterator[str]:

@@ -36,7 +36,7 @@ ALIASES_OF_BUILT_INS = "6.18"
 
 
 @dataclasses.dataclass(frozen=True)
-class Machine:
+class BootInputs:
     """What is the same for every boot.  ``running`` is the running kernel, if its modules are installed."""
 
     host: Host
@@ -62,7 +62,7 @@ class Machine:
 
 
 @dataclasses.dataclass(frozen=True)
-class KernelModules:
+class BootModules:
     """The fields of `Boot` about modules and built-in drivers."""
 
     modules: t.Mapping[str, ModuleFacts]
@@ -77,8 +77,8 @@ class KernelModules:
 
 
 def read(
-    machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later: Later, cmdline: Cmdline, files: ImageFiles | None = None
-) -> KernelModules:
+    machine: BootInputs, kernel: Kernel, stages: t.Sequence[Stage], later: Later, cmdline: Cmdline, files: ImageFiles | None = None
+) -> BootModules:
     """The modules of a boot.  ``kernel`` is the one that boots; ``files`` are those of its initramfs."""
     registered = machine.registered if machine.runs(kernel) else None
     built_in_names = _built_in_names(machine, kernel)
@@ -101,7 +101,7 @@ def read(
         modules[name] = facts
     known = _built_ins_known(kernel)
     held = dict(_held(machine, kernel))
-    return KernelModules(
+    return BootModules(
         modules=modules,
         built_in=tuple((name, driver) for name in built_in_names for driver in modules[name].drivers),
         built_in_known=known,
@@ -117,7 +117,9 @@ def _with_own(stage: Stage, of_image: ImageModules) -> Stage:
     return dataclasses.replace(stage, own_modules=of_image.facts, other_builds=of_image.other_builds)
 
 
-def _functions(machine: Machine, kernel: Kernel, names: t.Iterable[str], of_image: ImageModules) -> t.Iterator[tuple[str, frozenset[str]]]:
+def _functions(
+    machine: BootInputs, kernel: Kernel, names: t.Iterable[str], of_image: ImageModules
+) -> t.Iterator[tuple[str, frozenset[str]]]:
     """By module, and by built-in driver, what starts it, as far as that is known."""
     runs = machine.runs(kernel)
     for name in dict.fromkeys(names):
@@ -132,7 +134,7 @@ def _functions(machine: Machine, kernel: Kernel, names: t.Iterable[str], of_imag
             yield name, found
 
 
-def concerned(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later: Later) -> frozenset[str]:
+def concerned(machine: BootInputs, kernel: Kernel, stages: t.Sequence[Stage], later: Later) -> frozenset[str]:
     """Every module that could bind to one of the devices in any stage, or that is configured, with its dependencies."""
     found: set[str] = set()
     for stage in stages:
@@ -204,7 +206,7 @@ def _brought(stage: Stage, name: str) -> t.Iterator[str]:
             yield word
 
 
-def _stale(machine: Machine, stages: t.Sequence[Stage], kernel: Kernel) -> dict[str, str]:
+def _stale(machine: BootInputs, stages: t.Sequence[Stage], kernel: Kernel) -> dict[str, str]:
     """Modules with other aliases in an initramfs than in the root, as far as the host's devices show it; each with the image's path."""
     found: dict[str, str] = {}
     for stage in stages:
@@ -253,7 +255,7 @@ def _doubted(facts: ModuleFacts, elsewhere: str, own: str) -> ModuleFacts:
     return dataclasses.replace(facts, refused=None, doubt=f"{elsewhere}, and the root has {own}{why}")
 
 
-def _built_in_names(machine: Machine, kernel: Kernel) -> tuple[str, ...]:
+def _built_in_names(machine: BootInputs, kernel: Kernel) -> tuple[str, ...]:
     """The built-in modules with PCI drivers that matter, in link order, which is the order of modules.builtin."""
     registered = machine.registered if machine.runs(kernel) else ()
     wanted = {name for name in (*GENERIC, *registered, *kernel.vfio_modules) if name in kernel.builtins}
@@ -269,7 +271,7 @@ def _built_ins_known(kernel: Kernel) -> bool:
     return has_aliases or version_key(kernel.release) >= version_key(ALIASES_OF_BUILT_INS)
 
 
-def _held(machine: Machine, kernel: Kernel) -> t.Iterator[tuple[str, str]]:
+def _held(machine: BootInputs, kernel: Kernel) -> t.Iterator[tuple[str, str]]:
     """The devices that are bound to a built-in driver now, with the driver, if it is built into ``kernel`` too."""
     for device in machine.inventory.devices:
         driver = machine.inventory.drivers.get(device.driver or "")
@@ -285,7 +287,7 @@ def _held(machine: Machine, kernel: Kernel) -> t.Iterator[tuple[str, str]]:
             yield device.address, driver.name
 
 
-def _maybe_built_in(machine: Machine, kernel: Kernel) -> t.Iterator[str]:
+def _maybe_built_in(machine: BootInputs, kernel: Kernel) -> t.Iterator[str]:
     """Devices bound to a VFIO driver without a loadable native driver: only if they were unbound would a built-in one show."""
     for device in machine.inventory.devices:
         driver = machine.inventory.drivers.get(device.driver or "")
@@ -294,7 +296,7 @@ def _maybe_built_in(machine: Machine, kernel: Kernel) -> t.Iterator[str]:
             yield device.address
 
 
-def _declined(machine: Machine, kernel: Kernel, modules: t.Mapping[str, ModuleFacts]) -> t.Iterator[tuple[str, frozenset[str]]]:
+def _declined(machine: BootInputs, kernel: Kernel, modules: t.Mapping[str, ModuleFacts]) -> t.Iterator[tuple[str, frozenset[str]]]:
     """Unbound devices, each with the registered drivers that match it and have not bound to it."""
     no_probe = {device.address for device in machine.inventory.devices if not device.drivers_autoprobe}
     for device in machine.inventory.devices:

@@ -10,7 +10,8 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import late_mounts, read_systemd, rule_programs
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, Coldplug, Listed, LoadList, Stage, Step
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, Coldplug, ListedModule, LoadList, Stage, Step
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
@@ -233,13 +234,9 @@ def init_is_systemd(tree: FileTree) -> bool:
     return name == "systemd" or (name is None and systemd_version.version(tree) is not None)
 
 
-def _sysvinit_list(tree: FileTree) -> t.Iterator[Listed]:
+def _sysvinit_list(tree: FileTree) -> t.Iterator[ListedModule]:
     """As modules_files() in Debian's /etc/init.d/kmod; words after a module are options here."""
-    chosen: dict[str, str] = {}
-    for folder in read_systemd.LISTS:
-        for name in tree.names(folder):
-            if name.endswith(".conf"):
-                chosen.setdefault(name, f"{folder}/{name}")
+    chosen = first_of_name(tree, read_systemd.LISTS, ".conf")
     paths = list(chosen.values())
     if not any(_leads_to_etc_modules(tree, path) for path in paths):
         paths.append(ETC_MODULES)
@@ -247,7 +244,7 @@ def _sysvinit_list(tree: FileTree) -> t.Iterator[Listed]:
         words = line.split(None, 1)
         if words and not re.match(r"#", line) and not words[0].startswith("#"):
             options = words[1].strip() if len(words) > 1 else ""
-            yield Listed(normalize_module_name(words[0]), f"{tree.shown(path)}:{number}", options, words[0])
+            yield ListedModule(normalize_module_name(words[0]), f"{tree.shown(path)}:{number}", options, words[0])
 
 
 def _leads_to_etc_modules(tree: FileTree, path: str) -> bool:

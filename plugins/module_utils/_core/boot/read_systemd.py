@@ -9,7 +9,8 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import changed_units
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Listed, LoadList, Reason
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, ListedModule, LoadList, Reason
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import generators, systemd_version
@@ -97,7 +98,7 @@ def _load_list(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -
     """The modules on the command line, then those in the files.  As modules-load.c."""
     keys = ("modules_load", "rd.modules_load") if in_initrd else ("modules_load",)
     given = [
-        Listed(normalize_module_name(name), source, written=name)
+        ListedModule(normalize_module_name(name), source, written=name)
         for argument in cmdline.arguments
         for key, equals, value in (argument.replace('"', "").partition("="),)
         if equals and normalize_module_name(key) in keys
@@ -109,13 +110,9 @@ def _load_list(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -
     return LoadList(PROGRAM, modules, known is not None and known < SEVERAL_AT_A_TIME) if modules else None
 
 
-def _from_files(tree: FileTree) -> t.Iterator[Listed]:
+def _from_files(tree: FileTree) -> t.Iterator[ListedModule]:
     """The files of all directories by name; of files with the same name the one in the first directory (conf_files_list_strv())."""
-    chosen: dict[str, str] = {}
-    for folder in LISTS:
-        for name in tree.names(folder):
-            if name.endswith(".conf"):
-                chosen.setdefault(name, f"{folder}/{name}")
+    chosen = first_of_name(tree, LISTS, ".conf")
     for path, number, line in lines_of_lists(tree, (chosen[name] for name in sorted(chosen))):
         module = line.strip()
         # systemd takes the whole line as the name, so one with options is not a module.
@@ -123,7 +120,7 @@ def _from_files(tree: FileTree) -> t.Iterator[Listed]:
             target = tree.link(path)
             # Debian's modules.conf is a link to /etc/modules, which is the better known name.
             said = path if target is None else posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-            yield Listed(normalize_module_name(module), f"{tree.shown(said)}:{number}", written=module)
+            yield ListedModule(normalize_module_name(module), f"{tree.shown(said)}:{number}", written=module)
 
 
 def _off(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> t.Mapping[str, Setting | None]:

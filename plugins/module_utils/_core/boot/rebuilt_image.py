@@ -14,7 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_syst
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import MODULES_SOFTDEP, ModprobeConfig
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Listed, Stage, Step, Work
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ListedModule, Stage, StageWork, Step
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rule
@@ -92,7 +92,7 @@ def _steps(image: Stage, root: Stage) -> tuple[Step, ...]:
     return tuple(tuple(_with_copied(work, copied) for work in step) for step in image.steps)
 
 
-def _with_copied(work: Work, copied: tuple[Listed, ...]) -> Work:
+def _with_copied(work: StageWork, copied: tuple[ListedModule, ...]) -> StageWork:
     if not isinstance(work, LoadList) or work.program != PROGRAM:
         return work
     return dataclasses.replace(work, modules=(*(one for one in work.modules if not COPIED_LIST.search(one.source)), *copied))

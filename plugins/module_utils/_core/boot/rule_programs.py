@@ -8,10 +8,11 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import EVENT_DEVICE
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import modprobe_path
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.exit_status import succeeds
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.kernel_programs import HARMLESS, PROGRAMS
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import EVENT_DEVICE, Judge
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import ProgramAnalysis
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.read import judge_unit, units_of
 
 if t.TYPE_CHECKING:
@@ -36,7 +37,7 @@ def judged(tree: FileTree, rules: Rules, kernel: Kernel, inventory: Inventory | 
     In an address, `%k` is the device whose event runs the program.
     """
     found: dict[str, tuple[Influence, ...]] = {}
-    judge = Judge(tree, kernel, inventory, units_of(tree, kernel, inventory))
+    judge = ProgramAnalysis(tree, kernel, inventory, units_of(tree, kernel, inventory))
     for rule in rules.rules:
         for key in rule.keys:
             if _runs_program(key) and key.value not in found and len(found) < MOST:

@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_runtime import CATCH_ALL
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ACTS, Influence
 
@@ -18,7 +19,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act
 
 MOST_SHOWN = 20
-CATCH_ALL = "vfio-pci"
 # Nothing reads them at boot: what packages are installed, and what an initramfs or a menu is made from.
 NOT_OF_A_BOOT = re.compile(
     r"/var/lib/(?:dpkg|pacman|rpm|dkms)(?:/|$)|/usr/lib/sysimage/|/usr/src/|/(?:etc|usr/lib)/os-release$|/etc/machine-id$"

@@ -7,9 +7,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import Evaluation
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, Subject, of_subsystem
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
@@ -28,7 +28,7 @@ def wanted_units(rules: Rules, release: str, cmdline: Cmdline, inventory: Invent
     if not asking:
         return dict(from_hwdb)
     others = {device.address: device for device in inventory.devices[:MOST_DEVICES]}
-    around = Surroundings(release, cmdline, rules.files, others, complete=rules.complete)
+    around = EventContext(release, cmdline, rules.files, others, complete=rules.complete)
     kept = tuple(rule for rule in rules.rules if rule.path in asking or _sets(rule))
     found: dict[str, set[str] | None] = {}
     for device in others.values():

@@ -12,12 +12,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.me
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import Program
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.firmware import Choice
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.firmware import ChosenOption
 
 INITRD = "initrd="
 
 
-def menu(files: BootFiles, program: Program, choice: Choice) -> Menu | None:
+def menu(files: BootFiles, program: Program, choice: ChosenOption) -> Menu | None:
     """None if the program is neither, or is on no partition that is mounted."""
     option, place = choice.option, program.place
     if place is None:

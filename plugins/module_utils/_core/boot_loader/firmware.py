@@ -50,7 +50,7 @@ class BootOption:
 
 
 @dataclasses.dataclass(frozen=True)
-class Choice:
+class ChosenOption:
     """The boot option that comes next, and the variable that says so.  ``is_current``: the running system was started by it."""
 
     option: BootOption
@@ -123,7 +123,7 @@ def current(host: Host) -> BootOption | None:
     return option(host, numbers[0]) if numbers else None
 
 
-def next_choice(host: Host) -> Choice | None:
+def next_choice(host: Host) -> ChosenOption | None:
     """None if the firmware's variables do not tell.
 
     Options before the current one that name no file on a disk (network, CD, shell) did not start now, and are passed over.
@@ -133,7 +133,7 @@ def next_choice(host: Host) -> Choice | None:
     if once:
         found = option(host, once[0])
         if found is not None:
-            return Choice(found, "the EFI variable BootNext", once == running)
+            return ChosenOption(found, "the EFI variable BootNext", once == running)
     order = efi_variables.numbers(host, "BootOrder")
     is_listed = bool(running) and running[0] in order
     for number in order:
@@ -141,5 +141,5 @@ def next_choice(host: Host) -> Choice | None:
         if found is None or not found.is_active:
             continue
         if (number,) == running or found.is_on_disk or not is_listed:
-            return Choice(found, "the EFI variable BootOrder", (number,) == running)
+            return ChosenOption(found, "the EFI variable BootOrder", (number,) == running)
     return None

@@ -12,12 +12,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_script import parse
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_shell import FEATURES, MenuEntry, Shell
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 
 EFI = "/sys/firmware/efi"
-RUNNING = "/proc/sys/kernel/osrelease"
 DEEPEST_MENU = 8
 SEPARATOR = re.compile(r"(?<!>)>(?!>)")
 NUMBER = re.compile(r"\s*(0[xX][0-9a-fA-F]{1,8}|[0-9]{1,9})\s*$")
@@ -139,4 +139,4 @@ def _expanded(text: str, shell: Shell, doubts: list[str], source: str) -> str:
 def _platform(files: BootFiles, folder: str) -> str | None:
     if files.host.is_dir(EFI):
         return "efi"
-    return "pc" if files.host.is_file(RUNNING) and files.host.is_dir(f"{folder}/i386-pc") else None
+    return "pc" if files.host.is_file(OSRELEASE) and files.host.is_dir(f"{folder}/i386-pc") else None

@@ -7,16 +7,16 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_words import Mark, Token, Word, tokens
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_words import GrubSeparator, GrubToken, GrubWord, tokens
 
 DEEPEST = 40
 
 
 @dataclasses.dataclass(frozen=True)
-class Command:
+class GrubCommand:
     """Words, and the block in braces that follows them, if any (menuentry, submenu)."""
 
-    words: tuple[Word, ...]
+    words: tuple[GrubWord, ...]
     line: int
     block: Block | None = None
     negated: bool = False
@@ -36,20 +36,20 @@ class Loop:
     """`for` over ``words``; `while` and `until` have a ``condition`` and no name."""
 
     name: str
-    words: tuple[Word, ...]
+    words: tuple[GrubWord, ...]
     condition: Block
     body: Block
     line: int
 
 
 @dataclasses.dataclass(frozen=True)
-class Function:
+class GrubFunction:
     name: str
     body: Block
     line: int
 
 
-Statement = t.Union[Command, Condition, Loop, Function]
+Statement = t.Union[GrubCommand, Condition, Loop, GrubFunction]
 Block = tuple[Statement, ...]
 
 
@@ -69,7 +69,7 @@ def parse(text: str) -> Script:
 
 
 class _Parser:
-    def __init__(self, found: tuple[Token, ...]) -> None:
+    def __init__(self, found: tuple[GrubToken, ...]) -> None:
         self._tokens = found
         self._at = 0
         self._depth = 0
@@ -106,7 +106,7 @@ class _Parser:
         }
         return readers.get(self._key(), self._command)()
 
-    def _command(self) -> Command:
+    def _command(self) -> GrubCommand:
         line, negated = self._line(), False
         if self._key() == "!":
             self._at += 1
@@ -117,7 +117,7 @@ class _Parser:
             block = self._braced()
         elif not words:
             self._at += 1
-        return Command(words, line, block, negated)
+        return GrubCommand(words, line, block, negated)
 
     def _condition(self) -> Condition:
         line = self._line()
@@ -155,14 +155,14 @@ class _Parser:
         self._expect("done")
         return body
 
-    def _function(self) -> Function:
+    def _function(self) -> GrubFunction:
         line = self._line()
         self._at += 1
         words = self._words()
         while self._key() == ";":
             self._at += 1
         name = (words[0].keyword or "") if words else ""
-        return Function(name, self._braced() if self._key() == "{" else (), line)
+        return GrubFunction(name, self._braced() if self._key() == "{" else (), line)
 
     def _braced(self) -> Block:
         self._at += 1
@@ -170,11 +170,11 @@ class _Parser:
         self._expect("}")
         return body
 
-    def _words(self) -> tuple[Word, ...]:
-        words: list[Word] = []
+    def _words(self) -> tuple[GrubWord, ...]:
+        words: list[GrubWord] = []
         while self._at < len(self._tokens):
             token = self._tokens[self._at]
-            if not isinstance(token, Word):
+            if not isinstance(token, GrubWord):
                 break
             words.append(token)
             self._at += 1
@@ -185,7 +185,7 @@ class _Parser:
         if self._at >= len(self._tokens):
             return ""
         token = self._tokens[self._at]
-        return token.text if isinstance(token, Mark) else token.keyword or ""
+        return token.text if isinstance(token, GrubSeparator) else token.keyword or ""
 
     def _line(self) -> int:
         return self._tokens[self._at].line if self._at < len(self._tokens) else self._tokens[-1].line if self._tokens else 1

@@ -17,9 +17,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_loading import Loading, load_alike
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_script import (
     Block,
-    Command,
     Condition,
-    Function,
+    GrubCommand,
+    GrubFunction,
     Loop,
     Statement,
     parse,
@@ -94,7 +94,7 @@ class Shell:
         self._depth = 0
         self._parameters: tuple[str, ...] = ()
         self._status: bool | None = True
-        self._commands: dict[str, t.Callable[[tuple[str, ...], Command], bool | None]] = {
+        self._commands: dict[str, t.Callable[[tuple[str, ...], GrubCommand], bool | None]] = {
             "set": self._set,
             "load_env": self._load_env,
             "source": self._source,
@@ -159,7 +159,7 @@ class Shell:
             self._condition(statement)
         elif isinstance(statement, Loop):
             self._loop(statement)
-        elif isinstance(statement, Function):
+        elif isinstance(statement, GrubFunction):
             self.functions[statement.name] = statement.body
         else:
             self._status = self._command(statement)
@@ -193,7 +193,7 @@ class Shell:
             self.run(loop.body)
             self._maybe -= 1
 
-    def _command(self, command: Command) -> bool | None:
+    def _command(self, command: GrubCommand) -> bool | None:
         fields, unknown = expand(command.words, self.value)
         name = fields[0] if fields else ""
         if name in ("menuentry", "submenu"):
@@ -247,7 +247,7 @@ class Shell:
             value = old if load_alike(old or "", value or "") else None
         self.variables[name] = value
 
-    def _set(self, fields: tuple[str, ...], command: Command) -> bool:
+    def _set(self, fields: tuple[str, ...], command: GrubCommand) -> bool:
         if len(fields) < 2:
             return True
         name, equals, value = fields[1].partition("=")
@@ -256,14 +256,14 @@ class Shell:
             self.assign(name, None if expand(command.words[at : at + 1], self.value)[1] else value)
         return True
 
-    def _count(self, fields: tuple[str, ...], _command: Command) -> bool:
+    def _count(self, fields: tuple[str, ...], _command: GrubCommand) -> bool:
         if len(fields) > 1:
             old = self.value(fields[1])
             step = 1 if fields[0] == "increment" else -1
             self.assign(fields[1], str(int(old) + step) if old and COUNT.fullmatch(old) else None)
         return True
 
-    def _load_env(self, fields: tuple[str, ...], _command: Command) -> bool | None:
+    def _load_env(self, fields: tuple[str, ...], _command: GrubCommand) -> bool | None:
         named, names = "", []
         pending = list(fields[1:])
         while pending:
@@ -283,7 +283,7 @@ class Shell:
                 self.assign(name, value)
         return True
 
-    def _search(self, fields: tuple[str, ...], _command: Command) -> bool | None:
+    def _search(self, fields: tuple[str, ...], _command: GrubCommand) -> bool | None:
         name = "root"
         for before, field in zip(fields, (*fields[1:], "")):
             if before == "--set" and field.isidentifier():
@@ -295,11 +295,11 @@ class Shell:
 
     # -- files, functions, entries
 
-    def _source(self, fields: tuple[str, ...], _command: Command) -> bool | None:
+    def _source(self, fields: tuple[str, ...], _command: GrubCommand) -> bool | None:
         place = self.files.find(fields[1]) if len(fields) > 1 else None
         return self.run_file(place) if place is not None else False
 
-    def _configfile(self, fields: tuple[str, ...], command: Command) -> bool | None:
+    def _configfile(self, fields: tuple[str, ...], command: GrubCommand) -> bool | None:
         place = self.files.find(fields[1]) if len(fields) > 1 else None
         if place is None:
             if fields[0] == "configfile":
@@ -311,11 +311,11 @@ class Shell:
         self.assign("config_directory", posixpath.dirname(place))
         return self.run_file(place)
 
-    def _blscfg(self, _fields: tuple[str, ...], _command: Command) -> bool:
+    def _blscfg(self, _fields: tuple[str, ...], _command: GrubCommand) -> bool:
         self.entries += [dataclasses.replace(entry, certain=self.is_certain) for entry in self._bls(self)]
         return True
 
-    def _test(self, command: Command) -> bool | None:
+    def _test(self, command: GrubCommand) -> bool | None:
         operands: list[str | None] = []
         for word in command.words[1:]:
             fields, unknown = expand((word,), self.value)
@@ -343,7 +343,7 @@ class Shell:
         self._parameters = before
         return self._status
 
-    def _define(self, fields: tuple[str, ...], command: Command) -> bool:
+    def _define(self, fields: tuple[str, ...], command: GrubCommand) -> bool:
         if command.block is None:
             return False
         title, identity, pending = "", "", list(fields[1:])

@@ -18,7 +18,7 @@ QUOTED_VALUE = "quoted value"
 
 
 @dataclasses.dataclass(frozen=True)
-class Word:
+class GrubWord:
     """Parts of (kind, text): literal text, or the name of a variable.  The value of an unquoted variable is split at blanks."""
 
     parts: tuple[tuple[str, str], ...]
@@ -32,17 +32,17 @@ class Word:
 
 
 @dataclasses.dataclass(frozen=True)
-class Mark:
+class GrubSeparator:
     """A separator: the end of a command (`;`, a newline), or a brace."""
 
     text: str
     line: int
 
 
-Token = t.Union[Word, Mark]
+GrubToken = t.Union[GrubWord, GrubSeparator]
 
 
-def tokens(text: str) -> tuple[Token, ...]:
+def tokens(text: str) -> tuple[GrubToken, ...]:
     """The words and separators of a script.  An unterminated quote ends at the end of the file."""
     return tuple(_Scanner(text).run())
 
@@ -53,7 +53,7 @@ class _Scanner:
         self._at = 0
         self._line = 1
 
-    def run(self) -> t.Iterator[Token]:
+    def run(self) -> t.Iterator[GrubToken]:
         while self._at < len(self._text):
             char = self._text[self._at]
             if char in BLANKS:
@@ -64,10 +64,10 @@ class _Scanner:
                 end = self._text.find("\n", self._at)
                 self._at = len(self._text) if end < 0 else end
             elif char in ENDS:
-                yield Mark(";", self._line)
+                yield GrubSeparator(";", self._line)
                 self._advance(1)
             elif char in "{}":
-                yield Mark(char, self._line)
+                yield GrubSeparator(char, self._line)
                 self._at += 1
             else:
                 yield self._word()
@@ -78,7 +78,7 @@ class _Scanner:
         self._at += count
         return taken
 
-    def _word(self) -> Word:
+    def _word(self) -> GrubWord:
         line, quoted = self._line, False
         parts: list[tuple[str, str]] = []
         while self._at < len(self._text) and self._text[self._at] not in BLANKS + ENDS:
@@ -98,7 +98,7 @@ class _Scanner:
                 parts.append(self._variable(VALUE))
             else:
                 parts.append((TEXT, self._advance(1)))
-        return Word(_joined(parts), quoted, line)
+        return GrubWord(_joined(parts), quoted, line)
 
     def _single(self) -> str:
         end = self._text.find("'", self._at + 1)
@@ -143,7 +143,7 @@ def _joined(parts: t.Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     return (*found, (TEXT, "".join(waiting))) if waiting else tuple(found)
 
 
-def expand(words: t.Iterable[Word], value: t.Callable[[str], str | None]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def expand(words: t.Iterable[GrubWord], value: t.Callable[[str], str | None]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The fields that words expand to, and the variables in them whose value is unknown, which expand to nothing."""
     fields: list[str] = []
     unknown: list[str] = []

@@ -18,16 +18,16 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, PARTITIONS, SYSTEMD_BOOT, Program
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.firmware import Choice
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.firmware import ChosenOption
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 GRUB_CONFIGS = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
 SYSTEM_PARTITIONS = ("/boot/efi", "/efi")
-RUNNING = "/proc/sys/kernel/osrelease"
 PROXMOX = "/etc/kernel/proxmox-boot-uuids"
 LOADER_TYPE = "/proc/sys/kernel/bootloader_type"
 # Documentation/arch/x86/boot.rst, type_of_loader.  Not kexec-tools and Xen, which a loader of these starts.
@@ -69,7 +69,7 @@ def read(files: BootFiles) -> InCharge:
     return InCharge(found.menus, (doubt, *found.doubts), not found.menus)
 
 
-def _program(files: BootFiles, choice: Choice) -> Program | None:
+def _program(files: BootFiles, choice: ChosenOption) -> Program | None:
     """What the choice starts.  Of the option that the running system came by, the loader's own variables tell more than its name."""
     option = choice.option
     path = option.file or (firmware.FALLBACK if option.is_on_disk else "")
@@ -91,7 +91,7 @@ def _running(files: BootFiles) -> str | None:
     return None if info is None else next((name for name in efi_program.LOADERS if info.startswith(name)), info)
 
 
-def _of_kind(files: BootFiles, kind: str | None, choice: Choice | None, program: Program | None) -> InCharge:
+def _of_kind(files: BootFiles, kind: str | None, choice: ChosenOption | None, program: Program | None) -> InCharge:
     """The menus of the loader that comes, if they can be read."""
     folder = ""
     if kind == GRUB and choice is not None and program is not None and program.place:
@@ -150,7 +150,7 @@ def _of_what_is_installed(files: BootFiles) -> InCharge:
 def _starter(host: Host) -> str | None:
     """What started the running kernel without EFI, by the number that each loader has; None if that tells nothing."""
     number = host.text_or_none(LOADER_TYPE) or ""
-    if host.is_dir(efi_variables.FIRMWARE) or not host.is_file(RUNNING) or not number.isdecimal() or len(number) > LONGEST_NUMBER:
+    if host.is_dir(efi_variables.FIRMWARE) or not host.is_file(OSRELEASE) or not number.isdecimal() or len(number) > LONGEST_NUMBER:
         return None
     return STARTERS.get(int(number) >> 4)
 
@@ -159,7 +159,7 @@ def _was_booted_without_grub(host: Host) -> bool:
     """GRUB gives each kernel its file's name (grub-core/loader/i386/linux.c); where another loader is likely, its absence tells."""
     given = Cmdline.read(host)
     is_likely = host.is_dir(efi_variables.FIRMWARE) or bool(given.values("initrd"))
-    return is_likely and host.is_file(RUNNING) and bool(given.arguments) and not given.values("BOOT_IMAGE")
+    return is_likely and host.is_file(OSRELEASE) and bool(given.arguments) and not given.values("BOOT_IMAGE")
 
 
 def _unmounted(files: BootFiles) -> t.Iterator[str]:
@@ -186,7 +186,7 @@ def _offered(files: BootFiles, kind: str | None, folder: str) -> tuple[Menu, ...
     """The menus of what is installed; of one ``kind`` if that is known, GRUB's first from its program's ``folder``."""
     host = files.host
     has_efi = host.is_dir(efi_variables.FIRMWARE)
-    is_bios = host.is_file(RUNNING) and not has_efi
+    is_bios = host.is_file(OSRELEASE) and not has_efi
     found = list(_of_grub(files, has_efi, is_bios, folder)) if kind in (None, GRUB) else []
     other = extlinux.menu(files) if kind in (None, extlinux.NAME) else None
     if other is not None:

@@ -50,7 +50,7 @@ class Loss:
 
 
 @dataclasses.dataclass(frozen=True)
-class Finding:
+class GuardFinding:
     """A guard with a reason to refuse a loss; ``action`` is `refuse`, `warn`, or `ignore` where the claim says so."""
 
     loss: Loss
@@ -62,18 +62,18 @@ class Finding:
         return {"guard": self.guard.name, "what": self.what, "action": self.action, "can_be_ignored": self.guard.optional}
 
 
-def judge(losses: t.Sequence[Loss]) -> tuple[Finding, ...]:
+def judge(losses: t.Sequence[Loss]) -> tuple[GuardFinding, ...]:
     """All findings about the losses, in their order, those that nothing overrides first."""
     return tuple(finding for loss in losses for guard in GUARDS for finding in _found(loss, guard))
 
 
-def _found(loss: Loss, guard: Guard) -> t.Iterator[Finding]:
+def _found(loss: Loss, guard: Guard) -> t.Iterator[GuardFinding]:
     action = IGNORE if guard.optional and loss.claim.guards.get(guard.name) == IGNORE else REFUSE
-    yield from (Finding(loss, guard, use.what, action) for use in loss.uses if use.guard == guard.name)
+    yield from (GuardFinding(loss, guard, use.what, action) for use in loss.uses if use.guard == guard.name)
     device, other = loss.device, loss.companion_of
     if guard.name == "companions" and device is not None and other is not None and _matters(device, other, loss):
         what = f"it would lose its driver {device.driver}, as it is in IOMMU group {device.iommu_group} of {other.address}"
-        yield Finding(loss, guard, what, action)
+        yield GuardFinding(loss, guard, what, action)
 
 
 def _matters(device: Device, other: Device, loss: Loss) -> bool:
@@ -82,7 +82,7 @@ def _matters(device: Device, other: Device, loss: Loss) -> bool:
     return is_other_card or device.class_code >> 16 in (STORAGE_CLASS, NETWORK_CLASS) or bool(loss.uses)
 
 
-def identical(device: Device, claim: Claim, others: t.Sequence[tuple[Device, tuple[Use, ...]]]) -> tuple[Finding, ...]:
+def identical(device: Device, claim: Claim, others: t.Sequence[tuple[Device, tuple[Use, ...]]]) -> tuple[GuardFinding, ...]:
     """Findings about a function that a rule finds by its address: another card with the same IDs may have that address one day."""
     guard, loss = BY_NAME["identical"], Loss(device, claim)
     is_ignored = claim.guards.get(guard.name) == IGNORE
@@ -92,11 +92,11 @@ def identical(device: Device, claim: Claim, others: t.Sequence[tuple[Device, tup
         action = IGNORE if is_ignored else REFUSE if vital else "warn"
         needs = f", which keeps this host running ({vital})" if vital else ""
         what = f"{other.address} has the same IDs{needs}, and the rule for {device.address} would take it if addresses change"
-        findings.append(Finding(loss, guard, what, action))
+        findings.append(GuardFinding(loss, guard, what, action))
     return tuple(findings)
 
 
-def refuse(findings: t.Sequence[Finding]) -> None:
+def refuse(findings: t.Sequence[GuardFinding]) -> None:
     """Raise HostError for the first function that a guard keeps with its driver."""
     refused = [finding for finding in findings if finding.action == REFUSE]
     if not refused:
@@ -114,12 +114,12 @@ def refuse(findings: t.Sequence[Finding]) -> None:
     raise HostError(" ".join(sentences), _hint(own))
 
 
-def warnings(findings: t.Sequence[Finding]) -> tuple[str, ...]:
+def warnings(findings: t.Sequence[GuardFinding]) -> tuple[str, ...]:
     warned = (finding for finding in findings if finding.action == "warn")
     return tuple(f"{finding.loss.subject} {finding.guard.says}: {finding.what}." for finding in warned)
 
 
-def _hint(findings: t.Sequence[Finding]) -> str:
+def _hint(findings: t.Sequence[GuardFinding]) -> str:
     fixed = [finding for finding in findings if not finding.guard.optional]
     if fixed:
         return "Nothing overrides this; let no claim match that device."

@@ -29,7 +29,7 @@ ANYWAY = "allow_unsupported"
 
 
 @dataclasses.dataclass(frozen=True)
-class Refused:
+class UnsupportedDistribution:
     """Distributions, known by IDs or by files that only they have, and what a person does there instead.
 
     With ``can_try`` they lack no program that is needed, so that a user may take the risk.
@@ -52,7 +52,7 @@ _SNAPSHOT = "use `transactional-update {}`, which works in a new snapshot, and r
 _LAYOUT = "it can be tried at one's own risk with `" + ANYWAY + ": true`; "
 
 REFUSED = (
-    Refused(
+    UnsupportedDistribution(
         "an ostree or bootc image",
         ("rhcos", "coreos", "fedora-coreos", "endless", "bazzite", "bluefin", "aurora", "ucore"),
         ("/run/ostree-booted", "/ostree/repo/config", "/sysroot/ostree/repo/config"),
@@ -64,7 +64,7 @@ REFUSED = (
             "build them into the image, since /usr is read-only",
         ),
     ),
-    Refused(
+    UnsupportedDistribution(
         "NixOS",
         ("nixos",),
         ("/etc/NIXOS",),
@@ -77,7 +77,7 @@ REFUSED = (
         ),
         includes_derivatives=True,
     ),
-    Refused(
+    UnsupportedDistribution(
         "Guix",
         ("guix",),
         ("/run/current-system/parameters",),
@@ -88,7 +88,7 @@ REFUSED = (
             "set `kernel-loadable-modules` in its `operating-system`",
         ),
     ),
-    Refused(
+    UnsupportedDistribution(
         "Talos",
         ("talos",),
         (),
@@ -99,7 +99,7 @@ REFUSED = (
             "build a system extension with them",
         ),
     ),
-    Refused(
+    UnsupportedDistribution(
         "Flatcar",
         ("flatcar",),
         (),
@@ -110,7 +110,7 @@ REFUSED = (
             "bring them in a systemd-sysext image that is built for its kernel",
         ),
     ),
-    Refused(
+    UnsupportedDistribution(
         "Alpine",
         ("alpine", "postmarketos"),
         ("/etc/alpine-release",),
@@ -124,7 +124,7 @@ REFUSED = (
         ),
         includes_derivatives=True,
     ),
-    Refused(
+    UnsupportedDistribution(
         "Unraid",
         ("unraid",),
         ("/etc/unraid-version", "/boot/config/vfio-pci.cfg"),
@@ -135,7 +135,7 @@ REFUSED = (
             "build a plugin with them for its kernel",
         ),
     ),
-    Refused(
+    UnsupportedDistribution(
         "MicroOS or another transactional system",
         (
             *("opensuse-microos", "opensuse-leap-micro", "opensuse-aeon", "opensuse-kalpa", "microos", "aeon", "kalpa"),
@@ -149,7 +149,7 @@ REFUSED = (
             _SNAPSHOT.format("pkg install"),
         ),
     ),
-    Refused(
+    UnsupportedDistribution(
         "Ubuntu Core",
         ("ubuntu-core",),
         (),
@@ -161,10 +161,12 @@ REFUSED = (
         ),
     ),
     *(
-        Refused(name, (known_as,), (), dict.fromkeys(UNWRITTEN, "its root is replaced by updates; no supported way is known"))
+        UnsupportedDistribution(
+            name, (known_as,), (), dict.fromkeys(UNWRITTEN, "its root is replaced by updates; no supported way is known")
+        )
         for name, known_as in (("SteamOS", "steamos"), ("ChimeraOS", "chimeraos"))
     ),
-    Refused(
+    UnsupportedDistribution(
         "Bottlerocket",
         ("bottlerocket",),
         (),
@@ -173,7 +175,7 @@ REFUSED = (
             "arguments": "set `settings.boot.kernel-parameters`, and reboot",
         },
     ),
-    Refused(
+    UnsupportedDistribution(
         "Vanilla OS",
         ("vanilla",),
         (),
@@ -182,7 +184,7 @@ REFUSED = (
             "arguments": "use `abroot kargs edit`, and reboot",
         },
     ),
-    Refused(
+    UnsupportedDistribution(
         "Container-Optimized OS",
         ("cos",),
         (),
@@ -191,7 +193,7 @@ REFUSED = (
             "drivers": "use `cos-extensions install` for those that it offers",
         },
     ),
-    Refused(
+    UnsupportedDistribution(
         "VyOS",
         ("vyos",),
         (),
@@ -200,7 +202,7 @@ REFUSED = (
             "arguments": "use `set system option kernel` in its configuration, and build what that lacks into an image",
         },
     ),
-    Refused(
+    UnsupportedDistribution(
         "TrueNAS",
         ("truenas",),
         ("/usr/bin/midclt",),
@@ -209,7 +211,7 @@ REFUSED = (
             "arguments": "set `kernel_extra_options` by `midclt call system.advanced.update`, and reboot",
         },
     ),
-    Refused(
+    UnsupportedDistribution(
         "Clear Linux",
         ("clear-linux-os",),
         (),
@@ -220,7 +222,7 @@ REFUSED = (
             "use its bundle kernel-native-dkms",
         ),
     ),
-    Refused(
+    UnsupportedDistribution(
         "Gentoo",
         ("gentoo", "funtoo"),
         (),
@@ -233,7 +235,7 @@ REFUSED = (
         can_try=True,
         includes_derivatives=True,
     ),
-    Refused(
+    UnsupportedDistribution(
         "Chimera Linux",
         ("chimera",),
         (),
@@ -245,7 +247,7 @@ REFUSED = (
         ),
         can_try=True,
     ),
-    Refused(
+    UnsupportedDistribution(
         "Photon OS",
         ("photon",),
         (),
@@ -257,7 +259,7 @@ REFUSED = (
         ),
         can_try=True,
     ),
-    Refused(
+    UnsupportedDistribution(
         "Void",
         ("void",),
         (),
@@ -299,7 +301,7 @@ def native_way(host: Host, task: Task) -> str | None:
     return f"{way[0].upper()}{way[1:]}."
 
 
-def _find(host: Host, known: Names) -> tuple[Refused, str] | None:
+def _find(host: Host, known: Names) -> tuple[UnsupportedDistribution, str] | None:
     """Which it is, and what says so."""
     for one in REFUSED:
         place = next((place for place in one.files if host.exists(place)), None)

@@ -8,7 +8,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_modules import module_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsCommand, built_modules
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.undo import Rollback, Step, Undo, forget
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.undo import Rollback, Undo, UndoStep, forget
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import is_same_file
 
@@ -62,7 +62,7 @@ class PackageChange:
 
     def _replace(self) -> None:
         for release in self._plan.module_trees:
-            self._rollback.add(Step("depmod", release))
+            self._rollback.add(UndoStep("depmod", release))
         for active in self._plan.uninstalls:
             self._uninstall(active)
         self._set_aside(module.path for module in self._plan.stale_modules)
@@ -74,7 +74,7 @@ class PackageChange:
 
     def _depmod(self) -> None:
         for release in self._plan.module_trees:
-            self._undo.take(Step("depmod", release))
+            self._undo.take(UndoStep("depmod", release))
 
     def _uninstall(self, active: Active) -> None:
         version = self._state.versions.get(active.version)
@@ -87,7 +87,7 @@ class PackageChange:
         self._restore_conf(active.version)
         dkms = self._dkms(active.version)
         self._set_aside(path for path in self._files(active.release, built) if not self._is_one_of(path, built.values()))
-        self._rollback.add(Step("install", active.version, active.release))
+        self._rollback.add(UndoStep("install", active.version, active.release))
         dkms.uninstall(active.release, active.arch)
         # What DKMS put back: a file that it archived before such files were kept from it.
         self._set_aside(self._files(active.release, built))
@@ -113,7 +113,7 @@ class PackageChange:
             lines = [f'PACKAGE_NAME="{self._plan.name}"', f'PACKAGE_VERSION="{version}"']
             for index, name in enumerate(names):
                 lines += [f'BUILT_MODULE_NAME[{index}]="{name}"', f'DEST_MODULE_LOCATION[{index}]="{self._destination(name)}"']
-            self._rollback.add(Step("remove_tree", sources))
+            self._rollback.add(UndoStep("remove_tree", sources))
             self._host.make_directory(sources)
             self._host.write_atomic(f"{sources}/dkms.conf", "\n".join([*lines, ""]).encode())
         if self._host.link(f"{self._paths.version(self._plan.name, version)}/source") is None:
@@ -135,7 +135,7 @@ class PackageChange:
             self._move(staged.sources, sources)
         if self._plan.replaces_sources or self._plan.register:
             known = self._host.exists(here)
-            self._rollback.add(Step("remove", f"{here}/source") if known else Step("forget", here))
+            self._rollback.add(UndoStep("remove", f"{here}/source") if known else UndoStep("forget", here))
             self._dkms(version).add()
         for release in self._plan.builds:
             # There may be an unfinished build of an earlier run, without modules.
@@ -148,14 +148,14 @@ class PackageChange:
             self._move(path, f"{backup}/{path.rsplit('/', 1)[1]}")
 
     def _move(self, source: str, target: str) -> None:
-        self._rollback.add(Step("move", target, source))
+        self._rollback.add(UndoStep("move", target, source))
         self._host.rename(source, target)
 
     def _install(self, release: str, version: str) -> None:
         dkms = self._dkms(version)
         built = built_modules(self._host, f"{self._paths.version(self._plan.name, version)}/{release}/{self._arch}")
         self._set_aside(self._files(release, built))
-        self._rollback.add(Step("uninstall", version, release))
+        self._rollback.add(UndoStep("uninstall", version, release))
         dkms.install(release, self._arch)
 
     def _dkms(self, version: str) -> DkmsCommand:

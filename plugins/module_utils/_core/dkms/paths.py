@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.dkms_settings import read_dkms_settings
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -28,14 +28,9 @@ class DkmsPaths:
     @classmethod
     def read(cls, host: Host) -> DkmsPaths:
         """From /etc/dkms/framework.conf and framework.conf.d."""
-        paths = cls()
-        more = (f"/etc/dkms/framework.conf.d/{name}" for name in host.names("/etc/dkms/framework.conf.d") if name.endswith(".conf"))
-        for path in ("/etc/dkms/framework.conf", *more):
-            read = Assignments.parse(host.text_or_none(path) or "")
-            paths = cls(
-                read.get("dkms_tree") or paths.tree, read.get("source_tree") or paths.source, read.get("install_tree") or paths.install
-            )
-        return paths
+        usual = cls()
+        told = read_dkms_settings(host, "dkms_tree", "source_tree", "install_tree")
+        return cls(told.get("dkms_tree", usual.tree), told.get("source_tree", usual.source), told.get("install_tree", usual.install))
 
     def version(self, name: str, version: str) -> str:
         return f"{self.tree}/{name}/{version}"

@@ -12,7 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 PresentLevel = t.Literal["installed", "built"]
-Level = t.Literal["installed", "built", "absent"]
+BuildLevel = t.Literal["installed", "built", "absent"]
 INSTALLED: t.Final = "installed"
 BUILT: t.Final = "built"
 ABSENT: t.Final = "absent"

@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal i
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovered
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.undo import Interrupted
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.undo import InterruptedChange
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovery
 
@@ -39,16 +39,16 @@ def recover(host: Host, check_mode: bool, staged: bool = False) -> Recovery:
     return dataclasses.replace(found, done=(*found.done, *done, *swept))
 
 
-def _interrupted(host: Host) -> Interrupted | None:
+def _interrupted(host: Host) -> InterruptedChange | None:
     if Journal(host, OPERATION).read() is None:
         return None
     # Every run looks for one, and what changes packages takes longer to import than all else that binds a device.
-    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.undo import Interrupted
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.undo import InterruptedChange
 
-    return Interrupted.read(host)
+    return InterruptedChange.read(host)
 
 
-def _complete(host: Host, interrupted: Interrupted) -> None:
+def _complete(host: Host, interrupted: InterruptedChange) -> None:
     # As above.
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.change import remove_version
 

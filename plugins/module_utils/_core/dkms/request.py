@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf, checked
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule, parse_manifest
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import ABSENT, INSTALLED, Level
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import ABSENT, INSTALLED, BuildLevel
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import digest, read_files, unpack
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
@@ -93,7 +93,7 @@ class PackageRequest:
                 raise HostError(f"kernel_sources: {cut(place)!r} is not an absolute path.", "Give folders or archives on the managed host.")
 
     @property
-    def level(self) -> Level:
+    def level(self) -> BuildLevel:
         return INSTALLED if self.state == "present" else self.state
 
 
@@ -126,7 +126,7 @@ class WantedPackage:
 
     name: str
     version: str | None
-    level: Level = INSTALLED
+    level: BuildLevel = INSTALLED
     kernels: tuple[str, ...] = (ALL,)
     source: PackageSource | None = None
     expected: tuple[ExpectedModule, ...] | None = None

@@ -12,21 +12,19 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.side_by_side import processors, side_by_side
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.dkms_settings import read_dkms_settings
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import Tell
 
-FRAMEWORK = "/etc/dkms/framework.conf"
-PLACES = ("mok_signing_key", "mok_certificate")
 KEYS = {"/var/lib/dkms": ("mok.key", "mok.pub"), "/var/lib/shim-signed": ("mok/MOK.priv", "mok/MOK.der")}
 """Where DKMS has its key, or on Ubuntu the package shim-signed: prepare_mok() in /usr/sbin/dkms."""
 MEMORY = 768 << 20
 """Bytes that one more build may need, most of them where it reads the kernel's own types for those of the modules."""
 
-Build = t.Callable[[str, t.Optional[int]], None]
+BuildOne = t.Callable[[str, t.Optional[int]], None]
 """For a kernel; with a number in a tree of its own, by so many compilers."""
 
 
@@ -37,7 +35,7 @@ def at_once(host: Host, kernels: int) -> int:
     return max(1, min(kernels, processors(), free // MEMORY))
 
 
-def build_all(host: Host, releases: t.Sequence[str], build: Build, tell: Tell, what: str) -> None:
+def build_all(host: Host, releases: t.Sequence[str], build: BuildOne, tell: Tell, what: str) -> None:
     """Build for each kernel, several at a time where that is possible; ``tell`` is told when each begins and has ended.
 
     Raises the HostError of the first that failed, by the kernels' order.
@@ -52,7 +50,7 @@ def build_all(host: Host, releases: t.Sequence[str], build: Build, tell: Tell, w
         side_by_side(works, number, lambda at: tell(_begins(what, left[at])), lambda at: tell(_has_ended(what, left[at])))
 
 
-def _alone(release: str, build: Build, tell: Tell, what: str) -> None:
+def _alone(release: str, build: BuildOne, tell: Tell, what: str) -> None:
     tell(_begins(what, release))
     build(release, None)
     tell(_has_ended(what, release))
@@ -68,8 +66,7 @@ def _has_ended(what: str, release: str) -> str:
 
 def _has_key(host: Host) -> bool:
     """Whether no build has to make the key.  Only what is certain counts: not a place that DKMS is told of."""
-    settings = (FRAMEWORK, *(f"{FRAMEWORK}.d/{name}" for name in host.names(f"{FRAMEWORK}.d")))
-    if any(Assignments.parse(host.text_or_none(path) or "").get(name) for path in settings for name in PLACES):
+    if read_dkms_settings(host, "mok_signing_key", "mok_certificate"):
         return False
     folders = [folder for folder in KEYS if host.is_dir(folder)]
     return bool(folders) and all(host.is_file(f"{folder}/{name}") for folder in folders for name in KEYS[folder])

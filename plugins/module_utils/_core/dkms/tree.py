@@ -18,6 +18,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import digest, read_files
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import PATH
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import compiler_folder
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import FILE_NAME, is_same_file
@@ -156,8 +157,6 @@ def absolute(here: str, path: str) -> str:
     return path if path.startswith("/") else f"{here}/{path}"
 
 
-# DKMS calls depmod, modinfo and others by name, and a session without a login shell may lack the sbin folders.
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SECONDS = 300
 """For everything except builds: copying files and, on a slow machine, half a minute of depmod."""
 NOT_FOR_KERNEL = 77

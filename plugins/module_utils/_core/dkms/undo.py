@@ -16,18 +16,18 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal i
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
-Kind = t.Literal["move", "depmod", "install", "uninstall", "remove_tree", "remove", "forget"]
+UndoKind = t.Literal["move", "depmod", "install", "uninstall", "remove_tree", "remove", "forget"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
+class UndoStep:
     """One step back.
 
     ``move``: from the place ``one`` to ``two``.  ``depmod``: for kernel ``one``.  ``install`` and ``uninstall``: version ``one`` for
     kernel ``two``.  ``remove_tree``, ``remove``: the path ``one``.  ``forget``: the version's folder ``one`` in DKMS's tree.
     """
 
-    kind: Kind
+    kind: UndoKind
     one: str
     two: str = ""
 
@@ -41,9 +41,9 @@ class Undo:
     name: str
     arch: str
 
-    def take(self, step: Step) -> None:
+    def take(self, step: UndoStep) -> None:
         """Take one step; one that was taken before, or that has nothing to undo, changes nothing.  Raises HostError."""
-        actions: dict[Kind, t.Callable[[], None]] = {
+        actions: dict[UndoKind, t.Callable[[], None]] = {
             "move": lambda: self._move(step.one, step.two),
             "depmod": lambda: self._depmod(step.one),
             "install": lambda: self._install(step.one, step.two),
@@ -54,7 +54,7 @@ class Undo:
         }
         actions[step.kind]()
 
-    def take_all(self, steps: t.Sequence[Step]) -> tuple[str, ...]:
+    def take_all(self, steps: t.Sequence[UndoStep]) -> tuple[str, ...]:
         """Take all steps, the last one first, even if some fail; returns the errors of those."""
         with uninterrupted():
             outcomes = [self._outcome(step) for step in reversed(steps)]
@@ -70,7 +70,7 @@ class Undo:
         if there:
             self.host.run(["sync", "--file-system", *there], SECONDS)
 
-    def _outcome(self, step: Step) -> str | None:
+    def _outcome(self, step: UndoStep) -> str | None:
         try:
             self.take(step)
         except HostError as error:
@@ -122,9 +122,9 @@ class Rollback:
     def __init__(self, undo: Undo) -> None:
         self._undo = undo
         self._journal = Journal(undo.host, OPERATION)
-        self._steps: list[Step] = []
+        self._steps: list[UndoStep] = []
 
-    def add(self, step: Step) -> None:
+    def add(self, step: UndoStep) -> None:
         self._steps.append(step)
         self._write("undo", ())
 
@@ -161,22 +161,22 @@ class Rollback:
 
 
 @dataclasses.dataclass(frozen=True)
-class Interrupted:
+class InterruptedChange:
     """A change of a package that a killed run has begun: it is undone, or once the new version is complete, finished."""
 
     undo: Undo
-    steps: tuple[Step, ...]
+    steps: tuple[UndoStep, ...]
     removes: tuple[str, ...]
     finishes: bool
 
     @classmethod
-    def read(cls, host: Host) -> Interrupted | None:
+    def read(cls, host: Host) -> InterruptedChange | None:
         record = Journal(host, OPERATION).read()
         if record is None or record.get(UNREADABLE):
             return None
         try:
             undo = Undo(host, DkmsPaths(**record["paths"]), record["name"], record["arch"])
-            steps = tuple(Step(**step) for step in record["steps"])
+            steps = tuple(UndoStep(**step) for step in record["steps"])
             return cls(undo, steps, tuple(map(str, record["removes"])), record["phase"] == "finish")
         except (KeyError, TypeError) as error:
             raise HostError(

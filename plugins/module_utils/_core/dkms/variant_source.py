@@ -42,7 +42,7 @@ class Variant:
     module: str
     folder: str
     option: str
-    entries: tuple[kconfig.Entry, ...]
+    entries: tuple[kconfig.ConfigOption, ...]
     files: t.Mapping[str, bytes]
     ids: tuple[tuple[int, int], ...] | None
     """Vendor and device; None if they are written so that only a compiler can tell."""
@@ -102,8 +102,8 @@ class Variant:
         return tuple(entry.name for entry in others if all(kconfig.holds(expression, known) for expression in entry.depends))
 
     @property
-    def _main(self) -> kconfig.Entry:
-        return next((entry for entry in self.entries if entry.name == self.option), kconfig.Entry(self.option, (), (), False))
+    def _main(self) -> kconfig.ConfigOption:
+        return next((entry for entry in self.entries if entry.name == self.option), kconfig.ConfigOption(self.option, (), (), False))
 
 
 def alias(vendor: int, device: int) -> str:

@@ -35,7 +35,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probi
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import StageName
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import Effect, OfDevice
-    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.refusals import Refusal, Setting
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.refusals import ModuleSettings, Refusal
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
 
@@ -84,7 +84,7 @@ class Registration:
     ids_because: Reason | None = None
     detached: Reason | None = None
     """What asked for `async_probe`: loading the module does not wait for its probes (do_init_module() in kernel/module/main.c)."""
-    setting: Setting | None = None
+    setting: ModuleSettings | None = None
     """What the module is set to."""
     unclear: tuple[str, ...] = ()
     """Why the driver may not be there after all."""

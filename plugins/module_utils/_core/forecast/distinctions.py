@@ -8,15 +8,15 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import is_pattern, matches
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import State, agreement, attribute_of, on_one_of_chain
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import EventState, attribute_of, match_keys, on_one_of_chain
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import IDENTITY, PATH_PROPERTIES, Missing, Subject
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import substitutions
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
 
 _OF_PLACE = frozenset("knpsEbdD")
 """Substitutions that are not the same for devices of one identity."""
@@ -31,7 +31,7 @@ class Distinctions:
 
     addresses: frozenset[str]
     patterns: tuple[str, ...]
-    around: Surroundings
+    around: EventContext
     facts: tuple[Key, ...] = ()
     """Keys about a device's path or files."""
     attributes: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class Distinctions:
     """Whether a value depends on the device's address, so that no two are alike."""
 
     @classmethod
-    def of(cls, rules: t.Iterable[Rule], around: Surroundings, others: t.Iterable[str] = ()) -> Distinctions:
+    def of(cls, rules: t.Iterable[Rule], around: EventContext, others: t.Iterable[str] = ()) -> Distinctions:
         """Those that the rules ask for, and the addresses of ``others``."""
         rules = tuple(rules)
         keys = [key for rule in rules for key in rule.keys]
@@ -77,12 +77,12 @@ class Distinctions:
     def _facts(self, device: Device) -> t.Iterator[t.Hashable]:
         if not (self.facts or self.attributes or self.chains or self.above or self.asks_parent):
             return
-        subject, state = Subject.of(device, self.around.others), State()
+        subject, state = Subject.of(device, self.around.others), EventState()
         if self.above:
             yield tuple(one.name for one in subject.parents if one.name in self.above)
         if self.asks_parent:
             yield [one.device is not None for one in subject.parents[:1]] == [True]
-        yield from (agreement((key,), subject, self.around, state).holds for key in self.facts)
+        yield from (match_keys((key,), subject, self.around, state).holds for key in self.facts)
         for name in self.attributes:
             value = attribute_of(name, subject, self.around, state)
             yield "" if isinstance(value, Missing) else value

@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.driver_ke
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
-    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act, Influence
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
 
 OWN = ""
@@ -113,6 +113,20 @@ class Noticed:
     spares_own: bool = False
     """Whether it is about other devices only, as what is done to the event's own is simulated."""
 
+
+ACT_OF: t.Final[t.Mapping[type, Act]] = {
+    SetOverride: "override",
+    ProbeNow: "bind",
+    Bind: "bind",
+    Unbind: "unbind",
+    Remove: "remove",
+    NewId: "new_id",
+    RemoveId: "new_id",
+    SetAutoprobe: "create",
+    SetBusAutoprobe: "lock",
+    LoadRequest: "load",
+}
+"""What may have been done to a driver where an effect may have happened."""
 
 OfDevice = t.Union[SetOverride, ProbeNow, Bind, Unbind, Remove, AfterUnbind, SetAutoprobe]
 OfAll = t.Union[NewId, RemoveId, SetBusAutoprobe, Noticed, LoadRequest]

@@ -14,12 +14,12 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Coldplug
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.distinctions import Distinctions
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_effects import MODALIAS, RuleEffects
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import State, agreement
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import EventState, match_keys
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.attribute_paths import acts
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import Evaluation
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, Subject
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
@@ -70,19 +70,19 @@ class Events:
         yield from self._effects.of_all(done, subject, loaded)
 
 
-def around_of(boot: Boot, stage: Stage, others: Devices) -> Surroundings:
+def around_of(boot: Boot, stage: Stage, others: Devices) -> EventContext:
     """What udev finds in a stage."""
     rules = stage.rules
     groups = boot.has_iommu if boot.iommu_doubt is None else None
     in_initrd = stage.name == INITRAMFS
     earlier = itertools.takewhile(lambda one: one is not stage, boot.stages)
     is_first = not any(isinstance(work, Coldplug) for one in earlier for step in one.steps for work in step)
-    return Surroundings(stage.kernel.release, boot.cmdline, rules.files, others, in_initrd, rules.complete, groups, stage.endings, is_first)
+    return EventContext(stage.kernel.release, boot.cmdline, rules.files, others, in_initrd, rules.complete, groups, stage.endings, is_first)
 
 
-def settled(rules: t.Iterable[Rule], around: Surroundings, subject: Subject, action: str) -> t.Iterator[Rule]:
+def settled(rules: t.Iterable[Rule], around: EventContext, subject: Subject, action: str) -> t.Iterator[Rule]:
     """The rules that may matter to one kind of event, without the keys whose result is the same for all of them."""
-    state = State(action)
+    state = EventState(action)
     jump: tuple[str, str] | None = None
     # Where some events are by then, of which others jump elsewhere.
     targets: set[tuple[str, str]] = set()
@@ -95,7 +95,7 @@ def settled(rules: t.Iterable[Rule], around: Surroundings, subject: Subject, act
         if not _may_matter(rule):
             continue
         asked = [key for key in rule.keys if key.is_match and key.name in _SETTLED]
-        known = {key: agreement((key,), subject, around, state).holds for key in asked}
+        known = {key: match_keys((key,), subject, around, state).holds for key in asked}
         if False in known.values():
             if rule.label is not None:
                 yield Rule(rule.path, rule.line, tuple(key for key in rule.keys if key.name == "LABEL"))

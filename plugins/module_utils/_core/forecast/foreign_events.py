@@ -13,8 +13,8 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import OWN, Noticed, plain
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_effects import EVENT_DEVICE
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import State, on_one_of_chain
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import EVENT_DEVICE
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import EventState, on_one_of_chain
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.attribute_paths import acts
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import Evaluation
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, BIND, CHANGE, IDENTITY, Subject, of_subsystem
@@ -24,9 +24,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_effects import RuleEffects
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Done, Rule
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import AppliedKey, Rule
 
 SIMULATED = frozenset(("pci", "drivers", "module", "subsystem"))
 ACTIONS = (ADD, CHANGE, BIND, "online", "move")
@@ -46,7 +46,7 @@ _CLASSES: t.Mapping[str, tuple[int, ...]] = {
 _UNTOLD = (0x00, 0x0B, 0x12, 0xFF)
 
 
-def foreign_influences(stage: Stage, around: Surroundings, effects: RuleEffects) -> tuple[Influence, ...]:
+def foreign_influences(stage: Stage, around: EventContext, effects: RuleEffects) -> tuple[Influence, ...]:
     """What the rules of a stage may do at other devices' events."""
     rules = [rule for rule in stage.rules.rules if _may_be_foreign(rule)]
     acting = {id(rule) for rule in rules if any(_does(key) and not effects.is_inert(key) for key in rule.keys)}
@@ -68,7 +68,7 @@ def foreign_influences(stage: Stage, around: Surroundings, effects: RuleEffects)
     return tuple(found)
 
 
-def _influences(done: Done, subject: Subject, around: Surroundings, effects: RuleEffects) -> t.Iterator[Influence]:
+def _influences(done: AppliedKey, subject: Subject, around: EventContext, effects: RuleEffects) -> t.Iterator[Influence]:
     unsure = dataclasses.replace(done, certain=False)
     reachable: frozenset[str] | None = None
     for effect in map(plain, effects.of(unsure, subject, "")):
@@ -83,10 +83,10 @@ def _influences(done: Done, subject: Subject, around: Surroundings, effects: Rul
         yield one
 
 
-def _reachable(keys: tuple[Key, ...], subsystem: str | None, around: Surroundings) -> frozenset[str]:
+def _reachable(keys: tuple[Key, ...], subsystem: str | None, around: EventContext) -> frozenset[str]:
     """The addresses of the functions that may be above a device at whose event the rule matches."""
     by_child = all(_may_be_of_child(key, subsystem) for key in keys)
-    state = State()
+    state = EventState()
     found = []
     for device in around.others.values():
         if device.is_bridge or not _may_have(device, subsystem):
@@ -102,7 +102,7 @@ def _may_be_of_child(key: Key, subsystem: str | None) -> bool:
     if key.name == "KERNELS" and not key.is_negated:
         return not all(_ADDRESS.fullmatch(name) for name in key.value.split("|"))
     if key.name == "SUBSYSTEMS" and not key.is_negated:
-        return key.value != "pci" and (subsystem is None or key.agrees(subsystem) or key.value != subsystem)
+        return key.value != "pci" and (subsystem is None or key.matches(subsystem) or key.value != subsystem)
     if key.name == "ATTRS" and key.attribute == "device" and not key.is_negated and _NUMBER.fullmatch(key.value):
         # Of the buses below PCI virtio has the attribute, with numbers that are small.
         return False
@@ -124,10 +124,10 @@ def _named(rules: t.Iterable[Rule]) -> dict[str, None]:
 def _concerns(rule: Rule, subsystem: str | None, action: str) -> bool:
     """Whether a rule may match an event of a subsystem, or of one that no rule names."""
     for key in rule.keys:
-        if key.is_match and key.name == "ACTION" and not key.agrees(action):
+        if key.is_match and key.name == "ACTION" and not key.matches(action):
             return False
         if key.is_match and key.name == "SUBSYSTEM":
-            if subsystem is not None and not key.agrees(subsystem):
+            if subsystem is not None and not key.matches(subsystem):
                 return False
             if subsystem is None and not key.is_negated and all(map(_PLAIN.fullmatch, key.value.split("|"))):
                 return False
@@ -138,7 +138,7 @@ def _may_be_foreign(rule: Rule) -> bool:
     return not any(
         _is_about_functions(key)
         or (key.name == "SUBSYSTEM" and key.operator == "==" and SIMULATED.issuperset(key.value.split("|")))
-        or (key.name == "ACTION" and key.is_match and not any(key.agrees(action) for action in ACTIONS))
+        or (key.name == "ACTION" and key.is_match and not any(key.matches(action) for action in ACTIONS))
         for key in rule.keys
     )
 

@@ -16,10 +16,10 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject i
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Devices
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
 
 DRIVERS_RULES = "/80-drivers.rules"
 MOST = 64
@@ -50,7 +50,7 @@ def _missing_rule(root: Stage, native: str) -> Reason:
     return Reason("udev rules", f"none of them loads {native}, which matches the device, by `kmod load`")
 
 
-def _rule(device: Device, stage: Stage, around: Surroundings, others: Devices, native: str) -> Reason | None:
+def _rule(device: Device, stage: Stage, around: EventContext, others: Devices, native: str) -> Reason | None:
     """The rule without which udev would load by the device's alias."""
     rules = stage.rules.rules
     deciding = [(place, key) for place, rule in enumerate(rules) for key in [_deciding(rule)] if key is not None]
@@ -60,7 +60,7 @@ def _rule(device: Device, stage: Stage, around: Surroundings, others: Devices, n
     return None
 
 
-def _loads(device: Device, rules: t.Iterable[Rule], around: Surroundings, others: Devices) -> bool:
+def _loads(device: Device, rules: t.Iterable[Rule], around: EventContext, others: Devices) -> bool:
     """Whether it is certain that udev loads by the device's alias."""
     evaluation = Evaluation(rules, around, Subject.of(device, others), ADD)
     done = evaluation.done()

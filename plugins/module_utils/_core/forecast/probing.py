@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence 
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
-    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.install_command import Step
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.install_command import SimpleCommand
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
 
 
@@ -23,7 +23,7 @@ MODULES_ALIAS = "modules.alias"
 NO_SUCH_MODULE = "there is no module"
 
 
-class Found(t.NamedTuple):
+class ResolvedModule(t.NamedTuple):
     """A module, the alias that leads to it with its source, and the alias alone; none of these if it was found by its name."""
 
     module: str
@@ -31,7 +31,7 @@ class Found(t.NamedTuple):
     alias: str = ""
 
 
-class Listed(t.NamedTuple):
+class Insertion(t.NamedTuple):
     """A module that is to be inserted, whether its install line is ignored, and the alias that it was found by."""
 
     module: str
@@ -41,7 +41,7 @@ class Listed(t.NamedTuple):
     """The softdeps without which it would not be inserted."""
 
 
-class Refused(t.NamedTuple):
+class RefusedModule(t.NamedTuple):
     """A module that is not inserted, or registers no driver, and why."""
 
     module: str
@@ -62,7 +62,7 @@ class LoadRequest:
     module: str
     insertions: tuple[str, ...]
     because: tuple[Reason, ...]
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[RefusedModule, ...] = ()
     influences: tuple[Influence, ...] = ()
     """Commands of `install` lines that run, and that cannot be read."""
     failed: bool = False
@@ -118,18 +118,18 @@ class Modprobe:
         return tuple(dataclasses.replace(request, because=(source, *request.because)) for request in requests)
 
     @staticmethod
-    def _known_by(found: Found) -> tuple[Reason, ...]:
+    def _known_by(found: ResolvedModule) -> tuple[Reason, ...]:
         """That a module exists decides nothing: only an alias does."""
         return () if found.why is None else (found.why,)
 
-    def _led_to(self, found: Found, refused: t.Sequence[Refused]) -> tuple[Refused, ...]:
+    def _led_to(self, found: ResolvedModule, refused: t.Sequence[RefusedModule]) -> tuple[RefusedModule, ...]:
         """What keeps a module out, and before it the line of modprobe.d that leads there, and to no native module."""
         is_line = found.why is not None and not found.why.source.startswith(MODULES_ALIAS)
-        return (Refused(found.module, found.why), *refused) if is_line and found.why is not None and refused else tuple(refused)
+        return (RefusedModule(found.module, found.why), *refused) if is_line and found.why is not None and refused else tuple(refused)
 
     # -- lookup
 
-    def lookup(self, text: str) -> tuple[Found, ...]:
+    def lookup(self, text: str) -> tuple[ResolvedModule, ...]:
         """As kmod_module_new_from_lookup(): only the first source that has the name or alias counts."""
         name = normalize_module_name(text) if "[" not in text else text
         for source in (self._from_config_alias, self._from_names, self._from_install, self._from_modules_alias, self._from_built_ins):
@@ -138,49 +138,49 @@ class Modprobe:
                 return tuple(found)
         return ()
 
-    def _from_config_alias(self, name: str) -> list[Found]:
-        return [Found(entry.arguments[1], said(entry), entry.arguments[0]) for entry in self._config.aliases(name)]
+    def _from_config_alias(self, name: str) -> list[ResolvedModule]:
+        return [ResolvedModule(entry.arguments[1], said(entry), entry.arguments[0]) for entry in self._config.aliases(name)]
 
-    def _from_names(self, name: str) -> list[Found]:
-        return [Found(name, None)] if name in self._kernel.modules else []
+    def _from_names(self, name: str) -> list[ResolvedModule]:
+        return [ResolvedModule(name, None)] if name in self._kernel.modules else []
 
-    def _from_install(self, name: str) -> list[Found]:
+    def _from_install(self, name: str) -> list[ResolvedModule]:
         lines = [line for line in self._config.directives if line.command == "install" and line.arguments[0] == name]
-        return [Found(name, None) for _line in lines[:1]]
+        return [ResolvedModule(name, None) for _line in lines[:1]]
 
-    def _from_modules_alias(self, name: str) -> list[Found]:
+    def _from_modules_alias(self, name: str) -> list[ResolvedModule]:
         """All modules whose alias matches, in depmod's order: DKMS's after the kernel's own."""
         found = self._kernel.aliased(name)
-        return [Found(module, Reason(self._place, f"{alias} {module}"), name) for alias, module in found]
+        return [ResolvedModule(module, Reason(self._place, f"{alias} {module}"), name) for alias, module in found]
 
-    def _from_built_ins(self, name: str) -> list[Found]:
-        return [Found(name, None)] if name in self._kernel.builtins else []
+    def _from_built_ins(self, name: str) -> list[ResolvedModule]:
+        return [ResolvedModule(name, None)] if name in self._kernel.builtins else []
 
     # -- insertion
 
-    def _request(self, found: Found, honours_blacklist: bool) -> LoadRequest:
+    def _request(self, found: ResolvedModule, honours_blacklist: bool) -> LoadRequest:
         """As kmod_module_probe_insert_module(): a blacklist applies to the requested module, not to its dependencies and softdeps.
 
         What is requested by an alias is always held against it.
         """
         return self._kept_out(found, honours_blacklist) or self._insert(found)
 
-    def _kept_out(self, found: Found, honours_blacklist: bool) -> LoadRequest | None:
+    def _kept_out(self, found: ResolvedModule, honours_blacklist: bool) -> LoadRequest | None:
         """The request if nothing is inserted for it: the module is there, or blacklisted."""
         if self._is_in_kernel(found.module):
             return LoadRequest(found.module, (), self._known_by(found))
         blacklisted = self._blacklist_of(found.module) if honours_blacklist or found.alias else None
         if blacklisted is None:
             return None
-        return LoadRequest(found.module, (), self._known_by(found), self._led_to(found, [Refused(found.module, blacklisted)]))
+        return LoadRequest(found.module, (), self._known_by(found), self._led_to(found, [RefusedModule(found.module, blacklisted)]))
 
     def _blacklist_of(self, module: str) -> Reason | None:
         return next(map(said, self._config.blacklists(module)), None)
 
-    def _insert(self, found: Found, ignores_install: bool = False) -> LoadRequest:
+    def _insert(self, found: ResolvedModule, ignores_install: bool = False) -> LoadRequest:
         module, _why, alias = found
         ran = _Ran()
-        refused: list[Refused] = []
+        refused: list[RefusedModule] = []
         required = {module, *self._kernel.dependencies(module)}
         through: dict[str, tuple[Reason, ...]] = {}
         failed = False
@@ -197,7 +197,7 @@ class Modprobe:
                 others = (one for one in ran.inserted[before:] if one != name)
                 through.update((one, (*softdeps, said(line))) for one in others)
             if failure is not None:
-                refused.append(Refused(module if name in required else name, failure))
+                refused.append(RefusedModule(module if name in required else name, failure))
                 if name in required:
                     failed = fails or name != module
                     break
@@ -217,15 +217,15 @@ class Modprobe:
             tuple(through.items()),
         )
 
-    def _why_without_driver(self, module: str, alias: str) -> t.Iterator[Refused]:
+    def _why_without_driver(self, module: str, alias: str) -> t.Iterator[RefusedModule]:
         """Why a module registers no driver although it is loaded."""
         found = self._settings.registration(self._stage, module, alias)
         if found is not None and found.certain:
-            yield Refused(module, Reason(found.source, found.fact))
+            yield RefusedModule(module, Reason(found.source, found.fact))
 
     def _probe_list(
         self, module: str, visited: set[str], alias: str = "", ignores_install: bool = False, through: tuple[Reason, ...] = ()
-    ) -> t.Iterator[Listed]:
+    ) -> t.Iterator[Insertion]:
         """As __kmod_module_get_probe_list(): dependencies, then the module, each with its softdeps before and after it.
 
         Where the install line is not to count (`modprobe -i`), the module has no softdeps.
@@ -236,11 +236,11 @@ class Modprobe:
         for name in self._kernel.dependencies(module):
             yield from self._with_softdeps(name, visited, "", through)
         if ignores_install:
-            yield Listed(module, True, alias, through)
+            yield Insertion(module, True, alias, through)
         else:
             yield from self._with_softdeps(module, visited, alias, through)
 
-    def _with_softdeps(self, module: str, visited: set[str], alias: str, through: tuple[Reason, ...]) -> t.Iterator[Listed]:
+    def _with_softdeps(self, module: str, visited: set[str], alias: str, through: tuple[Reason, ...]) -> t.Iterator[Insertion]:
         """As __kmod_module_fill_softdep(): only the first matching softdep line counts, and it makes kmod ignore `install`."""
         line = next(iter(self._config.softdeps(module)), None)
         before = [found for word in softdep_words(line, "pre:") for found in self.lookup(word)]
@@ -251,7 +251,7 @@ class Modprobe:
             yield from self._probe_list(found.module, visited, found.alias, through=further)
         # The module itself comes without the softdep as well, unless an install line would stand in its place.
         displaces = applies and self._install_of(module) is not None
-        yield Listed(module, applies, alias, further if displaces else through)
+        yield Insertion(module, applies, alias, further if displaces else through)
         for found in after:
             yield from self._probe_list(found.module, visited, found.alias, through=further)
 
@@ -313,7 +313,7 @@ class Modprobe:
         Plain `modprobe` does not apply the blacklist to a module that is requested by name.
         """
         steps = install_command.parse(line.arguments[1], module)
-        unknown = (install_command.Step("", is_known=False),)
+        unknown = (install_command.SimpleCommand("", is_known=False),)
         status: bool | None = True
         for step in unknown if steps is None else steps:
             if status is None and step.link in ("&&", "||"):
@@ -339,11 +339,11 @@ class Modprobe:
         judged = self._stage.install_commands.get(str(line.source))
         return (_unread(line, module),) if judged is None else judged
 
-    def _removes_well(self, step: Step) -> bool | None:
+    def _removes_well(self, step: SimpleCommand) -> bool | None:
         """A removal fails where there is no such module; else that depends on what is loaded by then, and in use."""
         return None if all(map(self.lookup, step.removes)) else False
 
-    def _run_modprobe(self, step: Step, module: str, ran: _Ran) -> bool:
+    def _run_modprobe(self, step: SimpleCommand, module: str, ran: _Ran) -> bool:
         """Whether it succeeds."""
         status = True
         for name in step.names:

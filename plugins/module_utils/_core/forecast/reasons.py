@@ -18,6 +18,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.outcomes import Outcomes
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 
+LONGEST_REASON = 3
+"""How many of the deciding facts a sentence names."""
 LACKS = "has no module with a driver"
 """How a reason begins that a kernel lacks the driver which an override asks for."""
 NO_MODULE = "loads no module"

@@ -8,19 +8,12 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import (
+    ACT_OF,
     OWN,
     AfterUnbind,
-    Bind,
     IfDriver,
-    NewId,
     Noticed,
-    ProbeNow,
-    Remove,
-    RemoveId,
-    SetAutoprobe,
-    SetBusAutoprobe,
     SetOverride,
-    Unbind,
     address_of,
     plain,
 )
@@ -32,20 +25,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import Effect
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.stage_events import StageEvents
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
-    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act
 
 REPLAY: t.Final = "replay"
-_ACTS: t.Mapping[type, Act] = {
-    SetOverride: "override",
-    ProbeNow: "bind",
-    Bind: "bind",
-    Unbind: "unbind",
-    Remove: "remove",
-    NewId: "new_id",
-    RemoveId: "new_id",
-    SetAutoprobe: "create",
-    SetBusAutoprobe: "lock",
-}
 
 
 def with_replays(
@@ -85,7 +66,7 @@ def _influence(effect: Effect, device: Device) -> Influence | None:
         return None
     address = address_of(one)
     reached = None if address is None else frozenset((address or device.address,))
-    return Influence(one.because.source, "", frozenset((_ACTS[type(one)],)), reached)
+    return Influence(one.because.source, "", frozenset((ACT_OF[type(one)],)), reached)
 
 
 def _asked(asking: Influence, found: Influence) -> Influence:

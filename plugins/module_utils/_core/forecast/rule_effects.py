@@ -14,10 +14,10 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effec
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.modprobe_command import ModprobeCommand
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import BEYOND, parse_number
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import ANY, PciId
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ACTS, Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ACTS, EVENT_DEVICE, Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.attribute_paths import Target, acts, target_of
 
 if t.TYPE_CHECKING:
@@ -26,29 +26,27 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Done
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import AppliedKey
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Devices, Subject
 
-EVENT_DEVICE = "%k"
-"""In a program's influence: the device whose event runs it."""
 MODALIAS = "MODALIAS"
 NO_MODULES = ("kernel/modules_disabled", "kernel.modules_disabled")
 _NUMBER = re.compile(r"\s*(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)\s*")
 _HEXADECIMAL = re.compile(r"(?:0[xX])?([0-9a-fA-F]+)")
 _OFF = ("0", "n", "N", "f", "F", "of", "oF", "Of", "OF")
-_ACTS: t.Mapping[str, frozenset[Act]] = {
-    "driver_override": frozenset(("override",)),
-    "drivers_probe": frozenset(("bind",)),
-    "bind": frozenset(("bind",)),
-    "unbind": frozenset(("unbind",)),
-    "new_id": frozenset(("new_id",)),
-    "remove_id": frozenset(("new_id",)),
-    "remove": frozenset(("remove",)),
-    "rescan": frozenset(("rescan",)),
-    "drivers_autoprobe": frozenset(("override",)),
-    "sriov_drivers_autoprobe": frozenset(("create",)),
+_EFFECT_OF: t.Mapping[str, type] = {
+    "driver_override": does.SetOverride,
+    "drivers_probe": does.ProbeNow,
+    "bind": does.Bind,
+    "unbind": does.Unbind,
+    "new_id": does.NewId,
+    "remove_id": does.RemoveId,
+    "remove": does.Remove,
+    "drivers_autoprobe": does.SetBusAutoprobe,
+    "sriov_drivers_autoprobe": does.SetAutoprobe,
 }
-NOBODY: frozenset[str] = frozenset()
+"""By the attribute that is written."""
+_RESCAN: t.Final[frozenset[Act]] = frozenset(("rescan",))
 MOST_EFFECTS = 256
 """Of one event on one device, or on none in particular: all of them are tried in each order. Ordinary events have less than ten."""
 
@@ -66,7 +64,7 @@ class RuleEffects:
         self.notices = False
         """Whether any effect so far is not simulated."""
 
-    def of_all(self, everything: t.Iterable[Done], subject: Subject, modalias: str | None) -> t.Iterator[Effect]:
+    def of_all(self, everything: t.Iterable[AppliedKey], subject: Subject, modalias: str | None) -> t.Iterator[Effect]:
         """The effects of an event in order, up to those that are too many."""
         counts: dict[str | None, int] = {}
         for done in everything:
@@ -79,7 +77,7 @@ class RuleEffects:
                     return
                 yield effect
 
-    def of(self, done: Done, subject: Subject, modalias: str | None) -> tuple[Effect, ...]:
+    def of(self, done: AppliedKey, subject: Subject, modalias: str | None) -> tuple[Effect, ...]:
         """The effects of one key; ``modalias`` is the event's property in the end, None if it cannot be determined."""
         known = (id(done.rule), id(done.key), done.value, done.certain, done.drivers, id(done.doubt), modalias)
         # What a key does depends on its device where a value or a path is relative to it, which `OWN` stands for, or what is below it.
@@ -94,7 +92,7 @@ class RuleEffects:
         """Whether a key runs a program that is known to act on no driver."""
         return not key.is_builtin and self._programs.get(key.value) == () and ModprobeCommand.parse(key.value) is None
 
-    def _effects(self, done: Done, subject: Subject, modalias: str | None) -> t.Iterator[Effect]:
+    def _effects(self, done: AppliedKey, subject: Subject, modalias: str | None) -> t.Iterator[Effect]:
         for effect in self._plain(done, subject, modalias):
             self.notices = self.notices or isinstance(effect, Noticed) or not done.certain or bool(done.drivers)
             if isinstance(effect, Noticed):
@@ -109,13 +107,13 @@ class RuleEffects:
             else:
                 yield effect
 
-    def _plain(self, done: Done, subject: Subject, modalias: str | None) -> t.Iterator[Plain]:
+    def _plain(self, done: AppliedKey, subject: Subject, modalias: str | None) -> t.Iterator[Plain]:
         key = done.key
         if key.name == "ATTR":
             yield from self._attribute(done, subject) if acts(key) else ()
         elif key.name == "SYSCTL":
             if key.attribute in NO_MODULES and done.value != "0":
-                yield self._unclear(done, frozenset(("override",)), "may forbid to load modules", None, drivers=NOBODY)
+                yield self._unclear(done, frozenset(("lock",)), "may forbid to load modules", None)
             elif key.value in self._programs:
                 # The kernel runs it from then on.
                 yield from (Noticed(_about_event(one)) for one in self._programs[key.value])
@@ -127,7 +125,7 @@ class RuleEffects:
 
     # -- attributes
 
-    def _attribute(self, done: Done, subject: Subject) -> t.Iterator[Plain]:
+    def _attribute(self, done: AppliedKey, subject: Subject) -> t.Iterator[Plain]:
         value = done.value
         target = target_of(done.key, subject, self._others)
         # For an empty value udev writes nothing, not even a newline (WRITE_STRING_FILE_AVOID_NEWLINE in udev-rules.c).
@@ -151,7 +149,7 @@ class RuleEffects:
         elif target.attribute == "rescan":
             yield self._rescan(done)
 
-    def _of_device(self, done: Done, target: Target, value: str, because: Reason, own: str | None) -> t.Iterator[Plain]:
+    def _of_device(self, done: AppliedKey, target: Target, value: str, because: Reason, own: str | None) -> t.Iterator[Plain]:
         address = target.name
         if target.attribute == "driver_override":
             yield does.SetOverride(address, value.partition("\n")[0] or None, because)
@@ -165,10 +163,10 @@ class RuleEffects:
         elif target.attribute == "rescan":
             yield self._rescan(done)
 
-    def _rescan(self, done: Done) -> Noticed:
-        return self._unclear(done, _ACTS["rescan"], "may bring back what was removed", None)
+    def _rescan(self, done: AppliedKey) -> Noticed:
+        return self._unclear(done, _RESCAN, "may bring back what was removed", None)
 
-    def _of_own_driver(self, done: Done, target: Target, named: str, because: Reason) -> t.Iterator[Plain]:
+    def _of_own_driver(self, done: AppliedKey, target: Target, named: str, because: Reason) -> t.Iterator[Plain]:
         if target.attribute == "unbind" and named == target.name:
             yield does.Unbind(target.name, because)
         else:
@@ -185,7 +183,7 @@ class RuleEffects:
             if found is not None:
                 yield (does.NewId if target.attribute == "new_id" else does.RemoveId)(target.name, found, because)
 
-    def _unclear_attribute(self, done: Done, target: Target) -> Noticed:
+    def _unclear_attribute(self, done: AppliedKey, target: Target) -> Noticed:
         """Of an attribute whose owner or value cannot be determined."""
         attribute, value = target.attribute, done.value
         addresses: frozenset[str] | None = None
@@ -200,8 +198,7 @@ class RuleEffects:
             drivers = frozenset((value.strip(),))
         if target.kind == "driver":
             drivers = frozenset((target.name,))
-        drivers = NOBODY if attribute == "drivers_autoprobe" else drivers
-        return self._unclear(done, _ACTS.get(attribute, ACTS), f"may write to {attribute}", addresses, drivers=drivers)
+        return self._unclear(done, _acts_of(attribute), f"may write to {attribute}", addresses, drivers=drivers)
 
     def _with_id(self, wanted: PciId | None) -> frozenset[str]:
         if wanted is None:
@@ -210,7 +207,7 @@ class RuleEffects:
 
     # -- commands
 
-    def _builtin(self, done: Done, modalias: str | None) -> t.Iterator[Plain]:
+    def _builtin(self, done: AppliedKey, modalias: str | None) -> t.Iterator[Plain]:
         """`kmod load` without a name loads by the event's modalias; no other builtin acts on drivers."""
         raw = done.key.words
         if raw[:2] != ["kmod", "load"]:
@@ -226,7 +223,7 @@ class RuleEffects:
             # Stock rules load by the modalias of what was added: not worth reporting; the alias that is found is.
             yield from self._modprobe.ask(name, True, None if name == modalias and self._of_add else source)
 
-    def _program(self, done: Done) -> t.Iterator[Plain]:
+    def _program(self, done: AppliedKey) -> t.Iterator[Plain]:
         key = done.key
         if key.value in self._absent:
             return
@@ -238,14 +235,14 @@ class RuleEffects:
         else:
             yield self._unclear(done, ACTS, f"runs {key.value}", None)
 
-    def _run_modprobe(self, done: Done, command: ModprobeCommand) -> t.Iterator[Plain]:
+    def _run_modprobe(self, done: AppliedKey, command: ModprobeCommand) -> t.Iterator[Plain]:
         source = Reason(str(done.rule), f"{done.key.name} {done.key.value}")
         if command.is_plain:
             for name in command.names:
                 yield from self._modprobe.ask(name, command.honours_blacklist, source)
             return
         modules = frozenset(map(normalize_module_name, command.names))
-        drivers = frozenset(KNOWN.get(name, name) for name in modules)
+        drivers = frozenset(KNOWN_DRIVERS.get(name, name) for name in modules)
         if command.removes:
             yield self._unclear(done, frozenset(("refuse",)), f"may remove {', '.join(sorted(modules))}", None, modules=modules)
         elif command.loads:
@@ -256,7 +253,7 @@ class RuleEffects:
 
     def _unclear(
         self,
-        done: Done,
+        done: AppliedKey,
         acts_: frozenset[Act],
         fact: str,
         addresses: frozenset[str] | None,
@@ -265,35 +262,35 @@ class RuleEffects:
     ) -> Noticed:
         return Noticed(Influence(str(done.rule), f"{fact} ({_said(done)})", acts_, addresses, modules, drivers))
 
-    def noticed(self, done: Done, effect: Plain) -> Noticed:
+    def noticed(self, done: AppliedKey, effect: Plain) -> Noticed:
         """The effect of a rule of which it cannot be determined whether it matches."""
         address = address_of(effect)
         addresses = None if address is None else frozenset((address,))
-        acts_: frozenset[Act] = frozenset(("override",))
         modules: frozenset[str] | None = None
         drivers: frozenset[str] | None = None
         if isinstance(effect, does.SetOverride):
             drivers = frozenset((effect.driver,) if effect.driver else ())
-        elif isinstance(effect, (does.ProbeNow, does.Bind)):
-            acts_ = frozenset(("bind",))
-            drivers = frozenset((effect.driver,)) if isinstance(effect, does.Bind) else None
-        elif isinstance(effect, does.Unbind):
-            acts_ = frozenset(("unbind",))
-        elif isinstance(effect, does.Remove):
-            acts_ = frozenset(("remove",))
+        elif isinstance(effect, does.Bind):
+            drivers = frozenset((effect.driver,))
         elif isinstance(effect, (does.NewId, does.RemoveId)):
-            acts_, addresses, drivers = frozenset(("new_id",)), self._with_id(effect.id), frozenset((effect.driver,))
+            addresses, drivers = self._with_id(effect.id), frozenset((effect.driver,))
         elif isinstance(effect, does.SetAutoprobe):
-            acts_, addresses = frozenset(("create",)), None
-        elif isinstance(effect, does.SetBusAutoprobe):
-            drivers = NOBODY
+            addresses = None
         elif isinstance(effect, LoadRequest):
-            acts_, modules = frozenset(("load",)), frozenset((effect.module, *effect.insertions))
+            modules = frozenset((effect.module, *effect.insertions))
+        acts_ = frozenset((does.ACT_OF[type(effect)],))
         why = "" if done.doubt is None else f", as `{done.doubt.written}` cannot be decided"
         return self._unclear(done, acts_, f"may match or not{why}", addresses, modules, drivers)
 
 
-def _said(done: Done) -> str:
+def _acts_of(attribute: str) -> frozenset[Act]:
+    """What writing to an attribute does to drivers; all that can be done to them where that is not known."""
+    if attribute in _EFFECT_OF:
+        return frozenset((does.ACT_OF[_EFFECT_OF[attribute]],))
+    return _RESCAN if attribute == "rescan" else ACTS
+
+
+def _said(done: AppliedKey) -> str:
     key = done.key
     what = f"{key.name}{{{key.attribute}}}" if key.attribute else key.name
     return f'{what}="{key.value}"'

@@ -12,7 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.decline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.initcalls import unexplained
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import ParameterType
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import LONGEST_IDS, last_of_each
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.refusals import Refusal, Setting
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.refusals import ModuleSettings, Refusal
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
@@ -31,16 +31,16 @@ class Settings:
     def __init__(self, boot: Boot, devices: t.Sequence[Device] = ()) -> None:
         self._boot = boot
         self._devices = devices
-        self._known: dict[tuple[int, str, str], Setting] = {}
+        self._known: dict[tuple[int, str, str], ModuleSettings] = {}
         self._alike: dict[PciDriver, int] = {}
         self._nomodeset = boot.cmdline_source if boot.cmdline.has_nomodeset else None
 
-    def of(self, stage: Stage | None, module: str, alias: str = "") -> Setting:
+    def of(self, stage: Stage | None, module: str, alias: str = "") -> ModuleSettings:
         """A module's setting in a stage; ``alias`` is what it was found by.  Without a stage that of a built-in module."""
         key = (id(stage), module, alias)
         if key not in self._known:
             facts = self._boot.facts(module, stage)
-            self._known[key] = Setting(
+            self._known[key] = ModuleSettings(
                 # What is known of a driver is known by the name that its authors gave to it, whatever its file is called.
                 module=(facts is not None and facts.name) or module,
                 release=self._boot.release,
@@ -135,7 +135,7 @@ class Settings:
 
     # -- what keeps a driver from a device
 
-    def probe(self, setting: Setting, driver: PciDriver, device: Device) -> Refusal | None:
+    def probe(self, setting: ModuleSettings, driver: PciDriver, device: Device) -> Refusal | None:
         """Why a driver declines a device that it matches, or may."""
         if setting.module not in declines.PROBES and not setting.values and not declines.is_dsp(setting.module):
             return None

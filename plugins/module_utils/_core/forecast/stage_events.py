@@ -199,5 +199,5 @@ def _names_subsystem(rule: Rule, subsystem: str) -> bool:
 
 def _is_about(key: Key, subsystem: str) -> bool:
     if key.name == "SUBSYSTEM":
-        return key.agrees(subsystem)
+        return key.matches(subsystem)
     return key.name == "DEVPATH" and (subsystem in key.value or "*" in key.value or "bus/pci" in key.value)

@@ -16,7 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import (
     ANSWER,
-    Unfinished,
+    StuckProcess,
     answer_within,
     detach,
     kernel_stack,
@@ -51,7 +51,7 @@ class AttributeWriter:
         self._progress = mmap.mmap(-1, mmap.PAGESIZE)
         """Seen by both processes."""
 
-    def write_all(self, writes: t.Sequence[tuple[str, bytes]], timeout: float) -> tuple[int, int | Unfinished]:
+    def write_all(self, writes: t.Sequence[tuple[str, bytes]], timeout: float) -> tuple[int, int | StuckProcess]:
         """Up to the first that fails; each may take ``timeout`` seconds.
 
         Returns how many were done, and 0, the errno, or what is left behind; the next writes have another child then.
@@ -72,7 +72,7 @@ class AttributeWriter:
             progress, child = self._progress, self._leave()
             # Only now: until then it may go on with the next write, which is the one that its stack tells of.
             done = self._done(progress)[0]
-            return (done, 0) if done == len(writes) else (done, Unfinished(child, kernel_stack(child)))
+            return (done, 0) if done == len(writes) else (done, StuckProcess(child, kernel_stack(child)))
         done = self._done(self._progress)[0]
         if len(answer) != ANSWER.size:
             self.close()
@@ -143,8 +143,8 @@ def write_all(writer: AttributeWriter | None, writes: t.Sequence[tuple[str, str,
         raise error
 
 
-def _error(code: int | Unfinished, shown: str, value: str, timeout: float) -> WriteError:
-    if isinstance(code, Unfinished):
+def _error(code: int | StuckProcess, shown: str, value: str, timeout: float) -> WriteError:
+    if isinstance(code, StuckProcess):
         return WriteError(
             f"The kernel did not finish writing '{value}' to {shown} within {timeout:g} s: {code}.",
             facts={"errno": errno.ETIMEDOUT, "waiting": {"process": code.process, "stack": list(code.stack)}},

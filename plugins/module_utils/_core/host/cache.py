@@ -43,7 +43,7 @@ class Cache:
         self._machine = Host()
         self._settled = settled
         self._writable = writable
-        self._directory = directory or DIRECTORY
+        self._directory = directory or CACHE_DIRECTORY
 
     def get(self, kind: str, path: str, also: t.Sequence[str] = (), code: str = "") -> t.Any | None:
         """The value that was stored for the file and the files ``also``, as they are now, and for ``code``; None if there is none."""

@@ -12,6 +12,8 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""For programs that call others by name, as DKMS does: a session without a login shell may lack the sbin folders."""
 # GNU timeout's own exit codes: 124 after SIGTERM, 137 after SIGKILL
 TIMED_OUT = (124, 137)
 ANY_CODE = range(-signal.NSIG, 256)

@@ -34,8 +34,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log 
     SLOW_ATTRIBUTE,
     STATUS,
     TYPE,
+    LoggedReads,
     ReadLog,
-    Seen,
     file_version,
     paused,
 )
@@ -93,7 +93,7 @@ class Host(Root):
     def read_log(self) -> ReadLog | None:
         return self._read_log
 
-    def still_answers(self, seen: Seen) -> bool:
+    def still_answers(self, seen: LoggedReads) -> bool:
         """Whether every recorded read still gives the same answer; stops at the first that does not."""
         ask: t.Mapping[str, t.Callable[[str], object]] = {
             CONTENT: self.text_or_none,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import PATH
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.durable import LARGE, scratch
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -16,7 +17,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.lock impo
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Completed, ModuleLike, Runner
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOT_RUN = (126, 127)
 """Exit codes of chroot(1) for a program that cannot be started: another architecture's, or none that is there."""
 BOUND = 3

@@ -11,8 +11,8 @@ import typing as t
 if t.TYPE_CHECKING:
     import os
 
-Answer = t.Union[None, int, str, list[str], list[int]]
-Seen = list[tuple[str, str, Answer]]
+ReadAnswer = t.Union[None, int, str, list[str], list[int]]
+LoggedReads = list[tuple[str, str, ReadAnswer]]
 """Reads as (question, path, answer), representable in JSON."""
 FileVersion = tuple[int, int, int, int]
 CONTENT, LINK, NAMES, STATUS, TYPE = "content", "link", "names", "status", "type"
@@ -35,12 +35,12 @@ class ReadLog:
     def __init__(self, outer: ReadLog | None = None) -> None:
         """What is recorded is recorded in ``outer``, too."""
         self._outer = outer
-        self._answers: dict[tuple[str, str], Answer] = {}
+        self._answers: dict[tuple[str, str], ReadAnswer] = {}
         self._paused = False
         self.newest = 0
         self.is_complete = True
 
-    def record(self, question: str, path: str, answer: Answer) -> None:
+    def record(self, question: str, path: str, answer: ReadAnswer) -> None:
         if self._paused:
             return
         known = self._answers.setdefault((question, path), answer)
@@ -48,7 +48,7 @@ class ReadLog:
         if self._outer is not None:
             self._outer.record(question, path, answer)
 
-    def record_all(self, question: str, answers: t.Mapping[str, Answer]) -> None:
+    def record_all(self, question: str, answers: t.Mapping[str, ReadAnswer]) -> None:
         for path, answer in answers.items():
             self.record(question, path, answer)
 
@@ -94,10 +94,10 @@ class ReadLog:
             self._paused = before
 
     @property
-    def seen(self) -> Seen:
+    def seen(self) -> LoggedReads:
         return [(question, path, answer) for (question, path), answer in self._answers.items()]
 
-    def agrees(self, question: str, path: str, answer: Answer) -> bool:
+    def agrees(self, question: str, path: str, answer: ReadAnswer) -> bool:
         """Whether this read is recorded with this answer."""
         return (question, path) in self._answers and self._answers[question, path] == answer
 

@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import ReadLog
 
 T = t.TypeVar("T")
-Version = tuple[t.Optional[FileVersion], ...]
+FileVersions = tuple[t.Optional[FileVersion], ...]
 
 
 @dataclasses.dataclass
@@ -76,7 +76,7 @@ def of_files() -> dict[t.Hashable, OfFiles] | None:
     return _FILES.get()
 
 
-def version_of(host: Host, paths: t.Sequence[str]) -> Version | None:
+def version_of(host: Host, paths: t.Sequence[str]) -> FileVersions | None:
     """The files' identities, whatever their names are: a file that was renamed is the same.  None if the first one is missing."""
     found = (host.stat(path) for path in paths)
     known = tuple(None if one is None else file_version(one) for one in found)

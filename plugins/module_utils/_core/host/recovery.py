@@ -26,7 +26,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.planned_h
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
-Outcome = t.Literal["undone", "finished", "removed", "left"]
+RecoveryOutcome = t.Literal["undone", "finished", "removed", "left"]
 FILES, IMAGES = "boot_policy", "initramfs-"
 SWEPT = (
     DIRECTORY,
@@ -50,7 +50,7 @@ class Recovered:
     """What was done about an operation that a killed run had begun; in check mode, what would be."""
 
     operation: str
-    outcome: Outcome
+    outcome: RecoveryOutcome
     what: tuple[str, ...]
     """Sentences, or for `removed` paths."""
 

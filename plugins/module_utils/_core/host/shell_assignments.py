@@ -18,7 +18,7 @@ LEADING = {"if", "while", "until", "{", "then", "do", "else", "elif", "export", 
 
 
 @dataclasses.dataclass(frozen=True)
-class Word:
+class ShellWord:
     """A word of a command.  ``raw`` is the source; ``text`` its value, None if only the shell could expand it."""
 
     raw: str
@@ -175,7 +175,7 @@ class _Scanner:
         stop = self._text.find(end, self._at)
         self._at = len(self._text) if stop < 0 else stop + len(end)
 
-    def word(self, value: bool = False) -> Word | None:
+    def word(self, value: bool = False) -> ShellWord | None:
         """The next word of this command, None at its end.  A ``value`` begins at this position: no blanks are skipped."""
         if not value:
             self._blanks(" \t")
@@ -185,7 +185,7 @@ class _Scanner:
         if self._at == start:
             return None
         known = [part for part in parts if part is not None]
-        return Word(self._text[start : self._at], "".join(known) if len(known) == len(parts) else None)
+        return ShellWord(self._text[start : self._at], "".join(known) if len(known) == len(parts) else None)
 
     def _blanks(self, blanks: str) -> None:
         while self._at < len(self._text):

@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, of_system
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import ATTRIBUTE, detach
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import ATTRIBUTE_SIZE, detach
 
 AFTER_SIGTERM, AFTER_SIGKILL = 8.0, 5.0
 """Seconds.  timeout(1), by which programs are run, waits for five of them before it kills one."""
@@ -146,7 +146,7 @@ def _session_of(process: str) -> int | None:
     try:
         with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
             # The name, in parentheses, may have any character.
-            fields = file.read(ATTRIBUTE).rpartition(")")[2].split()
+            fields = file.read(ATTRIBUTE_SIZE).rpartition(")")[2].split()
     except OSError:
         return None
     return int(fields[_SESSION]) if len(fields) > _SESSION and fields[_STATE] != "Z" else None

@@ -28,7 +28,7 @@ LARGEST_UNREAD = 1 << 20
 """Bytes for a file that was looked at and not read: its size may matter, its content does not."""
 KERNELS_OWN = ("/proc", "/sys")
 
-Rewrite = t.Callable[[str, t.Optional[bytes]], t.Union[bytes, str]]
+RewriteAny = t.Callable[[str, t.Optional[bytes]], t.Union[bytes, str]]
 """A file's content as it goes into the archive, from its path and its content (None if it is too large), or why it is left out."""
 
 
@@ -75,7 +75,7 @@ class _Places:
         return self.links[place]
 
 
-def take(host: NotingHost, rewrite: Rewrite, top: str) -> Snapshot:
+def take(host: NotingHost, rewrite: RewriteAny, top: str) -> Snapshot:
     """The archive of what has been noted; ``rewrite`` is asked for each file whose content was read."""
     places = _Places(host.root)
     files = _Files(host, rewrite, places)
@@ -94,7 +94,7 @@ def take(host: NotingHost, rewrite: Rewrite, top: str) -> Snapshot:
 class _Files:
     """What goes into the archive, by its real place: a content, or None for what was only looked at."""
 
-    def __init__(self, host: NotingHost, rewrite: Rewrite, places: _Places) -> None:
+    def __init__(self, host: NotingHost, rewrite: RewriteAny, places: _Places) -> None:
         self._root = host.root.rstrip("/")
         self._rewrite = rewrite
         self._places = places

@@ -17,7 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 
 # The kernel limits an attribute to one page; those of a PCI function fit into the smallest page size.
-ATTRIBUTE = 4096
+ATTRIBUTE_SIZE = 4096
 READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 LIST = READ | os.O_DIRECTORY
 AFTER_SIGNAL = 5.0
@@ -74,7 +74,7 @@ class DirectoryHandle:
         except OSError:
             return None
         try:
-            return os.read(handle, ATTRIBUTE).decode("utf-8", "surrogateescape").strip()
+            return os.read(handle, ATTRIBUTE_SIZE).decode("utf-8", "surrogateescape").strip()
         except OSError:
             return None
         finally:
@@ -88,7 +88,7 @@ class DirectoryHandle:
             return None
 
 
-class Unfinished(t.NamedTuple):
+class StuckProcess(t.NamedTuple):
     """Work that did not end in time: the process that is left behind with it, and in which kernel functions, innermost first."""
 
     process: int
@@ -99,7 +99,7 @@ class Unfinished(t.NamedTuple):
         return f"process {self.process} still waits{where}"
 
 
-def write_with_timeout(path: str, data: bytes, timeout: float) -> int | Unfinished:
+def write_with_timeout(path: str, data: bytes, timeout: float) -> int | StuckProcess:
     """Write ``data`` to ``path`` in a child process.  Returns 0, the errno, or what is left behind after ``timeout`` seconds.
 
     The child keeps none of this process's files: an SSH connection, which waits for the standard streams to be closed, can end while
@@ -112,7 +112,7 @@ def write_with_timeout(path: str, data: bytes, timeout: float) -> int | Unfinish
     return in_child(write, timeout)
 
 
-def in_child(work: t.Callable[[], object], timeout: float) -> int | Unfinished:
+def in_child(work: t.Callable[[], object], timeout: float) -> int | StuckProcess:
     """Do what may never return in a child process.  Returns 0, the errno, or what is left behind after ``timeout`` seconds."""
     reader, writer = os.pipe()
     with uninterrupted():
@@ -129,7 +129,7 @@ def in_child(work: t.Callable[[], object], timeout: float) -> int | Unfinished:
     finally:
         os.close(reader)
     if answer is None:
-        return Unfinished(child, kernel_stack(child))
+        return StuckProcess(child, kernel_stack(child))
     os.waitpid(child, 0)
     return int(ANSWER.unpack(answer)[0]) if len(answer) == ANSWER.size else errno.EIO
 
@@ -149,7 +149,7 @@ def kernel_stack(process: int) -> tuple[str, ...]:
     """The kernel functions that a process waits in; empty if the kernel does not say, as without root."""
     try:
         with open(f"/proc/{process}/stack", encoding="ascii", errors="replace") as file:
-            return tuple(match[1] for match in map(_FUNCTION.match, file.read(ATTRIBUTE).splitlines()) if match)
+            return tuple(match[1] for match in map(_FUNCTION.match, file.read(ATTRIBUTE_SIZE).splitlines()) if match)
     except OSError:
         return ()
 
@@ -188,7 +188,7 @@ def start_time(process: int) -> str:
     try:
         with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
             # The name, in parentheses, may have any character.
-            fields = file.read(ATTRIBUTE).rpartition(")")[2].split()
+            fields = file.read(ATTRIBUTE_SIZE).rpartition(")")[2].split()
     except OSError:
         return ""
     return fields[19] if len(fields) > 19 and fields[0] != "Z" else ""

@@ -39,7 +39,7 @@ class Allowance:
         return True
 
 
-class _Run:
+class _RunContents:
     """What all kernels of a run have read of each kind.  A file that several kernels read counts once, and is parsed once."""
 
     def __init__(self) -> None:
@@ -57,13 +57,13 @@ class _Run:
         return taken
 
 
-_RUN: contextvars.ContextVar[_Run | None] = contextvars.ContextVar("_RUN", default=None)
+_RUN: contextvars.ContextVar[_RunContents | None] = contextvars.ContextVar("_RUN", default=None)
 
 
 @contextlib.contextmanager
 def of_one_run() -> t.Iterator[None]:
     """What is read meanwhile, for however many kernels, has the limits of one run."""
-    token = _RUN.set(_RUN.get() or _Run())
+    token = _RUN.set(_RUN.get() or _RunContents())
     try:
         yield
     finally:

@@ -29,7 +29,7 @@ MOUNTED = "another file system is mounted there"
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class TreeEntry:
     """A file, folder or link at its real place.  ``content`` is a file's SHA-256 or a link's target."""
 
     path: str
@@ -71,7 +71,7 @@ class TreeList:
         self._mounts = mounts.below(root)
         self._left = most_bytes
         self._most = most_bytes
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, TreeEntry] = {}
         self.left_out: list[LeftOutFile] = []
 
     def add_tree(self, top: str) -> None:
@@ -126,10 +126,10 @@ class TreeList:
             raise HostError(f"The host has more than {MOST_ENTRIES} files that decide its boot.", "Leave some out with exclude.")
         mode, owner = stat_bits.S_IMODE(status.st_mode), (status.st_uid, status.st_gid)
         if stat_bits.S_ISDIR(status.st_mode):
-            self.entries[path] = Entry(path, FOLDER, mode, *owner, 0, "")
+            self.entries[path] = TreeEntry(path, FOLDER, mode, *owner, 0, "")
         elif stat_bits.S_ISLNK(status.st_mode):
             try:
-                self.entries[path] = Entry(path, LINK, 0o777, *owner, 0, os.readlink(self._root + path))
+                self.entries[path] = TreeEntry(path, LINK, 0o777, *owner, 0, os.readlink(self._root + path))
             except OSError:
                 return
         elif stat_bits.S_ISREG(status.st_mode):
@@ -152,7 +152,7 @@ class TreeList:
             return
         if is_rewritten:
             self.rewritten.add(path)
-        self.entries[path] = Entry(path, FILE, mode, *owner, read, digest)
+        self.entries[path] = TreeEntry(path, FILE, mode, *owner, read, digest)
 
     def _status(self, path: str) -> os.stat_result | None:
         try:

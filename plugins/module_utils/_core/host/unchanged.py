@@ -29,7 +29,7 @@ BOOT_ID = "/proc/sys/kernel/random/boot_id"
 CLOCK_STEP = 1.0
 """Seconds.  A clock that was put back by less than `keep_facts.SETTLED` gives no file a time that a fact of the record already has."""
 
-Outcome = dict[str, t.Any]
+RunOutcome = dict[str, t.Any]
 """What the run returned, JSON values only."""
 
 
@@ -37,11 +37,11 @@ Outcome = dict[str, t.Any]
 class Answer:
     """``outcome`` is None if something has changed, or might have; ``because`` says what."""
 
-    outcome: Outcome | None
+    outcome: RunOutcome | None
     because: str
 
 
-def record(host: Root, key: str, facts: KeptFacts, outcome: Outcome) -> None:
+def record(host: Root, key: str, facts: KeptFacts, outcome: RunOutcome) -> None:
     """Keep what a run returned that rested on ``facts``.  ``key`` stands for its request and for the code.  Raises HostError."""
     body = {"about": _about(host, key), "made": time.time(), "clock": _clock(), "facts": dataclasses.asdict(facts), "outcome": outcome}
     content = json.dumps(body, separators=(",", ":")).encode()
@@ -50,11 +50,11 @@ def record(host: Root, key: str, facts: KeptFacts, outcome: Outcome) -> None:
     try:
         with _folder(create=True) as folder:
             if folder is None:
-                raise HostError(f"{DIRECTORY} belongs to another user, or others can write to it.", "Remove it.")
+                raise HostError(f"{CACHE_DIRECTORY} belongs to another user, or others can write to it.", "Remove it.")
             folder.write(_name(host), _digest(content) + b"\n" + content)
             folder.keep_newest(MOST_RECORDS, lambda name: name.startswith(UNCHANGED))
     except OSError as error:
-        raise HostError(f"{DIRECTORY} cannot be written to: {error.strerror}.") from error
+        raise HostError(f"{CACHE_DIRECTORY} cannot be written to: {error.strerror}.") from error
 
 
 def recall(host: Root, key: str) -> Answer:
@@ -85,7 +85,7 @@ def _judged(host: Root, key: str, kept: dict[str, t.Any]) -> Answer:
     different = KeptFacts.from_kept(kept["facts"]).first_difference(host)
     if different is not None:
         return Answer(None, f"{different} is not as it was.")
-    outcome: Outcome = dict(kept["outcome"])
+    outcome: RunOutcome = dict(kept["outcome"])
     return Answer(outcome, "Nothing has changed since the last run.")
 
 
@@ -103,7 +103,7 @@ def _boot_id() -> str | None:
 
 def _folder(create: bool = False) -> contextlib.AbstractContextManager[CacheDirectory | None]:
     """Always on this machine, whatever the root is.  Raises OSError if it cannot be created."""
-    return opened_private(DIRECTORY, create)
+    return opened_private(CACHE_DIRECTORY, create)
 
 
 def _clock() -> float:

@@ -17,7 +17,7 @@ MOST_ENTRIES = 8192
 """Of one list or dictionary: more PCI functions than any host has."""
 MOST_VALUES = 1_000_000
 DEEPEST = 32
-LONGEST = 4096
+LONGEST_TEXT = 4096
 """Characters of one text: PATH_MAX, and twice the longest command line of a kernel."""
 LONGEST_LINES = 1 << 16
 LONGEST_CONTENT = 1 << 20
@@ -60,12 +60,14 @@ WHOLE_NUMBERS = (
 )
 """Options that Ansible makes a number of, even of the text `inf`: that is an error of its own conversion."""
 
-Place = tuple[t.Union[str, int], ...]
+OptionPath = tuple[t.Union[str, int], ...]
 
 
 def refuse_unusable(options: t.Mapping[t.Any, t.Any]) -> None:
     """Raises HostError for the first value that no option can mean, naming its option."""
-    pending: list[tuple[Place, t.Any]] = [((str(name),), value) for name, value in options.items() if not str(name).startswith(INTERNAL)]
+    pending: list[tuple[OptionPath, t.Any]] = [
+        ((str(name),), value) for name, value in options.items() if not str(name).startswith(INTERNAL)
+    ]
     count = 0
     # Not by recursion: options can be nested more deeply than Python calls functions.
     while pending:
@@ -79,7 +81,7 @@ def refuse_unusable(options: t.Mapping[t.Any, t.Any]) -> None:
         if isinstance(value, t.Mapping):
             _refuse_large(place, value)
             for key in value:
-                _refuse_text(place, str(key) if isinstance(key, str) else shown(key), False, LONGEST)
+                _refuse_text(place, str(key) if isinstance(key, str) else shown(key), False, LONGEST_TEXT)
             pending += [((*place, str(key)), one) for key, one in value.items()]
         elif isinstance(value, (list, tuple)):
             _refuse_large(place, value)
@@ -93,17 +95,17 @@ def refuse_unusable(options: t.Mapping[t.Any, t.Any]) -> None:
 
 
 def _longest(kind: str) -> int:
-    return LONGEST_CONTENT if kind in CONTENTS else LONGEST_LINES if kind in SELECTORS else LONGEST
+    return LONGEST_CONTENT if kind in CONTENTS else LONGEST_LINES if kind in SELECTORS else LONGEST_TEXT
 
 
-def _refuse_large(place: Place, value: t.Sized) -> None:
+def _refuse_large(place: OptionPath, value: t.Sized) -> None:
     if len(value) > MOST_ENTRIES:
         raise HostError(f"{_named(place)}: {len(value)} entries are too many.", f"Allowed are {MOST_ENTRIES}.")
     if len(place) > DEEPEST:
         raise HostError(f"{_named(place[:2])}: it is nested too deeply.", f"Allowed are {DEEPEST} levels.")
 
 
-def _refuse_text(place: Place, text: str, may_have_lines: bool, longest: int) -> None:
+def _refuse_text(place: OptionPath, text: str, may_have_lines: bool, longest: int) -> None:
     if len(text) > longest:
         raise HostError(f"{_named(place)}: '{cut(text)}' is too long.", f"Allowed are {longest} characters.")
     if text.isprintable():
@@ -119,7 +121,7 @@ def _refuse_text(place: Place, text: str, may_have_lines: bool, longest: int) ->
         raise HostError(f"{_named(place)}: {shown(text)} is not text.", "It has half of a pair of UTF-16.") from None
 
 
-def _refuse_endless(place: Place, text: str) -> None:
+def _refuse_endless(place: OptionPath, text: str) -> None:
     try:
         is_finite = math.isfinite(float(text))
     except ValueError:
@@ -128,19 +130,19 @@ def _refuse_endless(place: Place, text: str) -> None:
         raise HostError(f"{_named(place)}: {shown(text)} is not a finite number.", "Write a number with digits.")
 
 
-def _refuse_number(place: Place, value: float) -> None:
+def _refuse_number(place: OptionPath, value: float) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise HostError(f"{_named(place)}: {value} is not a finite number.", "Write a number with digits.")
     if not -LARGEST_NUMBER <= value < LARGEST_NUMBER:
         raise HostError(f"{_named(place)}: a number of {int(value).bit_length()} bits is too large.", "Allowed are 64 bits.")
 
 
-def _named(place: Place) -> str:
+def _named(place: OptionPath) -> str:
     name = "".join(f"[{part}]" if isinstance(part, int) else f".{cut(part)}" for part in place[:6])
     return cut(name.lstrip(".")).encode("utf-8", "backslashreplace").decode()
 
 
-def _kind(place: Place) -> str:
+def _kind(place: OptionPath) -> str:
     """A place without numbers, as in `claims[].devices`.  What is inside a list of selectors is one of them."""
     kind = "".join("[]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
     return kind.replace("devices[]", "devices")

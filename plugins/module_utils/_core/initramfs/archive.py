@@ -36,7 +36,7 @@ class Reader(t.Protocol):
     def skip(self, size: int) -> None: ...
 
 
-class Member(t.NamedTuple):
+class ArchiveMember(t.NamedTuple):
     """An entry of an archive; the reader's next ``size`` bytes are its content."""
 
     name: str
@@ -58,7 +58,7 @@ class Member(t.NamedTuple):
         return stat_bits.S_ISDIR(self.mode)
 
 
-def members(reader: Reader) -> t.Iterator[Member]:
+def members(reader: Reader) -> t.Iterator[ArchiveMember]:
     """Each entry of the archive that begins at the reader's position; what the caller does not read of its content is skipped.
 
     Raises CorruptFileError if the archive is corrupt.
@@ -76,7 +76,7 @@ def members(reader: Reader) -> t.Iterator[Member]:
         if name == TRAILER:
             return
         end = reader.position + size
-        yield Member(_plain(name), mode, links, (number, major, minor), size)
+        yield ArchiveMember(_plain(name), mode, links, (number, major, minor), size)
         if reader.position != end:
             reader.skip(end - reader.position)
         _align(reader, start)

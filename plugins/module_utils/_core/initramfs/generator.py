@@ -11,7 +11,13 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.distribution i
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import package_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.presets import IMAGE, Preset, image_of, preset_of, presets
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.presets import (
+    IMAGE,
+    MkinitcpioPreset,
+    image_of,
+    preset_of,
+    presets,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.programs import ImageProgram
@@ -58,7 +64,7 @@ class Generator:
         if self.command == "dracut":
             return ["dracut", "--force", "--kver", release, target]
         if self.command == "mkinitcpio":
-            preset = preset_of(host, release) or Preset("")
+            preset = preset_of(host, release) or MkinitcpioPreset("")
             config = () if preset.config is None else ("-c", preset.config)
             return ["mkinitcpio", "-k", release, *config, "-U" if image == preset.unified else "-g", target, *preset.options]
         return [self.command, "-o", target, release]

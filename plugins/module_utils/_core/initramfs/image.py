@@ -16,7 +16,13 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import LARGEST_STREAM, FileReader, unpacked
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import without_links
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.archive import MAGICS, Member, Reader, members, skip_padding
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.archive import (
+    MAGICS,
+    ArchiveMember,
+    Reader,
+    members,
+    skip_padding,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_file import opened
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import index_file
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.fingerprint import Fingerprint
@@ -159,7 +165,7 @@ class _Tree:
             elif member.is_file:
                 self._add_file(reader, member, waiting)
 
-    def _add_file(self, reader: Reader, member: Member, waiting: dict[tuple[int, int, int], list[str]]) -> None:
+    def _add_file(self, reader: Reader, member: ArchiveMember, waiting: dict[tuple[int, int, int], list[str]]) -> None:
         module = module_name(member.name)
         kept = [member.name] if self._is_kept(member) or self._is_script(reader, member) else []
         if member.size == 0 and member.links > 1:
@@ -178,7 +184,7 @@ class _Tree:
             digest = digest_of(_pieces(reader, member.size))
             self.digests.update((name, digest) for name in same)
 
-    def _is_kept(self, member: Member) -> bool:
+    def _is_kept(self, member: ArchiveMember) -> bool:
         if module_name(member.name) in self._fingerprint:
             return True
         return member.size <= LARGEST_KEPT and (KEPT.fullmatch(member.name) is not None or member.name in self._led_to)
@@ -194,7 +200,7 @@ class _Tree:
         return frozenset(name for name in found if name is not None and name not in self.contents and not name.startswith("dev/"))
 
     @staticmethod
-    def _is_script(reader: Reader, member: Member) -> bool:
+    def _is_script(reader: Reader, member: ArchiveMember) -> bool:
         return 0 < member.size <= LARGEST_SCRIPT and reader.peek(len(SCRIPT)) == SCRIPT
 
     def _take(self, what: str, size: int) -> None:

@@ -20,7 +20,7 @@ IMAGE = "/boot/initramfs-{package}.img"
 
 
 @dataclasses.dataclass(frozen=True)
-class Preset:
+class MkinitcpioPreset:
     """``image`` and ``unified`` are what it makes, ``config`` a settings file in place of the usual ones and their drop-ins."""
 
     path: str
@@ -30,7 +30,7 @@ class Preset:
     options: tuple[str, ...] = ()
 
 
-def preset_of(host: Host, release: str) -> Preset | None:
+def preset_of(host: Host, release: str) -> MkinitcpioPreset | None:
     """That of a kernel's package; None if there is none, or if it cannot be determined which it is."""
     names = [name for name in host.names(PRESETS) if name.endswith(SUFFIX)]
     package = package_of(host, release)
@@ -48,7 +48,7 @@ def image_of(host: Host, release: str) -> str | None:
     return None if package is None else IMAGE.format(package=package)
 
 
-def presets(host: Host) -> tuple[Preset, ...]:
+def presets(host: Host) -> tuple[MkinitcpioPreset, ...]:
     return tuple(_read(host, f"{PRESETS}/{name}") for name in host.names(PRESETS) if name.endswith(SUFFIX))
 
 
@@ -57,12 +57,12 @@ def _kernel(host: Host, path: str) -> str | None:
     return known.get(f"{DEFAULT}_kver") or known.get(f"{ALL}_kver")
 
 
-def _read(host: Host, path: str) -> Preset:
+def _read(host: Host, path: str) -> MkinitcpioPreset:
     """The one called default, else the first that makes an image."""
     known = Assignments.parse(host.text_or_none(path) or "")
     makers = [key.rpartition("_")[0] for key in known.values if key.endswith(("_image", "_uki"))]
     name = DEFAULT if DEFAULT in makers or not makers else makers[0]
-    return Preset(
+    return MkinitcpioPreset(
         path,
         known.get(f"{name}_image"),
         known.get(f"{name}_uki"),

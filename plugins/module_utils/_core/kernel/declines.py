@@ -17,7 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.refusal
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import ANY
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.refusals import Setting
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.refusals import ModuleSettings
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
 
@@ -59,7 +59,7 @@ class Match:
     alike: int = 1
 
 
-Rule = t.Callable[["Setting", Match], t.Optional[Refusal]]
+DeclineRule = t.Callable[["ModuleSettings", Match], t.Optional[Refusal]]
 
 
 def _of(module: str, fact: str, certain: bool = True) -> Refusal:
@@ -71,7 +71,7 @@ def _matching(match: Match) -> PciId | None:
     return next((entry for entry in match.driver.ids if entry.matches(match.device)), None)
 
 
-def _amdgpu(setting: Setting, match: Match) -> Refusal | None:
+def _amdgpu(setting: ModuleSettings, match: Match) -> Refusal | None:
     """amdgpu_pci_probe() in drivers/gpu/drm/amd/amdgpu/amdgpu_drv.c."""
     display = match.device.class_code >> 8 in (VGA, OTHER_DISPLAY)
     if setting.nomodeset is not None and display and setting.number("modeset", -1) == -1:
@@ -83,12 +83,12 @@ def _amdgpu(setting: Setting, match: Match) -> Refusal | None:
     return _islands(setting, match, newer=True)
 
 
-def _radeon(setting: Setting, match: Match) -> Refusal | None:
+def _radeon(setting: ModuleSettings, match: Match) -> Refusal | None:
     """radeon_pci_probe() in drivers/gpu/drm/radeon/radeon_drv.c."""
     return _islands(setting, match, newer=False)
 
 
-def _islands(setting: Setting, match: Match, newer: bool) -> Refusal | None:
+def _islands(setting: ModuleSettings, match: Match, newer: bool) -> Refusal | None:
     """Southern and Sea Islands belong to radeon up to 6.12, unless told otherwise, and to amdgpu in 7.2 (`si_support`, `cik_support`)."""
     number = match.device.device
     name = "si_support" if number in SI else "cik_support" if number in CIK else None
@@ -106,7 +106,7 @@ def _islands(setting: Setting, match: Match, newer: bool) -> Refusal | None:
     return _of("amdgpu", f"it leaves the device to radeon, unless {name}=1") if newer else None
 
 
-def _forced(setting: Setting, number: int) -> bool | None:
+def _forced(setting: ModuleSettings, number: int) -> bool | None:
     """Whether `force_probe=` asks for a device, or (False) blocks it: id_forced() and id_blocked() in i915_pci.c and xe_pci.c."""
     given = setting.values.get("force_probe")
     words = [] if given is None or not given.value else given.value.split(",")
@@ -121,7 +121,7 @@ def _is_number(text: str, number: int) -> bool:
     return match is not None and int(match[1], 16) == number
 
 
-def _i915(setting: Setting, match: Match) -> Refusal | None:
+def _i915(setting: ModuleSettings, match: Match) -> Refusal | None:
     forced = _forced(setting, match.device.device)
     if forced is False:
         return setting.because("force_probe", "i915 does not take the device")
@@ -130,7 +130,7 @@ def _i915(setting: Setting, match: Match) -> Refusal | None:
     return None
 
 
-def _xe(setting: Setting, match: Match) -> Refusal | None:
+def _xe(setting: ModuleSettings, match: Match) -> Refusal | None:
     forced = _forced(setting, match.device.device)
     if forced is False:
         return setting.because("force_probe", "xe does not take the device")
@@ -138,7 +138,7 @@ def _xe(setting: Setting, match: Match) -> Refusal | None:
     return _of("xe", "it leaves the device to i915, unless force_probe= names it") if "i915" in match.natives and not forced else None
 
 
-def _nvidia(setting: Setting, match: Match) -> Refusal | None:
+def _nvidia(setting: ModuleSettings, match: Match) -> Refusal | None:
     """The open modules need a GPU with a system processor (Turing); the closed ones know no Blackwell, and from 590 on no older one."""
     number = match.device.device
     if match.device.vendor != NVIDIA or setting.license is None:
@@ -150,14 +150,14 @@ def _nvidia(setting: Setting, match: Match) -> Refusal | None:
     return _of("nvidia", "this GPU needs the open modules") if number >= FIRST_BLACKWELL and not is_open else None
 
 
-def _nova_core(_setting: Setting, match: Match) -> Refusal | None:
+def _nova_core(_setting: ModuleSettings, match: Match) -> Refusal | None:
     """It matches every NVIDIA display function by its class (drivers/gpu/nova-core/driver.rs), and knows GPUs from Turing on (gpu.rs)."""
     if match.device.device < FIRST_TURING:
         return _of("nova_core", "it drives no GPU older than Turing")
     return _of("nova_core", "whether it takes the GPU depends on the firmware that is installed", certain=False)
 
 
-def _nouveau(setting: Setting, match: Match) -> Refusal | None:
+def _nouveau(setting: ModuleSettings, match: Match) -> Refusal | None:
     """It matches every NVIDIA display function by its class; Blackwell's chips are known since 6.18 (nvkm/engine/device/base.c)."""
     number = match.device.device
     if match.device.vendor != NVIDIA:
@@ -171,13 +171,13 @@ def _nouveau(setting: Setting, match: Match) -> Refusal | None:
     return None
 
 
-def _xhci(_setting: Setting, match: Match) -> Refusal | None:
+def _xhci(_setting: ModuleSettings, match: Match) -> Refusal | None:
     """xhci_pci_probe() leaves Renesas' controllers that need firmware to xhci-pci-renesas, since that has a driver of its own."""
     left = match.device.vendor == RENESAS and "xhci_pci_renesas" in match.natives
     return _of("xhci_pci", "it leaves the device to xhci_pci_renesas") if left else None
 
 
-def _ahci(setting: Setting, match: Match) -> Refusal | None:
+def _ahci(setting: ModuleSettings, match: Match) -> Refusal | None:
     """ahci_init_one() in drivers/ata/ahci.c: the default of marvell_enable depends on CONFIG_PATA_MARVELL."""
     if match.device.vendor != MARVELL or setting.number("marvell_enable", 0 if setting.present("pata_marvell") else 1):
         return None
@@ -186,7 +186,7 @@ def _ahci(setting: Setting, match: Match) -> Refusal | None:
     return _of("ahci", "it leaves Marvell's controllers to pata_marvell, unless marvell_enable=1")
 
 
-def _ata_generic(setting: Setting, match: Match) -> Refusal | None:
+def _ata_generic(setting: ModuleSettings, match: Match) -> Refusal | None:
     """ata_generic_init_one(): what matches by its class alone is taken on request only (drivers/ata/ata_generic.c)."""
     entry = _matching(match)
     if entry is None or setting.number("all_generic_ide", 0):
@@ -200,7 +200,7 @@ def _ata_generic(setting: Setting, match: Match) -> Refusal | None:
     return _of("ata_generic", "it takes a device of this class only with all_generic_ide=1")
 
 
-def _mpt3sas(setting: Setting, match: Match) -> Refusal | None:
+def _mpt3sas(setting: ModuleSettings, match: Match) -> Refusal | None:
     """_scsih_probe() in drivers/scsi/mpt3sas/mpt3sas_scsih.c."""
     wanted = setting.number("hbas_to_enumerate", 0)
     if (wanted == 1 and match.device.device not in SAS2) or (wanted == 2 and match.device.device in SAS2):
@@ -208,7 +208,7 @@ def _mpt3sas(setting: Setting, match: Match) -> Refusal | None:
     return None
 
 
-def _8139(setting: Setting, match: Match) -> Refusal | None:
+def _8139(setting: ModuleSettings, match: Match) -> Refusal | None:
     """rtl8139_init_one() in drivers/net/ethernet/realtek/8139too.c leaves the C+ chips to 8139cp, whose cp_init_one() takes no other."""
     device = match.device
     is_plus = device.revision >= FIRST_PLUS
@@ -218,7 +218,7 @@ def _8139(setting: Setting, match: Match) -> Refusal | None:
     return _of(setting.module, f"revision {device.revision:02x} is {chip}, which it leaves to {other}")
 
 
-def _virtio(_setting: Setting, match: Match) -> Refusal | None:
+def _virtio(_setting: ModuleSettings, match: Match) -> Refusal | None:
     """It matches every device of the vendor; vp_modern_probe() and vp_legacy_probe() leave other numbers (drivers/virtio)."""
     other = match.device.vendor == VIRTIO and match.device.device not in VIRTIO_NUMBERS
     return _of("virtio_pci", "it matches every device of this vendor, and takes those of virtio") if other else None
@@ -233,7 +233,7 @@ WITHOUT_DSP = 0x040300
 HDMI_ONLY = frozenset((0x160C, 0x0A0C, 0x0C0C, 0x0D0C, 0x0F04, 0x2284))
 
 
-def _dsp(setting: Setting, match: Match) -> Refusal | None:
+def _dsp(setting: ModuleSettings, match: Match) -> Refusal | None:
     """Intel's audio controllers with a DSP have several drivers, of which one is chosen: by `dsp_driver=`, or by the firmware's tables."""
     device = match.device
     mine = DSP_DRIVERS.get(setting.module, 3)
@@ -251,7 +251,7 @@ def _dsp(setting: Setting, match: Match) -> Refusal | None:
     )
 
 
-def _alsa(setting: Setting, match: Match) -> Refusal | None:
+def _alsa(setting: ModuleSettings, match: Match) -> Refusal | None:
     """Every driver of a sound card has `enable=`, by the order in which the cards are probed (sound/pci)."""
     given, kind = setting.values.get("enable"), setting.types.get("enable")
     if given is None or given.value is None or kind is None or not kind.kind.startswith(ARRAY):
@@ -266,7 +266,7 @@ def _alsa(setting: Setting, match: Match) -> Refusal | None:
     return None if all(cards) else setting.because("enable", "which of the cards that is depends on their order", certain=False)
 
 
-PROBES: t.Mapping[str, Rule] = {
+PROBES: t.Mapping[str, DeclineRule] = {
     "8139cp": _8139,
     "8139too": _8139,
     "ahci": _ahci,
@@ -284,7 +284,7 @@ PROBES: t.Mapping[str, Rule] = {
 }
 
 
-def refusal(setting: Setting, match: Match) -> Refusal | None:
+def refusal(setting: ModuleSettings, match: Match) -> Refusal | None:
     """Why a driver does not take a device that it matches, or may not; None if it does."""
     module = setting.module
     rule = PROBES.get(module)
@@ -314,6 +314,6 @@ def is_dsp(module: str) -> bool:
     return module in DSP_DRIVERS or module.startswith(SOF)
 
 
-def _is_sound(setting: Setting) -> bool:
+def _is_sound(setting: ModuleSettings) -> bool:
     """Whether `enable=` is that of every sound card; where it is not an array it is there for old configurations alone, and ignored."""
     return setting.module.startswith("snd_") and {"index", "id"} <= setting.types.keys()

@@ -25,7 +25,7 @@ LOAD_TIMEOUT = 60.0
 # For modules without a readable file: the kernel's own VFIO and stub drivers whose name is not their module's, from `.name` of
 # struct pci_driver.  The others (mlx5, nvgrace-gpu, hisi-acc, pds, virtio, qat, ism) have KBUILD_MODNAME, the module's name with
 # underscores.
-KNOWN = {
+KNOWN_DRIVERS = {
     "vfio_pci": "vfio-pci",  # drivers/vfio/pci/vfio_pci.c
     "xe_vfio_pci": "xe-vfio-pci",  # drivers/vfio/pci/xe/main.c
     "pci_stub": "pci-stub",  # drivers/pci/pci-stub.c
@@ -56,8 +56,8 @@ def driver_names(host: Host, inventory: Inventory, modules: t.Iterable[str], loa
 
 def _driver_name(host: Host, module: str, registered: tuple[str, ...], load: bool, kernel: Kernel | None) -> str:
     registered = registered or file_drivers(host, module, kernel)
-    if not registered and module in KNOWN:
-        return KNOWN[module]
+    if not registered and module in KNOWN_DRIVERS:
+        return KNOWN_DRIVERS[module]
     if not registered and load and _is_harmless(host, module, kernel):
         registered = load_module(host, module)
     if not registered:

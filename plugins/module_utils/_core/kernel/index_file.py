@@ -19,14 +19,14 @@ COST = 150
 """Bytes that a key costs besides its own."""
 _VERSION = 2
 _PREFIX, _VALUES, _CHILDREN, _OFFSET = 0x80000000, 0x40000000, 0x20000000, 0x0FFFFFFF
-Entry = tuple[int, str, str]
+IndexEntry = tuple[int, str, str]
 
 
-def entries(content: bytes) -> tuple[Entry, ...] | None:
+def entries(content: bytes) -> tuple[IndexEntry, ...] | None:
     """Each value with its priority and key, in depmod's order; None if this is not such an index."""
     if content[:4] != MAGIC or len(content) < 12 or struct.unpack_from(">H", content, 4)[0] != _VERSION:
         return None
-    found: list[Entry] = []
+    found: list[IndexEntry] = []
     pending, left = [(struct.unpack_from(">I", content, 8)[0], "")], LARGEST
     try:
         for _node in range(MOST_NODES):
@@ -44,7 +44,7 @@ def entries(content: bytes) -> tuple[Entry, ...] | None:
     return None
 
 
-def _visited(content: bytes, offset: int, key: str, found: list[Entry]) -> list[tuple[int, str]]:
+def _visited(content: bytes, offset: int, key: str, found: list[IndexEntry]) -> list[tuple[int, str]]:
     """Adds a node's values; its children."""
     place = offset & _OFFSET
     if offset & _PREFIX:

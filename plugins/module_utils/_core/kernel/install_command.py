@@ -32,7 +32,7 @@ DEEPEST = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
+class SimpleCommand:
     """One simple command: it loads ``names``, removes some, or only ends well or not.  ``link`` is the separator before it."""
 
     link: str
@@ -53,7 +53,7 @@ class Step:
         return before if self.link == "&&" else not before if self.link == "||" else True
 
 
-Command = t.Optional[tuple[Step, ...]]
+InstallCommand = t.Optional[tuple[SimpleCommand, ...]]
 """What a command does, in order; None if that cannot be determined."""
 
 
@@ -73,19 +73,19 @@ def loads_nothing(line: Directive, module: str) -> bool:
     return True
 
 
-def parse(text: str, module: str, depth: int = 0) -> Command:
+def parse(text: str, module: str, depth: int = 0) -> InstallCommand:
     """What the command of an install line of ``module`` does."""
     if off_word.is_install_command(text, module):
-        return (Step("", (module,), ignores_install=True),)
+        return (SimpleCommand("", (module,), ignores_install=True),)
     words = _words(text)
     if words is None or depth > DEEPEST:
         return None
-    steps: list[Step] = []
+    steps: list[SimpleCommand] = []
     parts = [(link, part) for link, part in _parts(words) if part]
     for link, part in parts:
         found = _inner(part, module, depth) if _is_shell(part) else _one(link, part, module)
         if found is None or (len(found) > 1 and len(parts) > 1):
-            found = (Step(link, is_known=False),)
+            found = (SimpleCommand(link, is_known=False),)
         # What ends a shell within this one does not end this one.
         steps += (
             dataclasses.replace(step, link=step.link or link, ends=step.ends and not (_is_shell(part) and parts[1:])) for step in found
@@ -150,30 +150,30 @@ def _is_shell(part: t.Sequence[str]) -> bool:
     return SHELLS.fullmatch(part[0]) is not None and len(part) > 2 and part[1] == "-c"
 
 
-def _inner(part: t.Sequence[str], module: str, depth: int) -> Command:
+def _inner(part: t.Sequence[str], module: str, depth: int) -> InstallCommand:
     return parse(part[2], module, depth + 1)
 
 
-def _one(link: str, part: t.Sequence[str], module: str) -> Command:
+def _one(link: str, part: t.Sequence[str], module: str) -> InstallCommand:
     program, words = part[0], list(part[1:])
     if program == "exec" and words:
         found = _one(link, words, module)
         return None if found is None else tuple(dataclasses.replace(step, ends=True) for step in found)
     if program == "exit":
-        return (Step(link, succeeds=not words or words[0] == "0", ends=True),)
+        return (SimpleCommand(link, succeeds=not words or words[0] == "0", ends=True),)
     nothing = NOTHING.fullmatch(program)
     if nothing is not None:
-        return (Step(link, succeeds=nothing[1] not in ("false", None)),)
+        return (SimpleCommand(link, succeeds=nothing[1] not in ("false", None)),)
     return _modprobe(link, words, module) if MODPROBE.fullmatch(program) else None
 
 
-def removed_by(steps: Command) -> tuple[str, ...]:
+def removed_by(steps: InstallCommand) -> tuple[str, ...]:
     """The modules that a command removes; none if it cannot be read in full."""
     known = steps is not None and all(step.is_known for step in steps)
     return tuple(name for step in steps or () for name in step.removes) if known else ()
 
 
-def _modprobe(link: str, words: t.Sequence[str], module: str) -> Command:
+def _modprobe(link: str, words: t.Sequence[str], module: str) -> InstallCommand:
     if any(REMOVES.fullmatch(word) for word in words):
         return _removing(link, words, module)
     ignores = any(IGNORES_INSTALL.fullmatch(word) for word in words)
@@ -183,12 +183,12 @@ def _modprobe(link: str, words: t.Sequence[str], module: str) -> Command:
     asked = tuple(map(normalize_module_name, plain if loads_all else plain[:1]))
     if any(word.startswith("-") for word in plain) or len(plain) > len(asked) or not asked or (module in asked and not ignores):
         return None
-    return (Step(link, asked, ignores, any(HONOURS_BLACKLIST.fullmatch(word) for word in words)),)
+    return (SimpleCommand(link, asked, ignores, any(HONOURS_BLACKLIST.fullmatch(word) for word in words)),)
 
 
-def _removing(link: str, words: t.Sequence[str], module: str) -> Command:
+def _removing(link: str, words: t.Sequence[str], module: str) -> InstallCommand:
     """`modprobe -r` of other modules, in which dependencies that no one needs any more go as well."""
     asked = tuple(normalize_module_name(word) for word in words if not (REMOVES.fullmatch(word) or QUIET.fullmatch(word)))
     if not asked or module in asked or any(word.startswith("-") for word in asked):
         return None
-    return (Step(link, removes=asked),)
+    return (SimpleCommand(link, removes=asked),)

@@ -20,7 +20,7 @@ COMPILE_TEST: t.Final = "COMPILE_TEST"
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class ConfigOption:
     """One option: the expressions of its `depends on` lines, what it selects, and whether it is on by default."""
 
     name: str
@@ -29,7 +29,7 @@ class Entry:
     on_by_default: bool
 
 
-def parse(text: str) -> tuple[Entry, ...]:
+def parse(text: str) -> tuple[ConfigOption, ...]:
     """The options of a Kconfig file."""
     parts = _ENTRY.split(text.replace("\\\n", " "))
     return tuple(_entry(name, body) for name, body in zip(parts[1::2], parts[2::2]))
@@ -57,7 +57,7 @@ def named(expression: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for word in words if re.fullmatch(r"[A-Z0-9]\w*", word)))
 
 
-def _entry(name: str, body: str) -> Entry:
+def _entry(name: str, body: str) -> ConfigOption:
     found: list[tuple[str, str]] = []
     for line in body.splitlines():
         if re.match(r"^[ \t]+(?:help|---help---)[ \t]*$", line) or re.match(r"^\w", line):
@@ -67,7 +67,7 @@ def _entry(name: str, body: str) -> Entry:
             found.append((match[1], re.sub(r"[ \t]#.*$", "", match[2]).strip()))
     selects = (value.partition(" if ")[0].strip() for kind, value in found if kind == "select")
     default = any(value.partition(" if ")[0] == "y" for kind, value in found if kind in ("default", "def_bool"))
-    return Entry(name, tuple(value for kind, value in found if kind == "depends on"), tuple(selects), default)
+    return ConfigOption(name, tuple(value for kind, value in found if kind == "depends on"), tuple(selects), default)
 
 
 def _tokens(expression: str) -> list[str]:

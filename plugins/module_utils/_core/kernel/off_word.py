@@ -14,9 +14,9 @@ import typing as t
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 
-WORD = "vfio_variants"
+OFF_WORD = "vfio_variants"
 OFF = "off"
-ARGUMENT = f"{WORD}={OFF}"
+ARGUMENT = f"{OFF_WORD}={OFF}"
 WITHOUT_IDS = ARGUMENT
 """In place of an alias that a module is found by: it is loaded by our `install` line, and takes no IDs."""
 # A shell's `case` finds the word between blanks only, with a dash or not, as udev does (proc_cmdline_key_streq() in systemd).
@@ -47,7 +47,7 @@ def is_heard_by_shell(cmdline: Cmdline) -> bool:
 
 def is_heard_by_udev(cmdline: Cmdline) -> bool:
     """Whether our rules find the word: the last value counts, and quotes do not."""
-    found = [value for name, value in (_unquoted(argument) for argument in cmdline.arguments) if name == WORD]
+    found = [value for name, value in (_unquoted(argument) for argument in cmdline.arguments) if name == OFF_WORD]
     return bool(found) and found[-1] == OFF
 
 
@@ -58,4 +58,4 @@ def _unquoted(argument: str) -> tuple[str, str]:
 
 def without(cmdline: Cmdline) -> tuple[str, ...]:
     """The arguments without the word, whatever its value."""
-    return tuple(argument for argument in cmdline.arguments if _unquoted(argument)[0] != WORD)
+    return tuple(argument for argument in cmdline.arguments if _unquoted(argument)[0] != OFF_WORD)

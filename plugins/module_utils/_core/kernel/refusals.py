@@ -44,7 +44,7 @@ class Refusal:
 
 
 @dataclasses.dataclass(frozen=True)
-class Setting:
+class ModuleSettings:
     """What a module's driver goes by.  ``values`` are its parameters as it has them, by normalized name, the last of each."""
 
     module: str
@@ -80,13 +80,13 @@ class Setting:
         return Refusal(str(given.source), f"{given}: {effect}", certain, loads=effect == NO_DRIVER)
 
 
-Rule = t.Callable[[Setting], t.Optional[Refusal]]
+RefusalRule = t.Callable[[ModuleSettings], t.Optional[Refusal]]
 
 
-def _with_modeset(effect: str) -> Rule:
+def _with_modeset(effect: str) -> RefusalRule:
     """Off with `modeset=0`, and with `nomodeset` unless `modeset` is given."""
 
-    def rule(setting: Setting) -> Refusal | None:
+    def rule(setting: ModuleSettings) -> Refusal | None:
         if setting.number("modeset", -1) == 0:
             return setting.because("modeset", effect)
         if setting.nomodeset is not None and setting.number("modeset", -1) == -1:
@@ -96,21 +96,21 @@ def _with_modeset(effect: str) -> Rule:
     return rule
 
 
-def _loongson(setting: Setting) -> Refusal | None:
+def _loongson(setting: ModuleSettings) -> Refusal | None:
     """`modeset` does not help against `nomodeset` (drivers/gpu/drm/loongson/loongson_module.c)."""
     if setting.nomodeset is not None:
         return Refusal(setting.nomodeset, f"nomodeset: {NOT_LOADED} ({setting.module})")
     return _with_modeset(NOT_LOADED)(setting)
 
 
-def _amdgpu(setting: Setting) -> Refusal | None:
+def _amdgpu(setting: ModuleSettings) -> Refusal | None:
     """amdgpu_init() gives up with `nomodeset` up to 6.12; in 7.2 amdgpu_pci_probe() alone does (amdgpu_drv.c)."""
     if setting.nomodeset is None or setting.since("7.2"):
         return None
     return Refusal(setting.nomodeset, f"nomodeset: {NOT_LOADED} (amdgpu)", certain=not setting.since("6.13"))
 
 
-def _without_usb(setting: Setting) -> Refusal | None:
+def _without_usb(setting: ModuleSettings) -> Refusal | None:
     """usb_disabled() in the module's own init (ehci-pci.c, ohci-pci.c, uhci-hcd.c) or in usb_hcd_pci_probe() (hcd-pci.c)."""
     given = setting.of("usbcore").get("nousb")
     if given is None or not (given.value is None or parse_boolean(given.value)):
@@ -120,14 +120,14 @@ def _without_usb(setting: Setting) -> Refusal | None:
     )
 
 
-def _nvidia(setting: Setting) -> Refusal | None:
+def _nvidia(setting: ModuleSettings) -> Refusal | None:
     """NVreg_RegisterPCIDriver in NVIDIA's nv-reg.h and nv.c."""
     name = "NVreg_RegisterPCIDriver"
     return setting.because(name, NO_DRIVER) if name in setting.values and setting.number(name, 1) == 0 else None
 
 
 # By module: rules that hold for all of its devices.
-RULES: t.Mapping[str, Rule] = {
+RULES: t.Mapping[str, RefusalRule] = {
     "nouveau": _with_modeset(NO_DRIVER),  # drivers/gpu/drm/nouveau/nouveau_drm.c: nouveau_drm_init() returns 0
     "radeon": _with_modeset(NOT_LOADED),  # drivers/gpu/drm/radeon/radeon_drv.c
     "i915": _with_modeset(NO_DRIVER),  # drivers/gpu/drm/i915/i915_module.c
@@ -144,7 +144,7 @@ RULES: t.Mapping[str, Rule] = {
 }
 
 
-def refusal(setting: Setting) -> Refusal | None:
+def refusal(setting: ModuleSettings) -> Refusal | None:
     """Why a module registers no driver for any device, or may not; None if it does."""
     rule = RULES.get(setting.module)
     return None if rule is None else rule(setting)
@@ -226,7 +226,7 @@ _OFF_WHEN_TRUE = re.compile(r"disabled?|no_?probe|skip(?:_probe)?|off|no_?load|n
 _LISTS = re.compile(r"force_probe|(?:black|deny|white|allow)_?list|exclude\w*|ignore_(?:ids|devices)", re.IGNORECASE)
 
 
-def may_turn_off(setting: Setting) -> Refusal | None:
+def may_turn_off(setting: ModuleSettings) -> Refusal | None:
     """A parameter of a driver that no rule is known for, where its name and value suggest that it turns the driver off."""
     for name, given in setting.values.items():
         kind = setting.types.get(name)

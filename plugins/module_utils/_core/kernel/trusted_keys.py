@@ -13,8 +13,8 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import certificate, efi_variables, signature_policy
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.dkms_settings import read_dkms_settings
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo, Signer
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import LOADED, loaded_source
@@ -35,9 +35,8 @@ TRUSTED = "MokListTrustedRT"
 MACHINE_KEYRING = frozenset(("INTEGRITY_MACHINE_KEYRING", "SECONDARY_TRUSTED_KEYRING"))
 AUTHORITIES_ONLY = "INTEGRITY_CA_MACHINE_KEYRING"
 PLATFORM_KEYRING = "INTEGRITY_PLATFORM_KEYRING"
-# What DKMS and Ubuntu's shim-signed make, and enter with mokutil; DKMS's setting for another place.
+# What DKMS and Ubuntu's shim-signed make, and enter with mokutil, where DKMS is told of no other place.
 CERTIFICATES = ("/var/lib/dkms/mok.pub", "/var/lib/shim-signed/mok/MOK.der")
-FRAMEWORK = "/etc/dkms/framework.conf"
 # TAINT_UNSIGNED_MODULE is set where the signature could not be verified, TAINT_FORCED_MODULE where it was not asked for.
 UNVERIFIED = frozenset("EF")
 OUT_OF_TREE = "O"
@@ -126,8 +125,7 @@ def _file_of(host: Host, signer: Signer) -> str | None:
 
 def _certificates(host: Host) -> t.Iterator[tuple[str, Certificate]]:
     """Those that DKMS may sign with, the one that it is told to use first."""
-    other = Assignments.parse(host.text_or_none(FRAMEWORK) or "").get("mok_certificate")
-    for path in (*filter(None, [other]), *CERTIFICATES):
+    for path in (*read_dkms_settings(host, "mok_certificate").values(), *CERTIFICATES):
         try:
             found = certificate.parse(host.read_bytes(path)) if host.is_file(path) else None
         except HostError:

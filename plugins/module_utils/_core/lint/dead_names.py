@@ -16,7 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import IDS, RULE, Finding, listed
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Listed, Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, ListedModule, Stage
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
@@ -233,7 +233,7 @@ def unknown_modules_in_lists(host: HostPolicy) -> t.Iterator[Finding]:
         yield Finding("unknown-listed-module", one.source, f"{said} {advice}")
 
 
-def _listed(host: HostPolicy) -> t.Iterator[Listed]:
+def _listed(host: HostPolicy) -> t.Iterator[ListedModule]:
     """The modules in the host's lists, without an image's copies of these."""
     yield from host.files.for_image
     for boot, root in host.roots:
@@ -250,7 +250,7 @@ def _lists(stage: Stage) -> t.Iterator[LoadList]:
     return (work for step in stage.steps for work in step if isinstance(work, LoadList))
 
 
-def _is_site(one: Listed, host: HostPolicy) -> bool:
+def _is_site(one: ListedModule, host: HostPolicy) -> bool:
     path = one.source.rpartition(":")[0] or one.source
     return host.is_site(path) or path.startswith("/proc/") or one.source in {boot.cmdline_source for boot in host.boots}
 
@@ -276,7 +276,7 @@ def _late_lists(stage: Stage) -> t.Iterator[LoadList]:
         replayed = replayed or any(isinstance(work, Coldplug) for work in step)
 
 
-def _too_late(one: Listed, boot: Boot, image: Stage, host: HostPolicy) -> t.Iterator[Finding]:
+def _too_late(one: ListedModule, boot: Boot, image: Stage, host: HostPolicy) -> t.Iterator[Finding]:
     module = normalize_module_name(one.name)
     claims = host.claims(boot, image)
     by_rule = {claim.device.address for claim in claims if claim.by == RULE}

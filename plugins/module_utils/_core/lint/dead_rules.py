@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.driverctl import FOLDER
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import NEAR
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN, plain_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS, plain_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import (
     DRIVERCTL,
     IDS,
@@ -152,7 +152,7 @@ def _unknown_driver(driver: str, boot: Boot, host: HostPolicy) -> tuple[str, str
     candidates = sorted(registered | {KNOWN.get(name, name) for name in host.vfio_modules if name in host.modules})
     facts = boot.modules.get(module)
     names = tuple(known.name for known in facts.drivers) if facts is not None else ()
-    names = names or ((KNOWN[module],) if module in KNOWN else ())
+    names = names or ((KNOWN_DRIVERS[module],) if module in KNOWN_DRIVERS else ())
     if names:
         return (
             None if driver in names else ("override-names-module", f"{driver} is a module; write the name of its driver, {listed(names)}.")

@@ -29,7 +29,7 @@ LINE = re.compile(
 )
 QUOTED = re.compile(r"([\"'])(.*?)(?<!\\)\1")
 OUTSIDE = re.compile(r"(?<!\\)[;&|]")
-Line = tuple[str, "re.Match[str]"]
+SettingLine = tuple[str, "re.Match[str]"]
 
 
 def mistakes_in_settings(host: HostPolicy) -> t.Iterator[Finding]:
@@ -61,7 +61,7 @@ def _mistake(match: re.Match[str]) -> tuple[str, str] | None:
 
 def settings_that_are_replaced(host: HostPolicy) -> t.Iterator[Finding]:
     """A later assignment, as in a drop-in of an image for clouds, without the words of the one before."""
-    before: dict[str, Line] = {}
+    before: dict[str, SettingLine] = {}
     for source, match in _lines(host, every=True):
         name, value = match["name"], match["value"]
         if (
@@ -97,7 +97,7 @@ def _is_about_drivers(file: PolicyFile) -> bool:
     return any(is_word(word) for match in LINE.finditer(file.text or "") for word in _words(match["value"]))
 
 
-def _lines(host: HostPolicy, every: bool = False) -> t.Iterator[Line]:
+def _lines(host: HostPolicy, every: bool = False) -> t.Iterator[SettingLine]:
     """The assignments in the files that are read; unless ``every`` only those about drivers."""
     for file in host.files.grub:
         if file.directory == FOLDER and not file.name.endswith(".cfg"):

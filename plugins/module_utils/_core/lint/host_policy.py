@@ -16,7 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_i
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import NEAR
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import (
     every_ids,
     given_to,
@@ -287,7 +287,7 @@ def driver_of(boot: Boot, module: str) -> str:
     facts = boot.modules.get(module)
     if facts is not None and facts.drivers:
         return facts.drivers[0].name
-    return KNOWN.get(module, module)
+    return KNOWN_DRIVERS.get(module, module)
 
 
 def given_ids(config: ModprobeConfig) -> dict[str, tuple[GivenIds, ...]]:

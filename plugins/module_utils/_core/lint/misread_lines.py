@@ -32,7 +32,7 @@ IDENTIFIER = re.compile(
 )
 MEANS_IDS = ("id", "pci_id", "device_id", "vfio_pci_id", "vfio-pci.id")
 
-Line = tuple[str, int, str]
+NumberedLine = tuple[str, int, str]
 
 
 def line_ends(host: HostPolicy) -> t.Iterator[Finding]:
@@ -177,7 +177,7 @@ def _configurations(host: HostPolicy) -> t.Iterator[PolicyFile]:
     return (file for file in host.files.modprobe if is_configuration(file.name) and host.is_site(file.path) and file.text)
 
 
-def _lines(host: HostPolicy) -> t.Iterator[Line]:
+def _lines(host: HostPolicy) -> t.Iterator[NumberedLine]:
     """The lines of the administrator's modprobe.d that are not comments, with their numbers; continuations stand alone."""
     for file in _configurations(host):
         for number, line in enumerate((file.text or "").split("\n"), 1):

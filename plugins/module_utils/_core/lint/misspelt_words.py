@@ -9,7 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import ARGUMENT, OFF, WORD
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import ARGUMENT, OFF, OFF_WORD
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.misread_lines import IDENTIFIER
 
@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 READ = (
     *("modprobe.blacklist", "module_blacklist", "initcall_blacklist", "modules_load", "rd.modules_load", "vfio_pci.ids", "pci_stub.ids"),
     *(
-        WORD,
+        OFF_WORD,
         "pcie_acs_override",
         "intel_iommu",
         "amd_iommu",
@@ -74,7 +74,7 @@ def other_values_of_our_word(host: HostPolicy) -> t.Iterator[Finding]:
     for boot in host.boots:
         for argument in boot.cmdline.arguments:
             key, _equals, value = argument.replace('"', "").partition("=")
-            if key.replace("-", "_") == WORD and value != OFF:
+            if key.replace("-", "_") == OFF_WORD and value != OFF:
                 said = f"{boot.cmdline_source}: `{argument}` has no effect, as `{ARGUMENT}` alone has one."
                 yield Finding("misspelt-word", boot.cmdline_source, f"{said} Write that, or remove it.")
 

@@ -53,7 +53,7 @@ def switchable_files(boot: Boot) -> tuple[str, ...]:
 
 def _asking(stage: Stage) -> t.Iterator[str]:
     for rule in stage.rules.rules:
-        if any(key.name == "IMPORT" and key.attribute == "cmdline" and key.value == off_word.WORD for key in rule.keys):
+        if any(key.name == "IMPORT" and key.attribute == "cmdline" and key.value == off_word.OFF_WORD for key in rule.keys):
             yield posixpath.basename(rule.path)
     for line in stage.config.directives:
         if line.command == "install" and off_word.is_install_command(line.arguments[1], line.arguments[0]):

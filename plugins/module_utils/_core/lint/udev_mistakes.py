@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_line
     ASKED_ONLY,
     ASSIGNED_ONLY,
     CURLY,
-    KNOWN,
+    UDEV_KEYS,
     UdevLine,
     Written,
     lines_of,
@@ -133,8 +133,8 @@ def _names(line: UdevLine) -> t.Iterator[Mistake]:
     for key in line.keys:
         if key.brackets != "{}":
             yield "udev-key", f"{_shown(key.text)} needs braces, so udev ignores the whole line. Write `{key.said()}`."
-        elif key.name not in KNOWN:
-            near = _nearest(key.name.upper(), sorted(KNOWN), 0.6)
+        elif key.name not in UDEV_KEYS:
+            near = _nearest(key.name.upper(), sorted(UDEV_KEYS), 0.6)
             meant = f" Write {near}." if near else ""
             yield "udev-key", f"udev does not know the key {key.name} and ignores the whole line.{meant}"
 

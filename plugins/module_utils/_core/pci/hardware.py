@@ -33,7 +33,7 @@ IGNORED = (
 )
 MOST = 8192
 """Entries: the addresses of a PCI domain, with one function each."""
-KNOWN = frozenset(("address", "modalias", "revision", "boot_vga", *TEXTS, *NUMBERS, *LISTS, *DERIVED, *IGNORED))
+KNOWN_FIELDS = frozenset(("address", "modalias", "revision", "boot_vga", *TEXTS, *NUMBERS, *LISTS, *DERIVED, *IGNORED))
 HINT = f"Give what device_info returns for a device with detail: full, at least modalias, such as {SAMPLE}."
 
 
@@ -60,7 +60,7 @@ def _made_up() -> t.Iterator[str]:
 def _entry(entry: object, place: str) -> tuple[t.Mapping[str, t.Any], str]:
     if not isinstance(entry, t.Mapping):
         raise HostError(f"{place}: {shown(entry)} is not a description of a device.", HINT)
-    unknown = sorted(str(field) for field in entry if field not in KNOWN)
+    unknown = sorted(str(field) for field in entry if field not in KNOWN_FIELDS)
     if unknown:
         raise HostError(f"{place}: a device has no field {cut(unknown[0])}.", HINT)
     address = entry.get("address")

@@ -25,6 +25,8 @@ ACTS: t.Final[frozenset[Act]] = frozenset(t.get_args(Act)) - {"replay"}
 TAKES_AWAY: t.Final[frozenset[Act]] = frozenset(("unbind", "remove", "refuse"))
 """What can change a device that is bound."""
 
+EVENT_DEVICE: t.Final = "%k"
+"""Among an influence's addresses: the device whose event runs the program."""
 ANOTHER: t.Final = "another driver"
 """An entry of a forecast's outcomes: the owner may be a driver that cannot be named."""
 
@@ -58,3 +60,7 @@ class Influence:
     def only(self, *acts: Act) -> Influence:
         """That part of it."""
         return dataclasses.replace(self, acts=frozenset(acts))
+
+
+InfluencesOf = t.Callable[[str, str], t.Sequence[Influence]]
+"""What running a command line, or starting a unit by its name, may do; the second argument is where it is asked for."""

@@ -27,13 +27,13 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_proce
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_shared_nodes import shared_users
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_targets import served, served_memory
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Below, Node, read_below
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Below, TreeNode, read_below
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.boot_display import BootDisplay
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
-    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import Entry
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import MountUse
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_storage import Storage
 
 UseGuard = t.Literal["root", "boot", "swap", "route", "connection", "console", "data_mounts", "in_use"]
@@ -122,7 +122,7 @@ class HostUses:
             yield Use("what is below it in sysfs cannot be read completely, so whether the host depends on it cannot be determined", "root")
 
     def _functions(self, device: Device, functions: t.Sequence[Device], below: Below) -> t.Iterator[Use]:
-        nodes = [Node(name) for function in functions for name in self._nodes_of_driver(function)]
+        nodes = [TreeNode(name) for function in functions for name in self._nodes_of_driver(function)]
         addresses = [function.address for function in functions]
         yield from (Use(clause) for clause in self._processes.using(nodes, addresses))
         yield from (Use(clause) for clause in self._containers.given(nodes))
@@ -167,7 +167,7 @@ class HostUses:
     # -- disks
 
     @functools.cached_property
-    def _entries(self) -> tuple[Entry, ...]:
+    def _entries(self) -> tuple[MountUse, ...]:
         # Most functions that are claimed have neither a disk nor an interface that is up.
         from ansible_collections.vfio.variants.plugins.module_utils._core.pci import uses_mounts
 
@@ -208,7 +208,7 @@ class HostUses:
                 if self._host.text_or_none(f"{UBI}/{name}/mtd_num") == node.name[len("/dev/mtd") :]:
                     yield Use(f"{node.name} is a part of {name}", "data_mounts")
 
-    def _held(self, node: Node) -> Use:
+    def _held(self, node: TreeNode) -> Use:
         """A disk that the kernel has opened exclusively: for a file system, a pool, an array or a target that no list names."""
         unknown = next(
             (entry for entry in self._entries if self._storage.backing(entry).pools or self._storage.backing(entry).unknown), None

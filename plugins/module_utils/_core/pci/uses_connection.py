@@ -14,7 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
-Connection = tuple[str, str]
+ConnectionEnds = tuple[str, str]
 """The client's and this host's address."""
 MOST_PARENTS = 64
 SSH = re.compile(r"(?:\A|\0)SSH_CONNECTION=([^\0]*)")
@@ -24,7 +24,7 @@ SOCKET = re.compile(r"socket:\[(\d+)\]")
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 
 
-def ssh_connection(host: Host) -> Connection | None:
+def ssh_connection(host: Host) -> ConnectionEnds | None:
     """Parents are searched because sudo drops the variable, the session because a task in the background has lost its parents."""
     process = "self"
     for _step in range(MOST_PARENTS):
@@ -44,7 +44,7 @@ def _of_environment(host: Host, process: str) -> str | None:
     return None if found is None else found[1]
 
 
-def _of_session(host: Host) -> Connection | None:
+def _of_session(host: Host) -> ConnectionEnds | None:
     """By the audit session, which the kernel hands down to all descendants of a login, also to those that have left it."""
     session = host.text_or_none("/proc/self/sessionid")
     if session in (None, "", NO_SESSION):
@@ -60,7 +60,7 @@ def _of_session(host: Host) -> Connection | None:
     return next((found for process in servers for found in (_of_sockets(host, process),) if found is not None), None)
 
 
-def _of_sockets(host: Host, process: str) -> Connection | None:
+def _of_sockets(host: Host, process: str) -> ConnectionEnds | None:
     """The first TCP connection that a process has: sshd has no environment that names it."""
     try:
         handles = host.names(f"/proc/{process}/fd")

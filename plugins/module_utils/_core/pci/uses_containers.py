@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree 
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Node
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import TreeNode
 
 FIRST = "/proc/1/ns/mnt"
 EVERY_DEVICE = "/dev/mem"
@@ -35,7 +35,7 @@ class Containers:
     def __init__(self, host: Host) -> None:
         self._host = host
 
-    def given(self, nodes: t.Iterable[Node]) -> t.Iterator[str]:
+    def given(self, nodes: t.Iterable[TreeNode]) -> t.Iterator[str]:
         """A clause for each container and node."""
         wanted = list(nodes)
         for process, command in self._with_own_devices if wanted else ():

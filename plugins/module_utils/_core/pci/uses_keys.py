@@ -10,7 +10,7 @@ import typing as t
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Below, Node
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Below, TreeNode
 
 KEY = re.compile(r"(?P<kind>tpm2-device|fido2-device|pkcs11-uri)=(?P<value>.+)")
 TPM = re.compile(r"/dev/tpm(?:rm)?\d+")
@@ -29,7 +29,7 @@ def key_of(host: Host, source: str, below: Below) -> str | None:
     return next((node.name for node in below.nodes.values() if _is_key(host, found["kind"], found["value"], node)), None)
 
 
-def _is_key(host: Host, kind: str, value: str, node: Node) -> bool:
+def _is_key(host: Host, kind: str, value: str, node: TreeNode) -> bool:
     if kind == "tpm2-device":
         return TPM.fullmatch(node.name) is not None
     if kind == "fido2-device":
@@ -38,7 +38,7 @@ def _is_key(host: Host, kind: str, value: str, node: Node) -> bool:
     return any(host.text_or_none(f"{node.folder}/{name}/bInterfaceClass") == SMART_CARD for name in interfaces)
 
 
-def _is_fido_token(host: Host, node: Node) -> bool:
+def _is_fido_token(host: Host, node: TreeNode) -> bool:
     if not node.name.startswith("/dev/hidraw"):
         return False
     device = posixpath.dirname(posixpath.dirname(node.folder))

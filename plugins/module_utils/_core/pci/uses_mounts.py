@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_dumps import crash_targets, hibernation_disks
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_keys import KEY
 
@@ -53,7 +54,7 @@ MountGuard = t.Literal["root", "boot", "swap", "data_mounts"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class MountUse:
     """Something that needs a disk or a server.
 
     ``what`` is a clause about it without its end: "/dev/sda1 is mounted at /home".  ``number`` is its `major:minor`, ``source`` as it is
@@ -83,7 +84,7 @@ def guard_of(place: str) -> MountGuard:
 
 def read_entries(
     host: Host, roots: t.Sequence[tuple[str, str, str]] = (), partitions: t.Sequence[tuple[str, str]] = ()
-) -> tuple[Entry, ...]:
+) -> tuple[MountUse, ...]:
     """Everything that is in use or is needed at boot.
 
     ``roots`` are where a kernel's arguments name a disk, its name and for what place (or "swap") that is; ``partitions`` are pairs of a
@@ -99,23 +100,23 @@ def read_entries(
         *_crypttab(host, EARLY_CRYPTTAB, None),
         *_checked_disks(host),
         *(
-            Entry(f"the kernel of a crash writes to {found.source} ({found.where})", "data_mounts", found.source, found.kind)
+            MountUse(f"the kernel of a crash writes to {found.source} ({found.where})", "data_mounts", found.source, found.kind)
             for found in crash_targets(host)
         ),
-        *(Entry(f"hibernation writes to {disk} ({where})", "swap", disk) for disk, where in hibernation_disks(host)),
-        *(Entry(f"{source} is named by {where}", guard_of(place), source) for where, source, place in roots),
-        *(Entry(f"the firmware has started this host from {source} ({option})", "boot", source) for option, source in partitions),
+        *(MountUse(f"hibernation writes to {disk} ({where})", "swap", disk) for disk, where in hibernation_disks(host)),
+        *(MountUse(f"{source} is named by {where}", guard_of(place), source) for where, source, place in roots),
+        *(MountUse(f"the firmware has started this host from {source} ({option})", "boot", source) for option, source in partitions),
         *(
-            Entry(f"the pool {pool} is imported", "data_mounts", pool, "zfs")
+            MountUse(f"the pool {pool} is imported", "data_mounts", pool, "zfs")
             for pool in _names(host, POOLS)
             if host.is_dir(f"{POOLS}/{pool}")
         ),
-        *(Entry(f"UUID={uuid} is an EFI partition of {PROXMOX_ESPS}", "boot", f"UUID={uuid}") for uuid in _lines(host, PROXMOX_ESPS)),
+        *(MountUse(f"UUID={uuid} is an EFI partition of {PROXMOX_ESPS}", "boot", f"UUID={uuid}") for uuid in _lines(host, PROXMOX_ESPS)),
     )
     return tuple(dict.fromkeys(found))
 
 
-def mounts(host: Host) -> t.Iterator[Entry]:
+def mounts(host: Host) -> t.Iterator[MountUse]:
     for line in _lines(host, MOUNTINFO):
         head, _dash, tail = line.partition(" - ")
         fields, rest = head.split(), tail.split(" ")
@@ -125,21 +126,21 @@ def mounts(host: Host) -> t.Iterator[Entry]:
         options = tuple(_plain(option) for option in rest[2].split(",")) if len(rest) > 2 else ()
         if kind != "autofs":
             # An automount that is idle has no source; what it will mount is in fstab or in a unit.
-            yield Entry(f"{source} is mounted at {place}", guard_of(place), source, kind, options, fields[2], place, is_mounted=True)
+            yield MountUse(f"{source} is mounted at {place}", guard_of(place), source, kind, options, fields[2], place, is_mounted=True)
         elif guard_of(place) != "data_mounts":
-            yield Entry(f"{place} is mounted when it is accessed", guard_of(place), "", kind, options, None, place)
+            yield MountUse(f"{place} is mounted when it is accessed", guard_of(place), "", kind, options, None, place)
         elif source not in NO_MAPS:
-            yield Entry(f"{place} is mounted when it is accessed ({source})", "data_mounts", source, kind, options, None, place)
+            yield MountUse(f"{place} is mounted when it is accessed ({source})", "data_mounts", source, kind, options, None, place)
 
 
-def _swaps(host: Host) -> t.Iterator[Entry]:
+def _swaps(host: Host) -> t.Iterator[MountUse]:
     for line in _lines(host, SWAPS)[1:]:
         fields = line.split()
         if fields:
-            yield Entry(f"{_plain(fields[0])} is in use as swap", "swap", _plain(fields[0]))
+            yield MountUse(f"{_plain(fields[0])} is in use as swap", "swap", _plain(fields[0]))
 
 
-def _fstab(host: Host) -> t.Iterator[Entry]:
+def _fstab(host: Host) -> t.Iterator[MountUse]:
     for number, line in enumerate(_raw_lines(host, FSTAB), 1):
         fields = line.split()
         if len(fields) < 2 or fields[0].startswith("#"):
@@ -152,40 +153,27 @@ def _fstab(host: Host) -> t.Iterator[Entry]:
         # A boot partition that is only mounted for updates is no less needed.
         if guard in ("root", "boot") or (at_boot and "nofail" not in options):
             use = "for swap" if is_swap else f"for {place}"
-            yield Entry(
+            yield MountUse(
                 f"{source} is needed at boot {use} ({FSTAB}:{number})", guard, source, kind, options, None, "" if is_swap else place
             )
 
 
-def _units(host: Host) -> t.Iterator[Entry]:
+def _units(host: Host) -> t.Iterator[MountUse]:
     """Units that mount or swap, also those that generators have made; those of fstab are known from there."""
-    chosen: set[str] = set()
-    for folder in UNITS:
-        for name in _names(host, folder):
-            if not name.endswith((".mount", ".swap")) or name in chosen:
-                continue
-            chosen.add(name)
-            path = f"{folder}/{name}"
-            text = "\n".join(line for one in (path, *_drop_ins(host, name)) for line in _raw_lines(host, one))
+    for ending in (".mount", ".swap"):
+        for name, path in first_of_name(host, UNITS, ending).items():
+            drop_ins = first_of_name(host, [f"{folder}/{name}.d" for folder in UNITS], ".conf")
+            paths = (path, *(drop_ins[one] for one in sorted(drop_ins)))
+            text = "\n".join(line for one in paths for line in _raw_lines(host, one))
             found = dict(UNIT_LINE.findall(text))
             source, place = found.get("What", "").strip(), found.get("Where", "").strip()
             kind, options = found.get("Type", "").strip(), tuple(found.get("Options", "").strip().split(","))
             guard = guard_of(place) if place else "data_mounts"
             if source and f"SourcePath={FSTAB}" not in text and ("nofail" not in options or guard != "data_mounts"):
-                yield Entry(f"{source} is needed for {place or 'swap'} ({path})", guard, source, kind, options, None, place)
+                yield MountUse(f"{source} is needed for {place or 'swap'} ({path})", guard, source, kind, options, None, place)
 
 
-def _drop_ins(host: Host, unit: str) -> t.Iterator[str]:
-    """Those of all folders in the order of their names, of a name the one in the first folder."""
-    found: dict[str, str] = {}
-    for folder in UNITS:
-        for name in _names(host, f"{folder}/{unit}.d"):
-            if name.endswith(".conf"):
-                found.setdefault(name, f"{folder}/{unit}.d/{name}")
-    yield from (found[name] for name in sorted(found))
-
-
-def _crypttab(host: Host, path: str, needed: t.Collection[str] | None) -> t.Iterator[Entry]:
+def _crypttab(host: Host, path: str, needed: t.Collection[str] | None) -> t.Iterator[MountUse]:
     """What is unlocked at boot, and the disks with the keys and headers for that; ``needed`` are disks of the system, None if all are."""
     for number, line in enumerate(_raw_lines(host, path), 1):
         fields = line.split()
@@ -195,20 +183,20 @@ def _crypttab(host: Host, path: str, needed: t.Collection[str] | None) -> t.Iter
         if {"nofail", "noauto"}.intersection(options):
             continue
         where = f"({path}:{number})"
-        yield Entry(f"{fields[1]} is unlocked at boot {where}", "root" if needed is None else "data_mounts", fields[1])
+        yield MountUse(f"{fields[1]} is unlocked at boot {where}", "root" if needed is None else "data_mounts", fields[1])
         is_needed = needed is None or f"/dev/mapper/{_plain(fields[0])}" in needed or bool(_EARLY.intersection(options))
         guard: MountGuard = "root" if is_needed else "data_mounts"
         files = [fields[2] if len(fields) > 2 else "", *(option[len("header=") :] for option in options if option.startswith("header="))]
         for file in map(_plain, files):
             on_disk = _ON_A_DISK.match(file)
             if on_disk is not None and on_disk[1] not in _NO_DISKS:
-                yield Entry(f"{on_disk[1]} is needed to unlock {fields[0]} at boot {where}", guard, on_disk[1])
+                yield MountUse(f"{on_disk[1]} is needed to unlock {fields[0]} at boot {where}", guard, on_disk[1])
         for option in options:
             if KEY.fullmatch(option):
-                yield Entry(f"{option} is needed to unlock {fields[0]} at boot {where}", guard, option)
+                yield MountUse(f"{option} is needed to unlock {fields[0]} at boot {where}", guard, option)
 
 
-def _checked_disks(host: Host) -> t.Iterator[Entry]:
+def _checked_disks(host: Host) -> t.Iterator[MountUse]:
     """Disks that are checked as they are read, and those with the sums for that (veritytab(5), integritytab(5))."""
     for table, columns in CHECKED.items():
         for number, line in enumerate(_raw_lines(host, table), 1):
@@ -218,7 +206,7 @@ def _checked_disks(host: Host) -> t.Iterator[Entry]:
                 continue
             guard: MountGuard = "root" if fields[0] in ("root", "usr") or _EARLY.intersection(options) else "data_mounts"
             for disk in map(_plain, fields[1:columns]):
-                yield Entry(f"{disk} is needed for {fields[0]} at boot ({table}:{number})", guard, disk)
+                yield MountUse(f"{disk} is needed for {fields[0]} at boot ({table}:{number})", guard, disk)
 
 
 def _names(host: Host, folder: str) -> tuple[str, ...]:

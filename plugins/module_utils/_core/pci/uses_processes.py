@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Node
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import TreeNode
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -63,7 +63,7 @@ class Processes:
     def __init__(self, host: Host) -> None:
         self._host = host
 
-    def using(self, nodes: t.Iterable[Node], addresses: t.Collection[str] = ()) -> t.Iterator[str]:
+    def using(self, nodes: t.Iterable[TreeNode], addresses: t.Collection[str] = ()) -> t.Iterator[str]:
         """A clause for each process and device node, by name or number, that it has open."""
         names, numbers = _names_and_numbers(nodes)
         yield from (found.what for found in self._opened_of(names, numbers, addresses))
@@ -73,7 +73,7 @@ class Processes:
 
     def having(self, names: t.Iterable[str]) -> t.Iterator[Open]:
         """Each open file that is one of these nodes, also under another name in a container."""
-        nodes = [Node(name, self._host.device_number(name)) for name in names]
+        nodes = [TreeNode(name, self._host.device_number(name)) for name in names]
         return self._opened_of(*_names_and_numbers(nodes), ())
 
     def driving(self, address: str) -> t.Iterator[str]:
@@ -84,7 +84,7 @@ class Processes:
         """The open files of a process."""
         return (found for found in self._opened if found.process == process)
 
-    def making(self, interfaces: t.Collection[str], nodes: t.Iterable[Node], addresses: t.Collection[str]) -> t.Iterator[str]:
+    def making(self, interfaces: t.Collection[str], nodes: t.Iterable[TreeNode], addresses: t.Collection[str]) -> t.Iterator[str]:
         """A clause for each process that has made one of these virtual interfaces, or may have, and has a device's node open."""
         for found in self._opened_of(*_names_and_numbers(nodes), addresses):
             if self._makes(found.process, interfaces):
@@ -160,7 +160,7 @@ class Processes:
                 yield Open(process, command, path, None, resource[1] if resource else None, "mapped")
 
 
-def _names_and_numbers(nodes: t.Iterable[Node]) -> tuple[set[str], set[str]]:
+def _names_and_numbers(nodes: t.Iterable[TreeNode]) -> tuple[set[str], set[str]]:
     names, numbers = set(), set()
     for node in nodes:
         names.add(node.name)

@@ -12,11 +12,11 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import end_of_links
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Below, Node
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Below, TreeNode
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import Entry
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import MountUse
 
 MOST_LAYERS = 8
 TAGS = {
@@ -84,21 +84,21 @@ class Backing:
 class Storage:
     """The storage of a host, each part read when it is first needed."""
 
-    def __init__(self, host: Host, entries: t.Sequence[Entry]) -> None:
+    def __init__(self, host: Host, entries: t.Sequence[MountUse]) -> None:
         self._host = host
         self.entries = entries
         # What is mounted now comes first, then what will be at boot.
         placed = [entry for entry in entries if entry.place and (entry.source or entry.is_mounted)]
         self._placed = sorted(placed, key=lambda entry: (len(entry.place), entry.is_mounted), reverse=True)
-        self._known: dict[Entry, Backing] = {}
+        self._known: dict[MountUse, Backing] = {}
 
-    def backing(self, entry: Entry) -> Backing:
+    def backing(self, entry: MountUse) -> Backing:
         if entry not in self._known:
             self._known[entry] = Backing()
             self._collect(entry, self._known[entry], 0)
         return self._known[entry]
 
-    def holds(self, entry: Entry, below: Below) -> Node | None:
+    def holds(self, entry: MountUse, below: Below) -> TreeNode | None:
         """The disk of a device that an entry depends on, or may depend on, if there is one."""
         backing = self.backing(entry)
         for node in (*below.disks, *below.flash):
@@ -113,7 +113,7 @@ class Storage:
             return next((node for node in below.disks if self._may_become_a_layer(node)), None)
         return next(iter(below.disks), None) if backing.unknown else None
 
-    def _is_not_there(self, entry: Entry, backing: Backing) -> bool:
+    def _is_not_there(self, entry: MountUse, backing: Backing) -> bool:
         """Whether data that the next boot needs is on a disk that is made of others, and that is not active."""
         if entry.is_mounted or entry.guard != "data_mounts" or backing.numbers or not entry.source.startswith("/dev/"):
             return False
@@ -122,18 +122,18 @@ class Storage:
     def _is_there(self, disk: str) -> bool:
         return self._host.exists(f"/sys/class/block/{posixpath.basename(disk)}")
 
-    def _may_become_a_layer(self, node: Node) -> bool:
+    def _may_become_a_layer(self, node: TreeNode) -> bool:
         known = self.udev(node)
         return known is not None and known.get("ID_FS_TYPE") in _PARTS_OF_LAYERS and not self._names(f"{node.folder}/holders")
 
-    def udev(self, node: Node) -> t.Mapping[str, str] | None:
+    def udev(self, node: TreeNode) -> t.Mapping[str, str] | None:
         """What udev knows about a disk; None if it knows nothing at all."""
         text = None if node.number is None else self._host.text_or_none(f"/run/udev/data/b{node.number}")
         if text is None:
             return None
         return dict(line[2:].split("=", 1) for line in text.splitlines() if line.startswith("E:") and "=" in line)
 
-    def _may_be_in_a_pool(self, node: Node, pools: t.Collection[str], below: Below) -> bool:
+    def _may_be_in_a_pool(self, node: TreeNode, pools: t.Collection[str], below: Below) -> bool:
         known = self.udev(node)
         if known is None:
             # Of a disk with partitions that udev knows, it is the partitions that count.
@@ -144,7 +144,7 @@ class Storage:
 
     # -- what an entry depends on
 
-    def _collect(self, entry: Entry, backing: Backing, layer: int) -> None:
+    def _collect(self, entry: MountUse, backing: Backing, layer: int) -> None:
         if layer > MOST_LAYERS:
             backing.unknown = True
             return
@@ -178,7 +178,7 @@ class Storage:
         else:
             backing.names.add(f"/dev/mtd{number}")
 
-    def _collect_server(self, entry: Entry, backing: Backing) -> None:
+    def _collect_server(self, entry: MountUse, backing: Backing) -> None:
         if entry.kind == "lustre" and LUSTRE.search(entry.source):
             backing.servers |= set(LUSTRE.findall(entry.source))
             return
@@ -202,7 +202,7 @@ class Storage:
             lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
             backing.servers |= {server.strip("[]") for line in lines for server in MAPPED_SERVER.findall(line)}
 
-    def _collect_layers(self, entry: Entry, backing: Backing, layer: int) -> None:
+    def _collect_layers(self, entry: MountUse, backing: Backing, layer: int) -> None:
         """A file system of layers depends on those that its directories are in; mergerfs has these as its source."""
         found = False
         listed = [entry.source if entry.source.startswith("/") else ""]
@@ -217,14 +217,14 @@ class Storage:
                     self._collect(below, backing, layer + 1)
         backing.unknown = backing.unknown or not found
 
-    def _mount_of(self, path: str, without: Entry | None = None) -> Entry | None:
+    def _mount_of(self, path: str, without: MountUse | None = None) -> MountUse | None:
         """The mount that a path is in, now or at boot."""
         if not path.startswith("/"):
             return None
         inside = (entry for entry in self._placed if path == entry.place or path.startswith(f"{entry.place.rstrip('/')}/"))
         return next((entry for entry in inside if entry != without), None)
 
-    def _collect_disks(self, entry: Entry, backing: Backing, layer: int) -> None:
+    def _collect_disks(self, entry: MountUse, backing: Backing, layer: int) -> None:
         known = frozenset(backing.names)
         written = [entry.source, *(value for option in entry.options for value in (option.partition("=")[2],))]
         for text in written:
@@ -300,7 +300,7 @@ class Storage:
         folder = posixpath.dirname(self._host.link(f"/sys/class/block/{posixpath.basename(partition)}") or "")
         return f"/dev/{posixpath.basename(folder)}"
 
-    def _collect_beneath(self, entry: Entry, names: t.Iterable[str], backing: Backing, layer: int) -> None:
+    def _collect_beneath(self, entry: MountUse, names: t.Iterable[str], backing: Backing, layer: int) -> None:
         """What disks without a PCI function depend on: files, pools, servers."""
         for base in dict.fromkeys(lowest for name in names for lowest in self._lowest(posixpath.basename(name), 0)):
             here = f"/sys/class/block/{base}"
@@ -403,7 +403,7 @@ class Storage:
     @functools.cached_property
     def _udev_database(self) -> tuple[tuple[str, t.Mapping[str, str]], ...]:
         names = [name for name in self._names("/run/udev/data") if name.startswith("b")]
-        found = ((name[1:], self.udev(Node("", name[1:]))) for name in names)
+        found = ((name[1:], self.udev(TreeNode("", name[1:]))) for name in names)
         return tuple((number, known) for number, known in found if known is not None)
 
     def _names(self, folder: str) -> tuple[str, ...]:

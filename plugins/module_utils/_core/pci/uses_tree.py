@@ -28,7 +28,7 @@ LETTERS = 0xFFFFFFFE
 
 
 @dataclasses.dataclass(frozen=True)
-class Node:
+class TreeNode:
     """A device node that a driver created, such as ``/dev/dri/card0``, with its ``major:minor`` and its folder in sysfs."""
 
     name: str
@@ -41,7 +41,7 @@ class Node:
 class Below:
     """What is below a folder."""
 
-    nodes: dict[str, Node] = dataclasses.field(default_factory=dict)
+    nodes: dict[str, TreeNode] = dataclasses.field(default_factory=dict)
     interfaces: list[str] = dataclasses.field(default_factory=list)
     """Its own network interfaces, without those above them."""
     hidden_interfaces: bool = False
@@ -67,7 +67,7 @@ class Below:
     complete: bool = True
 
     @property
-    def disks(self) -> tuple[Node, ...]:
+    def disks(self) -> tuple[TreeNode, ...]:
         return tuple(node for node in self.nodes.values() if node.is_block)
 
     @property
@@ -151,7 +151,7 @@ def _is_keyboard(host: Host, folder: str, name: str) -> bool:
     return host.text_or_none(f"{folder}/bInterfaceClass") == "03" and host.text_or_none(f"{folder}/bInterfaceProtocol") == "01"
 
 
-def _add_node(host: Host, folder: str, nodes: dict[str, Node], layer: int) -> None:
+def _add_node(host: Host, folder: str, nodes: dict[str, TreeNode], layer: int) -> None:
     uevent = properties(host.text_or_none(f"{folder}/uevent"))
     kind, base = folder.split("/")[-2:]
     is_block = host.link_name(f"{folder}/subsystem") == "block" or uevent.get("DEVTYPE") in ("disk", "partition") or kind == "block"
@@ -162,7 +162,7 @@ def _add_node(host: Host, folder: str, nodes: dict[str, Node], layer: int) -> No
     number = host.text_or_none(f"{folder}/dev")
     if number is None and "MAJOR" in uevent and "MINOR" in uevent:
         number = f"{uevent['MAJOR']}:{uevent['MINOR']}"
-    nodes[name] = Node(name, number, folder, is_block)
+    nodes[name] = TreeNode(name, number, folder, is_block)
     if is_block:
         for above in _stacked(host, folder):
             _add_node(host, above, nodes, layer + 1)

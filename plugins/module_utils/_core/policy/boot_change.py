@@ -9,7 +9,7 @@ import posixpath
 import types
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, ROOT, Coldplug, Listed, LoadList
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, ROOT, Coldplug, ListedModule, LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_systemd import PROGRAM
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_image import rebuilt
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
@@ -19,14 +19,14 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, SourceLine
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import DEFAULT_STRATEGY, Choice, Decision
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import DEFAULT_STRATEGY, Decision, DriverChoice
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import make_plan
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules, parse
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage, Step, Winner, Work
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage, StageWork, Step, Winner
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
 
@@ -104,7 +104,7 @@ def _without_line(boot: Boot, source: str) -> Boot:
     return _with_stages(boot, without)
 
 
-def _without_listed(work: Work, source: str) -> Work:
+def _without_listed(work: StageWork, source: str) -> StageWork:
     if not isinstance(work, LoadList):
         return work
     return dataclasses.replace(work, modules=tuple(listed for listed in work.modules if listed.source != source))
@@ -207,14 +207,14 @@ def with_listed(boot: Boot, module: str) -> SuggestedChange | None:
     root = boot.stages[-1]
     if not any(isinstance(work, Coldplug) for step in root.steps for work in step):
         return None
-    listed = Listed(normalize_module_name(module), f"{LIST_FILE}:1")
+    listed = ListedModule(normalize_module_name(module), f"{LIST_FILE}:1")
     has_list = any(isinstance(work, LoadList) and work.program == PROGRAM for step in root.steps for work in step)
     steps = tuple(_step_with(step, listed, has_list) for step in root.steps)
     changed = dataclasses.replace(root, steps=steps)
     return SuggestedChange(f"Add `{module}` to {LIST_FILE}.", dataclasses.replace(boot, stages=(*boot.stages[:-1], changed)))
 
 
-def _step_with(step: Step, listed: Listed, has_list: bool) -> Step:
+def _step_with(step: Step, listed: ListedModule, has_list: bool) -> Step:
     if has_list:
         return tuple(
             dataclasses.replace(work, modules=(*work.modules, listed)) if isinstance(work, LoadList) and work.program == PROGRAM else work
@@ -243,7 +243,7 @@ def with_claims(boot: Boot, selectors: t.Mapping[Device, Selector], driver: str,
     ``devices`` are all of the host.
     """
     root = boot.stages[-1]
-    choice = Choice(boot.release, module, driver)
+    choice = DriverChoice(boot.release, module, driver)
     decisions = [Decision(one, Claim((by,), driver), (by,), DEFAULT_STRATEGY, (choice,)) for one, by in selectors.items()]
     inventory, configs = Inventory(tuple(devices), {}), {boot.release: root.config}
     facts = PolicyFacts(inventory, (root.kernel,), configs, {}, {}, initramfs_tools=False, dracut=False, ids_modules=frozenset())

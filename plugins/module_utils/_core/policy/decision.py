@@ -23,7 +23,7 @@ DEFAULT_STRATEGY: t.Final = "override"
 
 
 @dataclasses.dataclass(frozen=True)
-class Choice:
+class DriverChoice:
     """The driver of a device on one kernel; ``missing`` where that kernel does not have its module."""
 
     release: str
@@ -40,7 +40,7 @@ class Decision:
     claim: Claim
     selectors: tuple[Selector, ...]
     strategy: str
-    choices: tuple[Choice, ...]
+    choices: tuple[DriverChoice, ...]
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -55,7 +55,7 @@ class Decision:
         return frozenset((choice.module, choice.release) for choice in self.choices if choice.missing)
 
     @property
-    def default(self) -> Choice:
+    def default(self) -> DriverChoice:
         """The newest kernel's choice, which is also the best guess for kernels to come."""
         present = [choice for choice in self.choices if not choice.missing]
         return (present or list(self.choices))[-1]
@@ -89,7 +89,7 @@ def decide(
         first = assigned[0][1]
         matching = [claim for claim in claims if any(selector.matches(first.device) for selector in claim.selectors)]
         choices = tuple(
-            Choice(kernel.release, assignment.module, assignment.driver, not kernel.has(assignment.module))
+            DriverChoice(kernel.release, assignment.module, assignment.driver, not kernel.has(assignment.module))
             for kernel, assignment in assigned
         )
         selectors = tuple(selector for claim in matching for selector in claim.selectors if selector.matches(first.device))
@@ -100,7 +100,7 @@ def decide(
 def named(decisions: t.Sequence[Decision], names: t.Mapping[str, str]) -> tuple[Decision, ...]:
     """The decisions with each module's driver by its name."""
 
-    def with_names(decision: Decision) -> tuple[Choice, ...]:
+    def with_names(decision: Decision) -> tuple[DriverChoice, ...]:
         return tuple(dataclasses.replace(choice, driver=names[choice.module]) for choice in decision.choices)
 
     return tuple(dataclasses.replace(decision, choices=with_names(decision)) for decision in decisions)

@@ -13,12 +13,12 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.node import UNLIMITED, Node
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import GROUPS
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
 
 ACTIONS = 'ACTION=="add|change"'
-GROUPS = "/sys/kernel/iommu_groups"
 GROUP_LINE = re.compile(
     rf'^{re.escape(ACTIONS)}, .*TEST=="{GROUPS}/%k/devices/([0-9a-f:.]+)".*, OWNER="([^"]+)", GROUP="([^"]+)", MODE="([0-7]{{4}})"$',
     re.MULTILINE,

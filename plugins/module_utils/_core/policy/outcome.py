@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, KERNEL, UNKNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.matching import UNSERVED_ADVICE, unserved, why_off
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reasons import LONGEST_REASON
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.dead_rules import overrides_that_disagree
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy, listed
@@ -25,8 +26,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import PolicyPlan
 
-LONGEST_REASON = 3
-"""How many of the deciding facts a sentence names."""
 CERTAIN_ADVICE = "Take away what stands in the way, or accept that the next boot is not certain: require_certain: false."
 OFFERED_ADVICE = "Claim {0} with `vfs`, or let what creates them write 0 to its sriov_drivers_autoprobe before."
 IOMMU_ADVICE = "Switch the IOMMU on, in the firmware and on the kernel's command line."

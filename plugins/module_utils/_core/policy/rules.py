@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import DEFAULT_STRATEGY, Choice, Decision
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import DEFAULT_STRATEGY, Decision, DriverChoice
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.virtual_functions import Creation
@@ -67,7 +67,7 @@ def native_lines(decisions: t.Sequence[Decision], natives: t.Mapping[str, t.Sequ
 def lines_for(device: Device, driver: str, module: str) -> tuple[str, ...]:
     """The lines of one card that is claimed by its address, with other cards of its native driver in the host."""
     selector = Selector(device.address, address=device.address)
-    choice = Choice("", module, driver)
+    choice = DriverChoice("", module, driver)
     return rule_lines((Decision(device, Claim((selector,), driver), (selector,), DEFAULT_STRATEGY, (choice,)),), (device.address,))
 
 
@@ -130,10 +130,10 @@ def _subsystem_device(number: int) -> str:
     return f'ATTR{{subsystem_device}}=="0x{number:04x}"'
 
 
-def _by_kernel(decision: Decision) -> t.Iterator[tuple[Choice, str | None]]:
+def _by_kernel(decision: Decision) -> t.Iterator[tuple[DriverChoice, str | None]]:
     """The different choices with the kernels they are for: the newest kernel's holds for every other one, too."""
     default = decision.default
-    others: dict[tuple[str, str], list[Choice]] = {}
+    others: dict[tuple[str, str], list[DriverChoice]] = {}
     for choice in decision.choices:
         if (choice.module, choice.driver) != (default.module, default.driver):
             others.setdefault((choice.module, choice.driver), []).append(choice)
@@ -143,7 +143,7 @@ def _by_kernel(decision: Decision) -> t.Iterator[tuple[Choice, str | None]]:
         yield same[0], f'SYSCTL{{kernel/osrelease}}=="{"|".join(choice.release for choice in same)}"'
 
 
-def _takes(choice: Choice) -> tuple[str, ...]:
+def _takes(choice: DriverChoice) -> tuple[str, ...]:
     """udev writes attributes in this order while it reads the rule, and loads modules once it has read all rules."""
     return (
         f'ATTR{{driver_override}}="{choice.driver}"',

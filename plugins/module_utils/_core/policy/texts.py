@@ -50,12 +50,12 @@ def rules(name: str, lines: t.Sequence[str], undoing: t.Sequence[str] = (), node
     if not lines and not nodes:
         return None
     subsystems = "pci|vfio|vfio-dev" if nodes else "pci"
-    is_off = f'ENV{{{off_word.WORD}}}=="{off_word.OFF}"'
+    is_off = f'ENV{{{off_word.OFF_WORD}}}=="{off_word.OFF}"'
     ahead = (
         f"# {off_word.ARGUMENT} on the kernel's command line: none of this for one boot.",
         f'SUBSYSTEM!="{subsystems}", GOTO="{END}"',
-        f'ENV{{{off_word.WORD}}}=""',
-        f'IMPORT{{cmdline}}="{off_word.WORD}"',
+        f'ENV{{{off_word.OFF_WORD}}}=""',
+        f'IMPORT{{cmdline}}="{off_word.OFF_WORD}"',
         *(f"{is_off}, {line}" for line in undoing),
         f'{is_off}, GOTO="{END}"',
     )

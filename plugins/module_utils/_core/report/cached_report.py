@@ -24,8 +24,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.names impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import NO_FORECAST, HostForecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_report import (
     Context,
+    DeviceModules,
     InstalledKernel,
-    KernelModules,
     configured_modules,
     device_contenders,
 )
@@ -92,7 +92,7 @@ class Forecasts:
         indices = self.on_kernels[device.address]
         kernels = {release: {**known, **self.forecasts[indices[release]]} for release, known in modules.items()}
         release = self.next_kernel["release"]
-        on_next = {**KernelModules().result(), **self.no_forecast} if release is None else kernels[release]
+        on_next = {**DeviceModules().result(), **self.no_forecast} if release is None else kernels[release]
         warnings = list(self.warnings.get(device.address, ()))
         return {"kernels": kernels, "next_boot": {**self.next_kernel, **on_next}, "warnings": warnings}
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.guard_check import GuardCheck
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernels
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import (
@@ -26,7 +26,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache imp
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN, driver_names
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS, driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, OSRELEASE, chosen_releases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.old_modules import old_in_use
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, VGPU
@@ -45,15 +45,15 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.report.prediction_check import Prediction
 
 NEXT = "next"
-Requirement = t.Literal["none", "winner", "satisfied"]
+Required = t.Literal["none", "winner", "satisfied"]
 """What is required of each claimed device: nothing, that it will certainly be bound as claimed after the boots, or that it is now."""
-Driver = tuple[str, t.Optional[str]]
+DriverAndKind = tuple[str, t.Optional[str]]
 """A claimed driver and its kind; None if it is not known."""
-OnKernel = t.Mapping[str, Driver]
+OnKernel = t.Mapping[str, DriverAndKind]
 """The claimed drivers by address."""
 Claimed = t.Mapping[str, OnKernel]
 """Those on each installed kernel."""
-VFIO_DRIVER = KNOWN[FALLBACK]
+VFIO_DRIVER = KNOWN_DRIVERS[FALLBACK]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ class ClaimCheckRequest:
 
     claims: tuple[Claim, ...] | None
     pending_modules: tuple[PendingModule, ...] = ()
-    require: Requirement = "none"
+    require: Required = "none"
     kernels: tuple[str, ...] = (NEXT,)
     group: GroupMode = "claim"
     hardware: tuple[Device, ...] | None = None
@@ -136,7 +136,7 @@ def _booted(request: ClaimCheckRequest, running: str | None, kernels: t.Sequence
 
 def _by_policy(forecast: HostForecast, kernels: t.Sequence[Kernel]) -> Claimed:
     """What the host's own policy assigns on each kernel."""
-    found: dict[str, dict[str, Driver]] = {}
+    found: dict[str, dict[str, DriverAndKind]] = {}
     for kernel in kernels:
         drivers = {device.address: forecast.claimed(device, kernel.release) for device in forecast.inventory.devices}
         found[kernel.release] = {
@@ -154,7 +154,7 @@ def _module(driver: str, inventory: Inventory) -> str:
 
 def _without_modules(claims: t.Sequence[Claim], inventory: Inventory) -> OnKernel:
     """The claimed drivers on a running kernel whose modules are not installed: where the best one is claimed, any VFIO driver is it."""
-    found: dict[str, Driver] = {}
+    found: dict[str, DriverAndKind] = {}
     for claim in claims:
         for device, _selector in devices_of(claim, inventory):
             is_best = device.handed_out and device.driver is not None and (claim.driver == AUTO or device.driver != VFIO_DRIVER)
@@ -162,14 +162,14 @@ def _without_modules(claims: t.Sequence[Claim], inventory: Inventory) -> OnKerne
                 driver = device.driver if is_best else VFIO_DRIVER if claim.driver == AUTO else None
             else:
                 module = normalize_module_name(claim.driver)
-                driver = next(iter(inventory.drivers_of_module(module)), KNOWN.get(module, claim.driver))
+                driver = next(iter(inventory.drivers_of_module(module)), KNOWN_DRIVERS.get(module, claim.driver))
             if driver is not None:
                 found.setdefault(device.address, (driver, None))
     return found
 
 
 def _claimed(host: Host, claims: t.Sequence[Claim], inventory: Inventory, kernels: t.Sequence[Kernel]) -> Claimed:
-    found: dict[str, dict[str, Driver]] = {}
+    found: dict[str, dict[str, DriverAndKind]] = {}
     for kernel in supplemented(claims, kernels):
         names = driver_names(host, inventory, modules_of(claims, inventory, kernel), False, kernel)
         assigned = assign(claims, inventory, kernel, names)
@@ -215,7 +215,7 @@ def _guarded(
     claims = request.claims
     if claims is None:
         claims = tuple(Claim((selector_of(status.device),), status.claimed or AUTO) for status in statuses)
-    judge = Judge(host, inventory, claims, request.claims is not None and request.group == "claim")
+    judge = GuardCheck(host, inventory, claims, request.claims is not None and request.group == "claim")
     leaving = [status.device for status in statuses if status.device.driver not in status.drivers]
     found = judge.claimed(leaving, {module for kernel in kernels for module in kernel.vfio_modules})
     return tuple(
@@ -229,7 +229,7 @@ def _with_nodes(host: Host, statuses: tuple[ClaimStatus, ...]) -> tuple[ClaimSta
     return tuple(dataclasses.replace(status, nodes=tuple(described(host, status.device, accounts))) for status in statuses)
 
 
-def _failures(require: Requirement, statuses: t.Sequence[ClaimStatus], running: str | None) -> tuple[str, ...]:
+def _failures(require: Required, statuses: t.Sequence[ClaimStatus], running: str | None) -> tuple[str, ...]:
     """One sentence for each device that does not meet the requirement."""
     if require == "none":
         return ()

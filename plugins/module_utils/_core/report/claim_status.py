@@ -8,20 +8,17 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, NOT_KNOWN, RACE, UNKNOWN
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reasons import LACKS
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reasons import LACKS, LONGEST_REASON
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import NOT_SEARCHED, winner_result
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import UnfinishedWork
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Winner
-    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import Finding
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import GuardFinding
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import NextKernel
-
-LONGEST_REASON = 3
-"""How many of the reasons a sentence names."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +67,7 @@ class ClaimStatus:
     claimed_now: str | None
     boots: tuple[AfterBoot, ...]
     warnings: tuple[str, ...] = ()
-    guards: tuple[Finding, ...] | None = None
+    guards: tuple[GuardFinding, ...] | None = None
     """What keeps the device with its driver; None if it is not known, as of a device that is only described."""
 
     nodes: tuple[t.Mapping[str, str], ...] = ()

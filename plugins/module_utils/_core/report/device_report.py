@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import NATIVE, VARIANT, VFIO_PCI, Contender, contenders
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.variant_offers import missing_variants
 
@@ -69,7 +69,7 @@ class RunningContender:
 
 
 @dataclasses.dataclass(frozen=True)
-class KernelModules:
+class DeviceModules:
     """The modules of one kernel for a device: native drivers in udev's order, variant drivers best first."""
 
     natives: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ class DeviceContenders:
 
     variant: BestVariant | None
     running: tuple[RunningContender, ...]
-    kernels: t.Mapping[str, KernelModules]
+    kernels: t.Mapping[str, DeviceModules]
     missing: tuple[str, ...] = ()
     """Sentences on variants that Linux has and these kernels lack."""
 
@@ -208,12 +208,12 @@ def _variant(modalias: str, context: Context) -> BestVariant | None:
     if best is None:
         return None
     registered = context.inventory.drivers_of_module(best.module)
-    driver = registered[0] if registered else KNOWN.get(best.module, best.module)
+    driver = registered[0] if registered else KNOWN_DRIVERS.get(best.module, best.module)
     return BestVariant(best.module, driver, best.alias, best.wildcards)
 
 
-def _modules(found: t.Sequence[Contender]) -> KernelModules:
-    return KernelModules(
+def _modules(found: t.Sequence[Contender]) -> DeviceModules:
+    return DeviceModules(
         tuple(contender.module for contender in found if contender.kind == NATIVE),
         tuple(contender.module for contender in found if contender.kind == VARIANT),
     )

@@ -8,8 +8,8 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import UNKNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reasons import LONGEST_REASON
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, shown
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_status import LONGEST_REASON
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory

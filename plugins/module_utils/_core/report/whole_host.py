@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Prediction:
+class RunPrediction:
     """That the next boots are as claimed is found out by ``check``, within the record; ``warnings`` are those of the run before."""
 
     check: t.Callable[[], None]
@@ -41,7 +41,7 @@ class WouldChangeError(Exception):
 
 
 def record(
-    host: Host, request: WholeRequest, key: str, check_mode: bool, settled: float = SETTLED, prediction: Prediction | None = None
+    host: Host, request: WholeRequest, key: str, check_mode: bool, settled: float = SETTLED, prediction: RunPrediction | None = None
 ) -> Result:
     """Leave a record if the run would do nothing; ``key`` stands for the request, the drivers' sources and the code.
 
@@ -61,8 +61,8 @@ def record(
 
 
 def _read(
-    host: Host, request: WholeRequest, check_mode: bool, settled: float, prediction: Prediction | None
-) -> tuple[KeptFacts, unchanged.Outcome]:
+    host: Host, request: WholeRequest, check_mode: bool, settled: float, prediction: RunPrediction | None
+) -> tuple[KeptFacts, unchanged.RunOutcome]:
     with host.recorded() as log, nothing_changes():
         if prediction is not None:
             prediction.check()
@@ -70,10 +70,10 @@ def _read(
     return keep(host, log, settled), outcome
 
 
-def predict(host: Host, request: WholeRequest, check_mode: bool = True, prediction: Prediction | None = None) -> unchanged.Outcome:
+def predict(host: Host, request: WholeRequest, check_mode: bool = True, prediction: RunPrediction | None = None) -> unchanged.RunOutcome:
     """What the role returns if it has nothing to do.  Raises WouldChangeError or HostError; changes nothing but caches."""
     _refuse_unfinished(host)
-    run = _Run(host, request, check_mode, prediction)
+    run = _UnchangedRun(host, request, check_mode, prediction)
     outcome = run.present() if request.is_wanted else run.absent()
     return {**outcome, "warnings": list(dict.fromkeys(run.warnings))}
 
@@ -84,15 +84,15 @@ def _refuse_unfinished(host: Host) -> None:
         raise WouldChangeError(" ".join(left[0].what))
 
 
-class _Run:
-    def __init__(self, host: Host, request: WholeRequest, check_mode: bool, prediction: Prediction | None) -> None:
+class _UnchangedRun:
+    def __init__(self, host: Host, request: WholeRequest, check_mode: bool, prediction: RunPrediction | None) -> None:
         self._host = host
         self._request = request
         self._check_mode = check_mode
         self._is_predicted = prediction is not None
         self.warnings: list[str] = [] if prediction is None else [*prediction.warnings]
 
-    def present(self) -> unchanged.Outcome:
+    def present(self) -> unchanged.RunOutcome:
         request = self._request
         modules = self._packages()
         if driver_packages.lacks_dependencies(self._host, request):
@@ -105,7 +105,7 @@ class _Run:
             self._winners()
         return _outcome(policy, images, devices, modules)
 
-    def absent(self) -> unchanged.Outcome:
+    def absent(self) -> unchanged.RunOutcome:
         request = self._request
         policy = self._policy()
         images = self._images(policy)
@@ -161,6 +161,6 @@ class _Run:
         return result
 
 
-def _outcome(policy: Result, images: Result, devices: list[t.Any], modules: list[t.Any]) -> unchanged.Outcome:
+def _outcome(policy: Result, images: Result, devices: list[t.Any], modules: list[t.Any]) -> unchanged.RunOutcome:
     report = {"policy": policy["policy"], "kernels": images["kernels"], "devices": devices}
     return {"reboot_required": False, "report": report, "modules": modules}

@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import KernelVariant, PackageRequest, SentSources
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
-    from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import Requirement
+    from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import Required
 
 IGNORED_IF_WAITING = {"in_use": "ignore", "data_mounts": "ignore", "companions": "ignore"}
 """What is in use now does not keep a device from its native driver at the next boot."""
@@ -104,5 +104,5 @@ class WholeRequest:
         claims = claims_of({"claims": [{**claim, "guards": IGNORED_IF_WAITING} for claim in self.claims]})
         return BindRequest(claims, (), self.state, self.group, self.timeout)
 
-    def of_check(self, require: Requirement, pending: tuple[PendingModule, ...] = (), lints: bool = True) -> ClaimCheckRequest:
+    def of_check(self, require: Required, pending: tuple[PendingModule, ...] = (), lints: bool = True) -> ClaimCheckRequest:
         return ClaimCheckRequest(self.parsed_claims, pending, require, self.kernels, self.group, lints=lints)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Carries out a whole request to the role vfio_host in one process: judges all of it, does it, checks the next boot, leaves the record.
 
-The parts are what the modules of their names do.  One lock is held from the judgement to the last change, so that what was judged is
+The parts are what the modules of their names do.  One lock is held from the check to the last change, so that what was judged is
 what is done, and a part whose prediction has nothing to do is done with.
 """
 
@@ -77,7 +77,7 @@ class _Run:
         self._order = PRESENT if request.is_wanted else ABSENT
         self._results: dict[str, Result] = {}
         self._done: list[str] = []
-        self._judged: boot_policy.Judged | None = None
+        self._judged: boot_policy.JudgedPolicy | None = None
         self._checked: Result | None = None
         self._failure: HostError | None = None
         self._recorded: Result = {"recorded": False, "because": ""}
@@ -235,7 +235,7 @@ class _Run:
 
     def _record(self) -> None:
         predicts = self._checked is None and self._wants_winner
-        prediction = whole_host.Prediction(self._check_in_record, self._warnings) if predicts else None
+        prediction = whole_host.RunPrediction(self._check_in_record, self._warnings) if predicts else None
         self._recorded = whole_host.record(self._host, self._request, self._manner.key, False, self._manner.settled, prediction)
 
     def _check_in_record(self) -> None:

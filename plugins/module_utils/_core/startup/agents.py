@@ -16,15 +16,15 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import ProgramAnalysis
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import IsStarted
 
-IsStarted = t.Callable[[str], bool]
 _LARGEST = 256 << 10
 _CREATES: t.Final[frozenset[Act]] = frozenset(("create",))
 _SRIOV_KEYS = re.compile(r"^[ \t]*(?:total-vfs|autoprobe-drivers)[ \t]*=", re.MULTILINE)
 
 
-def read(host: Host, inventory: Inventory, judge: Judge, is_started: IsStarted) -> t.Iterator[Influence]:
+def read(host: Host, inventory: Inventory, judge: ProgramAnalysis, is_started: IsStarted) -> t.Iterator[Influence]:
     """What these services may do where they are started."""
     if is_started("tuned.service"):
         yield from _tuned(host, judge)
@@ -36,7 +36,7 @@ def read(host: Host, inventory: Inventory, judge: Judge, is_started: IsStarted) 
     yield from _links(host)
 
 
-def _tuned(host: Host, judge: Judge) -> t.Iterator[Influence]:
+def _tuned(host: Host, judge: ProgramAnalysis) -> t.Iterator[Influence]:
     """The active profile and those that it includes: modules, scripts, and values for sysfs."""
     active = _text(host, "/etc/tuned/active_profile").split()
     seen: set[str] = set()
@@ -65,7 +65,7 @@ def _tuned(host: Host, judge: Judge) -> t.Iterator[Influence]:
                 yield from _tuned_setting(section, key, value, f"{path}:{number}", path.rpartition("/")[0], judge)
 
 
-def _tuned_setting(section: str, key: str, value: str, source: str, home: str, judge: Judge) -> t.Iterator[Influence]:
+def _tuned_setting(section: str, key: str, value: str, source: str, home: str, judge: ProgramAnalysis) -> t.Iterator[Influence]:
     if key == "script":
         yield from judge.of(value.replace("${i:PROFILE_DIR}", home), source, None)
     elif section == "modules" and key not in ("type", "enabled", "devices", "replace", "priority"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.command_line import with_suffix
 
@@ -43,11 +44,7 @@ def of_presets(host: Host, files: UnitFiles) -> tuple[Asked, ...]:
 
 def _rules(host: Host) -> t.Iterator[tuple[str, bool, str]]:
     """A pattern, whether it enables, and its line; the first that matches counts."""
-    chosen: dict[str, str] = {}
-    for folder in PRESETS:
-        for name in host.names(folder) if host.is_dir(folder) else ():
-            if name.endswith(".preset"):
-                chosen.setdefault(name, f"{folder}/{name}")
+    chosen = first_of_name(host, PRESETS, ".preset")
     for name in sorted(chosen):
         for number, line in enumerate(_text(host, chosen[name]).split("\n"), 1):
             words = line.split()

@@ -11,15 +11,14 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import EVENT_DEVICE, Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import services, sysctl, tmpfiles, tokens
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.script_effects import EVENT_DEVICE
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Unit, parsed
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import DIRECTORIES, parse
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import ProgramAnalysis
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rule
 
@@ -32,7 +31,7 @@ _HARMLESS = frozenset(("SYMLINK", "OWNER", "GROUP", "MODE", "SECLABEL", "NAME", 
 _DECIDING = ("MODALIAS", "SYSTEMD_WANTS", "SYSTEMD_USER_WANTS", "DRIVER", "SUBSYSTEM", "ID_NET_DRIVER")
 
 
-def of_rules(judge: Judge, text: str, source: str, name: str) -> t.Iterator[Influence]:
+def of_rules(judge: ProgramAnalysis, text: str, source: str, name: str) -> t.Iterator[Influence]:
     """What udev rules may do that are added under the file name ``name``."""
     if any(name in judge.tree.names(folder) for folder in DIRECTORIES if judge.tree.is_dir(folder)):
         yield Influence(source, f"stands in for the host's {name}", UNBOUNDED)
@@ -43,7 +42,7 @@ def of_rules(judge: Judge, text: str, source: str, name: str) -> t.Iterator[Infl
                 yield from _of_key(judge, rule, key)
 
 
-def _of_key(judge: Judge, rule: Rule, key: Key) -> t.Iterator[Influence]:
+def _of_key(judge: ProgramAnalysis, rule: Rule, key: Key) -> t.Iterator[Influence]:
     source, addresses = str(rule), rule.addresses
     if key.is_builtin:
         yield from _of_builtin(judge, rule, key)
@@ -68,7 +67,7 @@ def _of_key(judge: Judge, rule: Rule, key: Key) -> t.Iterator[Influence]:
         yield Influence(source, f"sets {key.name}", UNBOUNDED, None if key.name == "SYSCTL" else addresses)
 
 
-def _of_builtin(judge: Judge, rule: Rule, key: Key) -> t.Iterator[Influence]:
+def _of_builtin(judge: ProgramAnalysis, rule: Rule, key: Key) -> t.Iterator[Influence]:
     source, words = str(rule), key.words
     if key.name == "RUN" and key.operator != "+=":
         yield Influence(source, "replaces what is run", UNBOUNDED, rule.addresses)
@@ -80,22 +79,22 @@ def _of_builtin(judge: Judge, rule: Rule, key: Key) -> t.Iterator[Influence]:
         yield from judge.of(f"modprobe {word}", source, {})
 
 
-def of_tmpfiles(judge: Judge, text: str, source: str) -> t.Iterator[Influence]:
+def of_tmpfiles(judge: ProgramAnalysis, text: str, source: str) -> t.Iterator[Influence]:
     yield from tmpfiles.of_text(text, source, judge.inventory)
 
 
-def of_sysctl(judge: Judge, text: str, source: str) -> t.Iterator[Influence]:
+def of_sysctl(judge: ProgramAnalysis, text: str, source: str) -> t.Iterator[Influence]:
     yield from sysctl.of_text(text, source, judge.of)
 
 
-def of_load_list(judge: Judge, text: str, source: str) -> t.Iterator[Influence]:
+def of_load_list(judge: ProgramAnalysis, text: str, source: str) -> t.Iterator[Influence]:
     for number, line in enumerate(text.split("\n"), 1):
         module = line.strip()
         if module and module[0] not in "#;":
             yield from judge.of(f"modprobe {module}", f"{source}:{number}", {})
 
 
-def of_unit(judge: Judge, text: str, source: str, name: str) -> t.Iterator[Influence]:
+def of_unit(judge: ProgramAnalysis, text: str, source: str, name: str) -> t.Iterator[Influence]:
     """What a unit, or a part of one, may do that is added to the host's, whatever starts it, with all units that it names."""
     if name.startswith(UNITS_OF_DRIVERS):
         yield Influence(source, f"changes {name}", UNBOUNDED)

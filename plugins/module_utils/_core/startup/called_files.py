@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import search_places
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.search_places import Places
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.search_places import SearchPaths
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -66,7 +66,7 @@ class Called:
 def called(tree: FileTree, lines: t.Sequence[Line], everything: t.Sequence[Line], variables: Variables, folder: str) -> t.Iterator[Called]:
     """The files that the lines run or source, each once.  ``folder`` is that of the script; ``everything`` are all lines of the program."""
     seen: set[str] = set()
-    places = Places.of(tree, everything, variables, folder)
+    places = SearchPaths.of(tree, everything, variables, folder)
     for line in lines:
         for one in (*_named(tree, line, variables, places), *_among_many(tree, line, lines, variables, places)):
             if one.path not in seen and not one.path.startswith(MADE_AT_RUN_TIME):
@@ -74,7 +74,7 @@ def called(tree: FileTree, lines: t.Sequence[Line], everything: t.Sequence[Line]
                 yield one
 
 
-def _named(tree: FileTree, line: Line, variables: Variables, places: Places) -> t.Iterator[Called]:
+def _named(tree: FileTree, line: Line, variables: Variables, places: SearchPaths) -> t.Iterator[Called]:
     for word, as_text in _words(line.text):
         for path in _places(tree, word, variables, places, as_text):
             yield Called(path, line, as_text)
@@ -82,7 +82,7 @@ def _named(tree: FileTree, line: Line, variables: Variables, places: Places) -> 
         yield Called(path, line, True)
 
 
-def _among_many(tree: FileTree, line: Line, lines: t.Sequence[Line], variables: Variables, places: Places) -> t.Iterator[Called]:
+def _among_many(tree: FileTree, line: Line, lines: t.Sequence[Line], variables: Variables, places: SearchPaths) -> t.Iterator[Called]:
     for path in search_places.files_of_python(tree, line, places):
         yield Called(path, line, True, True)
     found = list(search_places.files_of_folders(tree, line, variables, places)) if line.in_shell else []
@@ -110,7 +110,7 @@ def _words(text: str) -> t.Iterator[tuple[str, bool]]:
     yield from ((match[0], False) for match in _ABSOLUTE.finditer(text))
 
 
-def _places(tree: FileTree, word: str, variables: Variables, places: Places, as_text: bool) -> t.Iterator[str]:
+def _places(tree: FileTree, word: str, variables: Variables, places: SearchPaths, as_text: bool) -> t.Iterator[str]:
     bare = word.strip("\"'")
     if "$" not in bare and "/" not in bare:
         values: t.Iterable[str] = (

@@ -26,7 +26,7 @@ _RUN_LEVELS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Words:
+class SystemdWords:
     """What the command line asks systemd for."""
 
     target: str | None = None
@@ -36,7 +36,7 @@ class Words:
     """Whether Live Update is on, with which devices stay bound across a kexec (liveupdate= in kernel-parameters.txt)."""
 
     @classmethod
-    def of(cls, cmdline: Cmdline) -> Words:
+    def of(cls, cmdline: Cmdline) -> SystemdWords:
         asked = target_of(cmdline)
         return cls(
             None if asked is None else asked[0],

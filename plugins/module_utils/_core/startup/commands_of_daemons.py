@@ -14,7 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.other_
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import ProgramAnalysis
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Unit
 
 LARGEST = 256 << 10
@@ -67,7 +67,7 @@ _PRIVILEGED = re.compile(r'"Privileged"\s*:\s*true|"CapAdd"\s*:\s*\[[^\]]*(?:ALL
 _RESTARTS = re.compile(r'"RestartPolicy"\s*:\s*\{[^}]*"Name"\s*:\s*"(?:always|unless-stopped|on-failure)"')
 
 
-def read(host: Host, judge: Judge, started: t.Collection[Unit]) -> t.Iterator[Influence]:
+def read(host: Host, judge: ProgramAnalysis, started: t.Collection[Unit]) -> t.Iterator[Influence]:
     """What these commands may do where their units are started."""
     names = {name for unit in started for name in unit.names}
 
@@ -84,7 +84,7 @@ def read(host: Host, judge: Judge, started: t.Collection[Unit]) -> t.Iterator[In
         yield from _containers(host)
 
 
-def _of_configuration(host: Host, judge: Judge, path: str, wanted: re.Pattern[str]) -> t.Iterator[Influence]:
+def _of_configuration(host: Host, judge: ProgramAnalysis, path: str, wanted: re.Pattern[str]) -> t.Iterator[Influence]:
     text = (host.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape")
     for number, line in enumerate(text.split("\n"), 1):
         match = wanted.match(line)

@@ -23,7 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedu
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Setting, Unit
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Unit, UnitSetting
 
 _OPEN = ("/run/", "/sys/", "/proc/", "/dev/", "/tmp/", "/var/run/", "/var/lock/")  # noqa: S108 - nothing is written there
 _MACHINE_ID = "/etc/machine-id"
@@ -56,7 +56,7 @@ class Conditions:
 
     def may_hold(self, unit: Unit) -> bool:
         """Whether the unit can be started by its conditions."""
-        kept: dict[str, list[Setting]] = {"Condition": [], "Assert": []}
+        kept: dict[str, list[UnitSetting]] = {"Condition": [], "Assert": []}
         for setting in unit.settings:
             kind = next((kind for kind in kept if setting.key.startswith(kind)), None)
             if setting.section == "Unit" and kind is not None:
@@ -64,7 +64,7 @@ class Conditions:
                 kept[kind] = [*kept[kind], setting] if setting.value else []
         return all(self.hold(settings) is not False for settings in kept.values())
 
-    def hold(self, settings: t.Iterable[Setting]) -> bool | None:
+    def hold(self, settings: t.Iterable[UnitSetting]) -> bool | None:
         """Whether these conditions, or these assertions, hold together; None if only the boot shows it."""
         alternatives: list[bool | None] = []
         needed: list[bool | None] = []
@@ -73,7 +73,7 @@ class Conditions:
         needed += [True if True in alternatives else None if None in alternatives else False] if alternatives else []
         return False if False in needed else None if None in needed else True
 
-    def _holds(self, setting: Setting) -> bool | None:
+    def _holds(self, setting: UnitSetting) -> bool | None:
         """None if only the boot shows it.  Signs as config_parse_unit_condition_string() takes them: one `|`, then one `!`."""
         value = setting.value[1:].lstrip() if setting.value.startswith("|") else setting.value
         negated = value.startswith("!")

@@ -17,7 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.asked_
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import ProgramAnalysis
 
 STORES = ("/etc/credstore", "/usr/local/lib/credstore", "/usr/lib/credstore")
 SEALED = (
@@ -47,7 +47,7 @@ _ESCAPED = re.compile(r"\\(?:x([0-9a-fA-F]{2})|([0-7]{3})|(.))", re.DOTALL)
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "s": " ", "\\": "\\", '"': '"', "'": "'"}
 
 
-def read(host: Host, judge: Judge, cmdline: Cmdline, source: str) -> t.Iterator[Influence]:
+def read(host: Host, judge: ProgramAnalysis, cmdline: Cmdline, source: str) -> t.Iterator[Influence]:
     """What the credentials of a host do; ``source`` is where its command line stands."""
     known = systemd_version.version(host)
     for name, text in _given(cmdline):
@@ -97,7 +97,7 @@ def _is_read(name: str, version: int | None, for_manager: bool) -> bool:
     return name.endswith(".extra") or version is None or version >= WITH_RULES
 
 
-def _of(judge: Judge, name: str, text: str | None, source: str, version: int | None, for_manager: bool) -> t.Iterator[Influence]:
+def _of(judge: ProgramAnalysis, name: str, text: str | None, source: str, version: int | None, for_manager: bool) -> t.Iterator[Influence]:
     if not _is_read(name, version, for_manager):
         return
     if text is None:
@@ -120,7 +120,7 @@ def _of(judge: Judge, name: str, text: str | None, source: str, version: int | N
         yield Influence(source, "makes systemd-udevd create virtual functions", frozenset(("create",)))
 
 
-def _mounts(judge: Judge, text: str, source: str) -> t.Iterator[Influence]:
+def _mounts(judge: ProgramAnalysis, text: str, source: str) -> t.Iterator[Influence]:
     """Lines of fstab: what is mounted may bring programs and configuration, and start units."""
     for number, line in enumerate(text.split("\n"), 1):
         words = line.split()

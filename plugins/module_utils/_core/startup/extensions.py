@@ -14,9 +14,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import ProgramAnalysis
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import IsStarted
 
-IsStarted = t.Callable[[str], bool]
 MOST_FILES = 2000
 DEEPEST = 16
 LARGEST = 256 << 10
@@ -31,7 +31,7 @@ _INERT = re.compile(r"/(?:share/(?:doc|man|info|locale|licenses|icons|fonts)|inc
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
+class ExtensionKind:
     """``below`` is what such an extension may hold, ``release`` where it says what it is for."""
 
     unit: str
@@ -41,13 +41,13 @@ class Kind:
 
 
 KINDS = (
-    Kind(
+    ExtensionKind(
         "systemd-sysext.service",
         ("/etc/extensions", "/var/lib/extensions", "/usr/local/lib/extensions", "/usr/lib/extensions", "/.extra/sysext"),
         ("usr", "opt"),
         "usr/lib/extension-release.d",
     ),
-    Kind(
+    ExtensionKind(
         "systemd-confext.service",
         ("/var/lib/confexts", "/usr/local/lib/confexts", "/usr/lib/confexts", "/.extra/confext"),
         ("etc",),
@@ -56,7 +56,7 @@ KINDS = (
 )
 
 
-def read(host: Host, judge: Judge, is_started: IsStarted) -> t.Iterator[Influence]:
+def read(host: Host, judge: ProgramAnalysis, is_started: IsStarted) -> t.Iterator[Influence]:
     """What the extensions bring, where the service is started that lays them over the root."""
     for kind in KINDS:
         for place in kind.places if is_started(kind.unit) else ():
@@ -80,7 +80,7 @@ def _assignments(host: Host, path: str) -> dict[str, str]:
     return {name: value.strip().strip("\"'") for name, equals, value in (line.partition("=") for line in text.split("\n")) if equals}
 
 
-def _of_folder(host: Host, judge: Judge, path: str, kind: Kind) -> t.Iterator[Influence]:
+def _of_folder(host: Host, judge: ProgramAnalysis, path: str, kind: ExtensionKind) -> t.Iterator[Influence]:
     files = [file for below in kind.below for file in _files(host, f"{path}/{below}", 0)]
     if len(files) > MOST_FILES:
         yield Influence(path, f"lays more than {MOST_FILES} files over the root", UNBOUNDED)
@@ -100,7 +100,7 @@ def _files(host: Host, folder: str, depth: int) -> t.Iterator[str]:
             yield path
 
 
-def _of_file(host: Host, judge: Judge, path: str, laid: str) -> t.Iterator[Influence]:
+def _of_file(host: Host, judge: ProgramAnalysis, path: str, laid: str) -> t.Iterator[Influence]:
     """One file, which comes to lie at ``laid``."""
     folder, _slash, name = laid.rpartition("/")
     suffix = next((suffix for place, suffix in _TEXTS if folder.endswith(f"/{place}")), None)
@@ -125,7 +125,7 @@ def _of_file(host: Host, judge: Judge, path: str, laid: str) -> t.Iterator[Influ
         yield from judge.of_file(path, path)
 
 
-def _of_text(judge: Judge, text: str, path: str, laid: str) -> t.Iterator[Influence]:
+def _of_text(judge: ProgramAnalysis, text: str, path: str, laid: str) -> t.Iterator[Influence]:
     folder, _slash, name = laid.rpartition("/")
     if folder.endswith("/rules.d"):
         yield from brought_texts.of_rules(judge, text, path, name)
@@ -134,7 +134,7 @@ def _of_text(judge: Judge, text: str, path: str, laid: str) -> t.Iterator[Influe
         yield from known[folder.rpartition("/")[2]](judge, text, path)
 
 
-def _of_unit(host: Host, judge: Judge, text: str, path: str, laid: str) -> t.Iterator[Influence]:
+def _of_unit(host: Host, judge: ProgramAnalysis, text: str, path: str, laid: str) -> t.Iterator[Influence]:
     """A unit, a part of one, or a link that has a unit started or is its other name."""
     folder, _slash, name = laid.rpartition("/")
     unit = name if folder.endswith("/system") or not folder.endswith(".d") else folder.rpartition("/")[2].removesuffix(".d")

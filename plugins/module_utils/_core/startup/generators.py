@@ -17,7 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_f
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import ProgramAnalysis
 
 FOLDERS = (
     "/etc/systemd/system-generators",
@@ -53,7 +53,7 @@ def masked_by_word(tree: FileTree, cmdline: Cmdline, in_initrd: bool = False) ->
     return tuple(map(with_suffix, given)) if given and can_run(tree, DEBUG, in_initrd) else ()
 
 
-def judged(judge: Judge, path: str) -> t.Iterator[Influence]:
+def judged(judge: ProgramAnalysis, path: str) -> t.Iterator[Influence]:
     """What a generator may do; where the text of its units is not its own, they can be of any kind."""
     content = judge.tree.head(path, LARGEST + 1) or b""
     text = content.decode("utf-8", "surrogateescape")

@@ -17,9 +17,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import ProgramAnalysis
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import IsStarted
 
-IsStarted = t.Callable[[str], bool]
 _LARGEST = 256 << 10
 _PROXMOX = ("/etc/pve/qemu-server", "/etc/pve/local/qemu-server")
 _PROXMOX_DATABASE = "/var/lib/pve-cluster/config.db"
@@ -33,7 +33,7 @@ HOOKS = ("/etc/libvirt/hooks/qemu", "/etc/libvirt/hooks/qemu.d")
 _LIBVIRT = ("libvirtd.service", "virtqemud.service", "libvirtd.socket", "virtqemud.socket")
 
 
-def read(host: Host, inventory: Inventory, judge: Judge, is_started: IsStarted) -> t.Iterator[Influence]:
+def read(host: Host, inventory: Inventory, judge: ProgramAnalysis, is_started: IsStarted) -> t.Iterator[Influence]:
     """What guests that start with the host may take."""
     if is_started("pve-guests.service") or host.is_file("/lib/systemd/system/pve-guests.service"):
         yield from _proxmox(host, inventory, judge)
@@ -61,7 +61,7 @@ class _Guest(t.NamedTuple):
     text: str
 
 
-def _proxmox(host: Host, inventory: Inventory, judge: Judge) -> t.Iterator[Influence]:
+def _proxmox(host: Host, inventory: Inventory, judge: ProgramAnalysis) -> t.Iterator[Influence]:
     """Guests with `onboot: 1`; their devices are given to vfio-pci by new_id (SysFSTools.pm), so that all of their IDs count."""
     guests = list(_proxmox_guests(host))
     mappings = _plain_mappings(_text(host, _PROXMOX_MAPPINGS))

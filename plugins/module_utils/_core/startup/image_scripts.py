@@ -13,7 +13,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import PACKAGED, Judge
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import PACKAGED, ProgramAnalysis
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -105,7 +105,7 @@ class ImageOwnership(Ownership):
 def judged(view: FileTree, paths: t.Iterable[str], kernel: Kernel, host: Host | None, inventory: Inventory | None) -> tuple[Influence, ...]:
     """What the scripts at these paths of an image may do.  ``kernel`` has the image's modules; ``host`` is the root, if it is known."""
     ownership = ImageOwnership(view, host)
-    judge = Judge(view, kernel, inventory, None, ownership)
+    judge = ProgramAnalysis(view, kernel, inventory, None, ownership)
     found: dict[Influence, None] = {}
     for path in paths:
         for one in _of_script(judge, ownership, path):

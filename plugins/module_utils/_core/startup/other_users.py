@@ -26,10 +26,14 @@ LINGERS = "/var/lib/systemd/linger"
 ROOT = "root"
 MOST_USERS = 64
 LARGEST_SCRIPT = 64 << 10
-POLICIES = ("/etc/polkit-1/rules.d", "/usr/local/share/polkit-1/rules.d", "/etc/polkit-1/localauthority/50-local.d")
 _ASKS_FOR_ROOT = re.compile(r"(?<![\w.-])(?:sudo|doas|pkexec|run0)\s")
 _ASKS_SYSTEMD = re.compile(r"(?<![\w.-])systemctl\s+(?!(?:-\S+\s+)*--user\b)")
-_LETS_USERS = b"org.freedesktop.systemd1.manage-units"
+# What lets others than root start units, by folders and suffixes (polkit(8), pklocalauthority(8)).
+_POLICIES: t.Mapping[str, str] = {
+    **dict.fromkeys(("/etc/polkit-1/rules.d", "/usr/local/share/polkit-1/rules.d"), ".rules"),
+    "/etc/polkit-1/localauthority/50-local.d": ".pkla",
+}
+_LETS_USERS = re.compile(rb"org\.freedesktop\.systemd1\.manage-units")
 # What gives others than root the right to write to attributes, by folders and suffixes; and what a command of theirs writes to then.
 _HANDING: t.Mapping[str, str] = {
     **dict.fromkeys(("/etc/udev/rules.d", "/usr/local/lib/udev/rules.d"), ".rules"),
@@ -75,9 +79,9 @@ def gets_root(tree: FileTree, text: str) -> bool:
     texts = (text, script if script.startswith("#!") else "")
     if any(_ASKS_FOR_ROOT.search(one) for one in texts) or _is_root_s(tree, program):
         return True
-    if any(_ASKS_SYSTEMD.search(one) for one in texts) and any(_lets_users_start_units(tree)):
+    if any(_ASKS_SYSTEMD.search(one) for one in texts) and _is_in_a_file(tree, _POLICIES, _LETS_USERS):
         return True
-    return any(_WRITES.search(one) for one in texts) and any(_hands_attributes_out(tree))
+    return any(_WRITES.search(one) for one in texts) and _is_in_a_file(tree, _HANDING, _HANDS_OUT)
 
 
 def _is_root_s(tree: FileTree, program: str) -> bool:
@@ -90,14 +94,12 @@ def _is_root_s(tree: FileTree, program: str) -> bool:
     return not (ownership.is_intact(real) if ownership.is_readable else real.startswith(PACKAGED))
 
 
-def _hands_attributes_out(tree: FileTree) -> t.Iterator[bool]:
-    """Whether files of the host's own let others write to attributes of sysfs."""
-    for folder, suffix in _HANDING.items():
-        for name in tree.names(folder) if tree.is_dir(folder) else ():
-            yield name.endswith(suffix) and _HANDS_OUT.search(tree.head(f"{folder}/{name}", LARGEST_SCRIPT) or b"") is not None
-
-
-def _lets_users_start_units(tree: FileTree) -> t.Iterator[bool]:
-    for folder in POLICIES:
-        for name in tree.names(folder) if tree.is_dir(folder) else ():
-            yield _LETS_USERS in (tree.head(f"{folder}/{name}", LARGEST_SCRIPT) or b"")
+def _is_in_a_file(tree: FileTree, suffixes: t.Mapping[str, str], wanted: re.Pattern[bytes]) -> bool:
+    """Whether a file has it; ``suffixes`` are by folder those of the names that count."""
+    paths = (
+        f"{folder}/{name}"
+        for folder, suffix in suffixes.items()
+        for name in (tree.names(folder) if tree.is_dir(folder) else ())
+        if name.endswith(suffix)
+    )
+    return any(wanted.search(tree.head(path, LARGEST_SCRIPT) or b"") for path in paths)

@@ -25,25 +25,25 @@ PIECE = 1 << 20
 _DIGESTS = {32: "md5", 40: "sha1", 64: "sha256", 96: "sha384", 128: "sha512"}
 
 
-Version = tuple[str, int, int, int, int]
+FileStamp = tuple[str, int, int, int, int]
 """A path, and the identity of the file there."""
 
 
 class Ownership:
     """The package databases of one tree.  An initramfs has none."""
 
-    def __init__(self, tree: FileTree, digests: t.Mapping[str, frozenset[str]] | None, known: dict[Version, bool] | None = None) -> None:
+    def __init__(self, tree: FileTree, digests: t.Mapping[str, frozenset[str]] | None, known: dict[FileStamp, bool] | None = None) -> None:
         """``known`` are the files that were compared, as they were then, whoever has read them."""
         self._tree = tree
         self._digests = digests
-        self._known: dict[Version, bool] = {} if known is None else known
+        self._known: dict[FileStamp, bool] = {} if known is None else known
 
     @classmethod
     def of(cls, tree: FileTree) -> Ownership:
         if not isinstance(tree, Host):
             return cls(tree, None)
         host = tree
-        known: dict[Version, bool] = {}
+        known: dict[FileStamp, bool] = {}
         # Not the object itself: it reads from this host, which records what is read.
         return cls(host, *host.once("ownership", package_databases.PLACES, lambda: (package_databases.read(host), known)))
 

@@ -14,7 +14,7 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import EVENT_DEVICE, Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import actors, script_effects
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import (
     INTERPRETER,
@@ -32,13 +32,13 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import InfluencesOf
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import Called
 
 DEEPEST = 32
 MOST_FILES = 128
 LARGEST = 512 << 10
 LARGEST_SEARCHED = 16 << 20
-EVENT_DEVICE: t.Final = script_effects.EVENT_DEVICE
 # The kernel's own variables of a PCI function's event (dev_uevent(), pci_uevent()).
 OF_EVENT: t.Final[t.Mapping[str, str]] = {"DEVPATH": f"/devices/{EVENT_DEVICE}", "PCI_SLOT_NAME": EVENT_DEVICE}
 NOTHING_GIVEN: t.Final[t.Mapping[str, str]] = {}
@@ -47,8 +47,6 @@ ELF = b"\x7fELF"
 # Where packages put programs: what lies elsewhere was built or copied by somebody.
 PACKAGED = ("/usr/bin/", "/usr/sbin/", "/usr/lib/", "/usr/lib64/", "/usr/libexec/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/usr/share/")
 _WRITES = re.compile(rb"driver_override|drivers_probe|/new_id\b|/unbind\b|finit_module")
-StartedUnit = t.Callable[[str, str], t.Sequence[Influence]]
-"""Judges a unit that a script starts, by name; the second argument is the source."""
 
 
 def judge(
@@ -58,7 +56,7 @@ def judge(
     kernel: Kernel,
     inventory: Inventory | None = None,
     environment: t.Mapping[str, str] | None = None,
-    unit: StartedUnit | None = None,
+    unit: InfluencesOf | None = None,
 ) -> tuple[Influence, ...]:
     """What running a command may do to drivers; empty if nothing.
 
@@ -67,22 +65,22 @@ def judge(
     what depends on devices' IDs and classes.  An address `%k` in the result (`EVENT_DEVICE`) is that of the device whose event runs the
     command.  ``unit`` judges units that the command starts.
     """
-    return Judge(tree, kernel, inventory, unit).of(command, source, environment)
+    return ProgramAnalysis(tree, kernel, inventory, unit).of(command, source, environment)
 
 
 def judge_file(tree: FileTree, path: str, source: str, kernel: Kernel, inventory: Inventory | None = None) -> tuple[Influence, ...]:
     """What a file that is run, or sourced, may do."""
-    return Judge(tree, kernel, inventory).of_file(path, source)
+    return ProgramAnalysis(tree, kernel, inventory).of_file(path, source)
 
 
 @dataclasses.dataclass(frozen=True)
-class Judge:
+class ProgramAnalysis:
     """What is the same for every program of a tree."""
 
     tree: FileTree
     kernel: Kernel
     inventory: Inventory | None
-    unit: StartedUnit | None = None
+    unit: InfluencesOf | None = None
     ownership: Ownership | None = None
     """Which files are as packages brought them; None for what the tree's own databases say."""
 
@@ -90,7 +88,7 @@ class Judge:
         self, command: str, source: str, environment: t.Mapping[str, str] | None = None, folder: str | None = None
     ) -> tuple[Influence, ...]:
         """As `judge()`; ``folder`` is the working directory, if it is known."""
-        return _Judgement(self, source, environment).of(command, folder) if command.strip() else ()
+        return _ProgramRun(self, source, environment).of(command, folder) if command.strip() else ()
 
     def of_event(self, command: str, source: str) -> tuple[Influence, ...]:
         """What a command does that a udev rule runs, with the variables that udev sets for it."""
@@ -98,26 +96,26 @@ class Judge:
             return ()
         plain = re.sub(r"\$(?:kernel|name)\b", EVENT_DEVICE, command)
         plain = re.sub(r"\$devpath\b|%p", OF_EVENT["DEVPATH"], re.sub(r"\$sys\b|%S", "/sys", plain))
-        return _Judgement(self, source, None, OF_EVENT).of(plain)
+        return _ProgramRun(self, source, None, OF_EVENT).of(plain)
 
     def of_file(self, path: str, source: str) -> tuple[Influence, ...]:
         """As `judge_file()`."""
-        return _Judgement(self, source, None).of_file(path)
+        return _ProgramRun(self, source, None).of_file(path)
 
     def of_text(self, text: str, shown: str) -> tuple[Influence, ...]:
         """What the text of a script does that is not a file of its own."""
-        return _Judgement(self, shown, None).of_text(text)
+        return _ProgramRun(self, shown, None).of_text(text)
 
     @functools.cached_property
     def loadable(self) -> Loadable:
         return Loadable.of(self.tree, self.kernel)
 
 
-class _Judgement:
+class _ProgramRun:
     """One program, with all that it runs."""
 
     def __init__(
-        self, judge_: Judge, source: str, environment: t.Mapping[str, str] | None, given: t.Mapping[str, str] | None = None
+        self, judge_: ProgramAnalysis, source: str, environment: t.Mapping[str, str] | None, given: t.Mapping[str, str] | None = None
     ) -> None:
         self._judge = judge_
         self._tree = judge_.tree

@@ -25,10 +25,10 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup import
     sysctl,
     tmpfiles,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.command_line import Words, with_suffix
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.command_line import SystemdWords, with_suffix
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.conditions import Conditions
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import ProgramAnalysis
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import FOLDERS, UnitFiles, mask_of, of_user
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.units import StartedUnits
 
@@ -38,8 +38,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import StartedUnit
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedules import Job
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import InfluencesOf
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedules import ScheduledJob
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.units import Started
 
 OF_ENVIRONMENT = tuple(folder.replace("system-generators", "system-environment-generators") for folder in generators.FOLDERS)
@@ -90,8 +90,8 @@ def judge_unit(
     return tuple(dict.fromkeys(units.judged(name, source)))
 
 
-def units_of(tree: FileTree, kernel: Kernel, inventory: Inventory | None) -> StartedUnit:
-    """For a `Judge`: what a unit may do that a program has systemd start."""
+def units_of(tree: FileTree, kernel: Kernel, inventory: Inventory | None) -> InfluencesOf:
+    """For a `ProgramAnalysis`: what a unit may do that a program has systemd start."""
     return lambda name, source: judge_unit(tree, name, source, kernel, inventory)
 
 
@@ -115,7 +115,7 @@ class _Units:
         self.conditions = Conditions(host, cmdline, kernel.release, is_user_s)
         self.files = files or UnitFiles(host, masked)
         self._known: dict[str, tuple[Influence, ...]] = {}
-        self.judge = Judge(host, kernel, inventory, (system or self).judged)
+        self.judge = ProgramAnalysis(host, kernel, inventory, (system or self).judged)
 
     def judged(self, name: str, source: str) -> tuple[Influence, ...]:
         """A unit by its name, with what it pulls in."""
@@ -146,7 +146,7 @@ class _Reader:
         self._inventory = inventory
         self._source = source
         self._cmdline = cmdline
-        self._words = words = Words.of(cmdline)
+        self._words = words = SystemdWords.of(cmdline)
         self._masked = generators.masked_by_word(host, cmdline)
         self._units = _Units(host, kernel, inventory, cmdline, self._masked)
         self._judge = self._units.judge
@@ -298,7 +298,7 @@ class _Reader:
             for job in schedules.of_at(self._host):
                 yield from self._judge.of_text(job.command, job.source)
 
-    def _jobs(self, jobs: t.Iterable[Job]) -> t.Iterator[Influence]:
+    def _jobs(self, jobs: t.Iterable[ScheduledJob]) -> t.Iterator[Influence]:
         for job in jobs:
             if not job.user or other_users.gets_root(self._host, job.command):
                 yield from self._judge.of(job.command, job.source, {})

@@ -48,7 +48,7 @@ _VARIABLE = re.compile(r"^\s*[A-Za-z_]\w*\s*=")
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
+class ScheduledJob:
     """A command and the file and line that it is from.  ``user`` is empty if it runs as root."""
 
     command: str
@@ -56,7 +56,7 @@ class Job:
     user: str = ""
 
 
-def at_reboot(host: Host) -> t.Iterator[Job]:
+def at_reboot(host: Host) -> t.Iterator[ScheduledJob]:
     """The lines of crontabs that run at the start of cron, `@reboot`, or within the hour after it; with a user in the system's tables."""
     skips_dots = cron_skips_dots(host)
     for folder in SYSTEM_TABLES:
@@ -80,7 +80,7 @@ def is_named_for_cron(path: str) -> bool:
     return _NAMED_FOR_CRON.fullmatch(path.rpartition("/")[2]) is not None
 
 
-def _lines(host: Host, path: str, with_user: bool) -> t.Iterator[Job]:
+def _lines(host: Host, path: str, with_user: bool) -> t.Iterator[ScheduledJob]:
     for number, line in enumerate(_text(host, path).split("\n"), 1):
         if _VARIABLE.match(line) or line.lstrip().startswith("#"):
             continue
@@ -90,43 +90,43 @@ def _lines(host: Host, path: str, with_user: bool) -> t.Iterator[Job]:
         if not (words[0] in ("@reboot", "%reboot") or _WITHIN_THE_HOUR.match(words[0])):
             continue
         if with_user and len(words) > 2:
-            yield Job(words[2], f"{path}:{number}", "" if words[1] == "root" else words[1])
+            yield ScheduledJob(words[2], f"{path}:{number}", "" if words[1] == "root" else words[1])
         elif not with_user and len(words) > 1:
-            yield Job(words[1], f"{path}:{number}")
+            yield ScheduledJob(words[1], f"{path}:{number}")
 
 
-def of_anacron(host: Host) -> t.Iterator[Job]:
+def of_anacron(host: Host) -> t.Iterator[ScheduledJob]:
     """anacron's jobs, which it runs soon after the start where their time has passed."""
     for number, line in enumerate(_text(host, ANACRON).split("\n"), 1):
         words = line.split(None, 3)
         if len(words) == 4 and not line.lstrip().startswith("#") and not _VARIABLE.match(line):
-            yield Job(words[3], f"{ANACRON}:{number}")
+            yield ScheduledJob(words[3], f"{ANACRON}:{number}")
 
 
-def of_at(host: Host) -> t.Iterator[Job]:
+def of_at(host: Host) -> t.Iterator[ScheduledJob]:
     """Jobs of at whose time may have come."""
     for folder in JOBS:
         for path in _files(host, folder):
             if not path.rpartition("/")[2].startswith("."):
-                yield Job(_text(host, path), path)
+                yield ScheduledJob(_text(host, path), path)
 
 
-def init_scripts(host: Host) -> t.Iterator[Job]:
+def init_scripts(host: Host) -> t.Iterator[ScheduledJob]:
     """The scripts that links of run levels start."""
     for folder in RUN_LEVELS:
         for name in host.names(folder) if host.is_dir(folder) else ():
             path = f"{folder}/{name}"
             if name.startswith("S") and is_executable(host, path):
-                yield Job(f"{path} start", path)
+                yield ScheduledJob(f"{path} start", path)
 
 
-def local_scripts(host: Host) -> t.Iterator[Job]:
+def local_scripts(host: Host) -> t.Iterator[ScheduledJob]:
     """rc.local and its like, where they can be run."""
     seen: set[str] = set()
     for path in RC_LOCAL:
         if is_executable(host, path) and (host.link(path) or path) not in seen:
             seen.add(host.link(path) or path)
-            yield Job(path, path)
+            yield ScheduledJob(path, path)
 
 
 def is_executable(host: Host, path: str) -> bool:

@@ -10,8 +10,8 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import EVENT_DEVICE, Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, guarded_loops, tokens
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Variables
 
@@ -21,9 +21,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.guarded_loops import Guarded
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.loadable import Loadable
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.tokens import Load, Token
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.tokens import Load, WrittenAct
 
-EVENT_DEVICE: t.Final = "%k"
 _EVENT = re.compile(r"%k|%p|%b|\$kernel|\$devpath|\$id\b")
 # What finds devices while it runs.
 _FINDS = re.compile(r"\blspci\b|\bxargs\b|\bfind\b|\{\}|nodedev-list|\blshw\b|\beval\b")
@@ -45,7 +44,7 @@ _WRITING_ACTS: t.Final[frozenset[Act]] = frozenset(("override", "unbind", "bind"
 
 
 @dataclasses.dataclass(frozen=True)
-class Effect:
+class ScriptEffect:
     """What a program does, where it says so, and how that is bounded, as in `Influence`."""
 
     line: Line
@@ -75,7 +74,7 @@ def of(
     environment: t.Mapping[str, str],
     loadable: t.Callable[[], Loadable],
     inventory: Inventory | None,
-) -> list[Effect]:
+) -> list[ScriptEffect]:
     """The effects of all lines of a program together: those on attributes, on modules, and on virtual functions.
 
     ``assigning`` are all lines, including those of which only the variables count.
@@ -115,7 +114,7 @@ class _Script:
 
     # -- attributes
 
-    def on_attributes(self) -> t.Iterator[Effect]:
+    def on_attributes(self) -> t.Iterator[ScriptEffect]:
         found = [(line, token) for line in self._lines for token in self._acting(line)]
         if not found:
             return
@@ -125,21 +124,21 @@ class _Script:
                 line, token = those[0]
                 union = frozenset(act for _line, one in those for act in one.acts if act in acts)
                 places = None if only else self._addresses(those, union)
-                yield Effect(line, _said(token), union, places, None, self._drivers(those))
+                yield ScriptEffect(line, _said(token), union, places, None, self._drivers(those))
 
-    def _acting(self, line: Line) -> t.Iterator[Token]:
+    def _acting(self, line: Line) -> t.Iterator[WrittenAct]:
         plain = [token for token in tokens.acting(line.text) if not self._is_elsewhere(line, token)]
         yield from plain
         if plain or not line.in_shell or line.is_trusted:
             return
         if _PIPED.search(line.text):
-            yield tokens.Token("runs what it is given as a script", tuple(sorted(_WRITING_ACTS)), 0)
+            yield tokens.WrittenAct("runs what it is given as a script", tuple(sorted(_WRITING_ACTS)), 0)
         elif self._evaluates(line.text):
-            yield tokens.Token("evaluates text as a script", tuple(sorted(_WRITING_ACTS)), 0)
+            yield tokens.WrittenAct("evaluates text as a script", tuple(sorted(_WRITING_ACTS)), 0)
         for match in tokens.REDIRECTION.finditer(line.text):
             yield from self._written(match[1])
 
-    def _is_elsewhere(self, line: Line, token: Token) -> bool:
+    def _is_elsewhere(self, line: Line, token: WrittenAct) -> bool:
         """Whether the variables before a file's name all lead to other buses than PCI."""
         folder = tokens.folder_before(line.text, token.start)
         values = self._variables.values(folder) if line.in_shell and folder.startswith("$") else None
@@ -151,11 +150,11 @@ class _Script:
             return False
         return re.search(r"/sys\b|modprobe|\bpci", f"{self._text}\n{self._given}") is not None
 
-    def _written(self, target: str) -> t.Iterator[Token]:
+    def _written(self, target: str) -> t.Iterator[WrittenAct]:
         """A redirection into a path that variables make."""
         globbed = tokens.globbed(target)
         if globbed:
-            yield tokens.Token(target.strip("\"'"), tuple(sorted(globbed)), 0)
+            yield tokens.WrittenAct(target.strip("\"'"), tuple(sorted(globbed)), 0)
         folder, _slash, name = target.strip("\"'").rstrip("/").rpartition("/")
         if "$" not in name and "`" not in name:
             return
@@ -165,12 +164,12 @@ class _Script:
             above = folder.rpartition("/")[2]
             there = not above or "$" in above or above in ("device", "driver", "pci") or tokens.ADDRESS.fullmatch(above)
             if there and _SYSFS.search(self._text) and self._variables.may_lead_to(target, "/sys/"):
-                yield tokens.Token(target.strip("\"'"), tuple(sorted(_WRITING_ACTS)), 0)
+                yield tokens.WrittenAct(target.strip("\"'"), tuple(sorted(_WRITING_ACTS)), 0)
             return
         for value in sorted(values):
             yield from tokens.acting(f"> {value}")
 
-    def _addresses(self, those: t.Sequence[tuple[Line, Token]], acts: frozenset[Act]) -> frozenset[str] | None:
+    def _addresses(self, those: t.Sequence[tuple[Line, WrittenAct]], acts: frozenset[Act]) -> frozenset[str] | None:
         loops = guarded_loops.of(self._lines, self._inventory)
         if not all(self._is_bounded(line, loops.get(line)) for line, _token in those):
             return None
@@ -184,7 +183,7 @@ class _Script:
         ids = tokens.device_ids(text) if "new_id" in acts else frozenset()
         return bounds.reached(self._inventory, named, event, ids, acts)
 
-    def _is_about_event(self, those: t.Sequence[tuple[Line, Token]]) -> bool:
+    def _is_about_event(self, those: t.Sequence[tuple[Line, WrittenAct]]) -> bool:
         """Whether the device of an event, which the script is given, can be another one than those that it names."""
         used = (value for name, value in self._environment.items() if re.search(rf"\$\{{?{name}\b", self._text))
         if not _EVENT.search(" ".join((*self._arguments, *used))):
@@ -204,7 +203,7 @@ class _Script:
             return False
         return self._variables.is_known(text) and not _FINDS.search(text)
 
-    def _drivers(self, those: t.Sequence[tuple[Line, Token]]) -> frozenset[str] | None:
+    def _drivers(self, those: t.Sequence[tuple[Line, WrittenAct]]) -> frozenset[str] | None:
         found: set[str] = set()
         for line, token in those:
             names = self._named_drivers(line, token)
@@ -214,7 +213,7 @@ class _Script:
         probes = any(token.written == "drivers_probe" for _line, token in those)
         return None if probes and not found else frozenset(found)
 
-    def _named_drivers(self, line: Line, token: Token) -> frozenset[str] | None:
+    def _named_drivers(self, line: Line, token: WrittenAct) -> frozenset[str] | None:
         """The drivers that a line names; None if they are not known."""
         if not line.in_shell:
             return None
@@ -254,13 +253,13 @@ class _Script:
 
     # -- modules
 
-    def on_modules(self) -> t.Iterator[Effect]:
+    def on_modules(self) -> t.Iterator[ScriptEffect]:
         for removes, act in ((False, "load"), (True, "refuse")):
             those = [(line, load) for line in self._lines for load in tokens.loads(line.text) if load.removes == removes]
             yield from self._loading(those, t.cast("Act", act))
         yield from self._with_ids()
 
-    def _loading(self, those: t.Sequence[tuple[Line, Load]], act: Act) -> t.Iterator[Effect]:
+    def _loading(self, those: t.Sequence[tuple[Line, Load]], act: Act) -> t.Iterator[ScriptEffect]:
         first: tuple[Line, str] | None = None
         found: set[str] = set()
         for line, load in those:
@@ -270,7 +269,7 @@ class _Script:
                     continue
                 if values is None or any(re.search(r"[%{]", value) for value in values):
                     verb = "loads" if act == "load" else "removes"
-                    yield Effect(line, f"{verb} {word}", frozenset((act,)))
+                    yield ScriptEffect(line, f"{verb} {word}", frozenset((act,)))
                     return
                 names = [name for value in sorted(values) for name in self._loadable().acting(value)]
                 if names and first is None:
@@ -278,9 +277,9 @@ class _Script:
                 found.update(names)
         if first is not None:
             verb = "loads" if act == "load" else "removes"
-            yield Effect(first[0], f"{verb} {first[1]}", frozenset((act,)), modules=frozenset(found))
+            yield ScriptEffect(first[0], f"{verb} {first[1]}", frozenset((act,)), modules=frozenset(found))
 
-    def _with_ids(self) -> t.Iterator[Effect]:
+    def _with_ids(self) -> t.Iterator[ScriptEffect]:
         """Modules that are given IDs of devices when they are loaded, which is as good as new_id."""
         for line in self._lines:
             for load in tokens.loads(line.text):
@@ -289,11 +288,11 @@ class _Script:
                 for name in names:
                     ids = tokens.device_ids(" ".join(given).replace("=", " ").replace(",", " , "))
                     reached = bounds.reached(self._inventory, frozenset(), frozenset(), ids, frozenset(("new_id",))) if ids else None
-                    driver = KNOWN.get(normalize_module_name(name), name)
-                    yield Effect(line, f"loads {name} with {given[0]}", frozenset(("new_id",)), reached, None, frozenset((driver,)))
+                    driver = KNOWN_DRIVERS.get(normalize_module_name(name), name)
+                    yield ScriptEffect(line, f"loads {name} with {given[0]}", frozenset(("new_id",)), reached, None, frozenset((driver,)))
 
 
-def _said(token: Token) -> str:
+def _said(token: WrittenAct) -> str:
     if token.written.startswith(("runs ", "evaluates ")):
         return token.written
     is_command = " " in token.written or token.written.startswith(("nodedev-", "nodeDevice", "hotplugctl"))

@@ -30,7 +30,7 @@ _PLAYED = re.compile(r"(?<![\w./-])([\w./-]+\.ya?ml)\b")
 
 
 @dataclasses.dataclass(frozen=True)
-class Places:
+class SearchPaths:
     """``folders`` are those that relative paths may start from, ``path`` those of commands, ``modules`` those of Python's modules."""
 
     folders: tuple[str, ...]
@@ -38,7 +38,7 @@ class Places:
     modules: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, tree: FileTree, lines: t.Sequence[Line], variables: Variables, folder: str) -> Places:
+    def of(cls, tree: FileTree, lines: t.Sequence[Line], variables: Variables, folder: str) -> SearchPaths:
         """``folder`` is the script's own."""
         went: dict[str, None] = {folder: None}
         more: dict[str, None] = {}
@@ -66,7 +66,7 @@ def _site_packages(tree: FileTree) -> t.Iterator[str]:
                 yield from (f"{home}/{name}/dist-packages", f"{home}/{name}/site-packages")
 
 
-def files_of_python(tree: FileTree, line: Line, places: Places) -> t.Iterator[str]:
+def files_of_python(tree: FileTree, line: Line, places: SearchPaths) -> t.Iterator[str]:
     """The files of the modules that a line imports, or has Python run."""
     names = [match[1] for match in _RUNS_MODULE.finditer(line.text)]
     if not line.in_shell:
@@ -83,7 +83,7 @@ def files_of_python(tree: FileTree, line: Line, places: Places) -> t.Iterator[st
         yield from (path for path in candidates if tree.is_file(path))
 
 
-def makefiles(tree: FileTree, line: Line, places: Places) -> t.Iterator[str]:
+def makefiles(tree: FileTree, line: Line, places: SearchPaths) -> t.Iterator[str]:
     """The files that `make` reads, and Ansible's playbooks."""
     for match in _MAKES.finditer(line.text):
         named = re.search(r"(?:-f|--file[=\s]|--makefile[=\s])\s*(\S+)", match[1])
@@ -94,7 +94,7 @@ def makefiles(tree: FileTree, line: Line, places: Places) -> t.Iterator[str]:
             yield from (path for path in (posixpath.normpath(posixpath.join(folder, one)) for one in wanted) if tree.is_file(path))
 
 
-def files_of_folders(tree: FileTree, line: Line, variables: Variables, places: Places) -> t.Iterator[str]:
+def files_of_folders(tree: FileTree, line: Line, variables: Variables, places: SearchPaths) -> t.Iterator[str]:
     """The files in the folders of which a line runs, or goes through, all: `run-parts /x`, `/x/*`, `find /x -exec`."""
     words = [match[1] or "/" for match in _FOLDER.finditer(line.text)]
     words += [word for match in _PARTS.finditer(line.text) for word in match[1].split() if word.strip("\"'").startswith(("/", "$"))]

@@ -32,7 +32,7 @@ LARGEST_ENVIRONMENT = 64 << 10
 
 
 @dataclasses.dataclass(frozen=True)
-class Command:
+class UnitCommand:
     """A command line, the file and line that it is from, and the variables that are set for it."""
 
     text: str
@@ -42,7 +42,7 @@ class Command:
     """Its working directory, if the unit names one."""
 
 
-def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS, of_user: bool = False) -> tuple[Command, ...]:
+def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS, of_user: bool = False) -> tuple[UnitCommand, ...]:
     """What the unit runs when it is started, by these keys, without what cannot act because of its rights.
 
     ``of_user`` says that it is of another user's own manager, where the prefixes give no rights.
@@ -52,7 +52,7 @@ def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS, of_user
         keys.append("ExecStop")
     environment = environment_of(unit, tree)
     section = {"socket": "Socket", "mount": "Mount", "swap": "Swap"}.get(unit.name.rpartition(".")[2], "Service")
-    found: list[Command] = []
+    found: list[UnitCommand] = []
     confined = of_user or is_confined(unit, section)
     folder = unit.last(section, "WorkingDirectory") or ""
     root = (unit.last(section, "RootDirectory") or "").rstrip("/")
@@ -62,11 +62,11 @@ def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS, of_user
             privileged = not of_user and ("+" in prefix or "!" in prefix)
             if text and not only_writes_out(text) and (privileged or not confined or _becomes_root(unit, section, text, tree)):
                 inside = f"{root}{text}" if root and tree.is_file(f"{root}{text.split(maxsplit=1)[0]}") else text
-                found.append(Command(inside, source, environment, folder.lstrip("-") if folder.startswith(("/", "-/")) else None))
+                found.append(UnitCommand(inside, source, environment, folder.lstrip("-") if folder.startswith(("/", "-/")) else None))
     ways = (setting for key in _OUTPUTS for setting in unit.all(section, key)[-1:])
     written = ((setting.source, match[1]) for setting in ways for match in (_TO_FILE.fullmatch(setting.value),) if match is not None)
     # systemd opens the file itself, whatever rights the service has.
-    found += [] if of_user else [Command(f"/bin/sh -c 'echo output > {path}'", source, environment) for source, path in written]
+    found += [] if of_user else [UnitCommand(f"/bin/sh -c 'echo output > {path}'", source, environment) for source, path in written]
     return tuple(found)
 
 

@@ -12,9 +12,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedu
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import ProgramAnalysis
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import IsStarted
 
-IsStarted = t.Callable[[str], bool]
 _CLOUD_UNITS = (
     "cloud-init.service",
     "cloud-config.service",
@@ -66,7 +66,7 @@ _ONCE = "/var/lib/cloud/instance/sem/config_{0}"
 _TOP = re.compile(r"^[A-Za-z_][\w-]*\s*:")
 
 
-def read(host: Host, judge: Judge, is_started: IsStarted) -> t.Iterator[Influence]:
+def read(host: Host, judge: ProgramAnalysis, is_started: IsStarted) -> t.Iterator[Influence]:
     """What the scripts in such folders may do, and the commands in the network's and cloud-init's files."""
     for folder, units in _FOLDERS:
         if any(map(is_started, units)):
@@ -81,7 +81,7 @@ def read(host: Host, judge: Judge, is_started: IsStarted) -> t.Iterator[Influenc
         yield from _cloud(host, judge)
 
 
-def _interfaces(host: Host, judge: Judge) -> t.Iterator[Influence]:
+def _interfaces(host: Host, judge: ProgramAnalysis) -> t.Iterator[Influence]:
     """The commands that ifupdown runs for an interface (interfaces(5))."""
     for path in (INTERFACES[0], *(f"{INTERFACES[1]}/{name}" for name in _names(host, INTERFACES[1]))):
         for number, line in enumerate(_text(host, path).split("\n"), 1):
@@ -99,7 +99,7 @@ def _scripts(host: Host, folder: str, deeper: int) -> t.Iterator[str]:
             yield from _scripts(host, path, deeper - 1)
 
 
-def _cloud(host: Host, judge: Judge) -> t.Iterator[Influence]:
+def _cloud(host: Host, judge: ProgramAnalysis) -> t.Iterator[Influence]:
     """bootcmd runs at every boot, runcmd and the scripts of user data once per instance."""
     done = host.exists(_ONCE.format("runcmd")) or host.exists(_ONCE.format("scripts_user"))
     paths = [path for path in CLOUD if host.is_file(path)]

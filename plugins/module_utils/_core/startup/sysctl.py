@@ -14,14 +14,14 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.tmpfil
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import InfluencesOf
 
 ALSO = "/etc/sysctl.conf"
 LARGEST = 256 << 10
 _LINE = re.compile(r"^\s*-?\s*([^#;=\s][^=\s]*)\s*=\s*(.*?)\s*$")
-Program = t.Callable[[str, str], t.Sequence[Influence]]
 
 
-def read(tree: FileTree, reads_sysctl_conf: bool, judged: Program) -> t.Iterator[Influence]:
+def read(tree: FileTree, reads_sysctl_conf: bool, judged: InfluencesOf) -> t.Iterator[Influence]:
     """What the settings do; ``judged`` judges a program by command and source."""
     chosen = list(files(tree, "sysctl.d"))
     if reads_sysctl_conf and tree.is_file(ALSO):
@@ -31,7 +31,7 @@ def read(tree: FileTree, reads_sysctl_conf: bool, judged: Program) -> t.Iterator
         yield from of_text(content.decode("utf-8", "surrogateescape"), tree.shown(path), judged)
 
 
-def of_text(text: str, shown: str, judged: Program) -> t.Iterator[Influence]:
+def of_text(text: str, shown: str, judged: InfluencesOf) -> t.Iterator[Influence]:
     """What such settings do, wherever they are from."""
     for number, line in enumerate(text.split("\n"), 1):
         match = _LINE.match(line)

@@ -18,6 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.kernel
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import InfluencesOf
 
 FOLDERS = ("/etc/{0}", "/usr/local/lib/{0}", "/usr/lib/{0}", "/lib/{0}")
 LARGEST = 256 << 10
@@ -25,7 +26,6 @@ _WRITE_TYPES = frozenset("wfFcbLC")
 _RUN_BY_KERNEL = re.compile(r"/proc/sys/kernel/(?:modprobe|hotplug)|/sys/kernel/uevent_helper")
 # udev and kmod read these again.
 _CONFIGURES = re.compile(r"/(?:run|etc|lib|usr/lib|usr/local/lib)/(?:udev/rules\.d|modprobe\.d)/[^/]+$")
-Program = t.Callable[[str, str], t.Sequence[Influence]]
 _ADDRESS_PART = re.compile(r"[0-9a-fA-F*?\[\]:!.-]*[:*?][0-9a-fA-F*?\[\]:!.-]*")
 
 
@@ -35,14 +35,14 @@ def files(tree: FileTree, folder: str, suffix: str = ".conf") -> tuple[str, ...]
     return tuple(chosen[name] for name in sorted(chosen) if not leads_to_nothing(tree, chosen[name]))
 
 
-def read(tree: FileTree, inventory: Inventory | None, judged: Program | None = None) -> t.Iterator[Influence]:
+def read(tree: FileTree, inventory: Inventory | None, judged: InfluencesOf | None = None) -> t.Iterator[Influence]:
     """What the lines of tmpfiles.d do to drivers; ``judged`` judges a program by command and source."""
     for path in files(tree, "tmpfiles.d"):
         content = tree.head(path, LARGEST) or b""
         yield from of_text(content.decode("utf-8", "surrogateescape"), tree.shown(path), inventory, judged)
 
 
-def of_text(text: str, source: str, inventory: Inventory | None, judged: Program | None = None) -> t.Iterator[Influence]:
+def of_text(text: str, source: str, inventory: Inventory | None, judged: InfluencesOf | None = None) -> t.Iterator[Influence]:
     """What such lines do, wherever they are from."""
     for number, line in enumerate(text.split("\n"), 1):
         words = _fields(line)
@@ -96,7 +96,7 @@ def _line(words: t.Sequence[str], source: str, inventory: Inventory | None) -> t
     )
 
 
-def _program(words: t.Sequence[str], source: str, judged: Program | None) -> t.Iterator[Influence]:
+def _program(words: t.Sequence[str], source: str, judged: InfluencesOf | None) -> t.Iterator[Influence]:
     """A program that the kernel runs from then on."""
     argument = words[6].strip() if len(words) > 6 else ""
     if _RUN_BY_KERNEL.fullmatch(words[1]) and argument not in HARMLESS:

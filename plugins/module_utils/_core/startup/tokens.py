@@ -146,7 +146,7 @@ class Load:
 
 
 @dataclasses.dataclass(frozen=True)
-class Token:
+class WrittenAct:
     """Something that acts on a device, as it is written."""
 
     written: str
@@ -154,13 +154,13 @@ class Token:
     start: int
 
 
-def acting(line: str) -> t.Iterator[Token]:
+def acting(line: str) -> t.Iterator[WrittenAct]:
     """What a line writes to, and the programs that act in it."""
     if len(line) > LONGEST_LINE:
         mentioned = _MENTIONS.search(line)
         if mentioned is not None:
             acts: tuple[Act, ...] = (*_ALL, "create", "lock") if "modules_disabled" in line else (*_ALL, "create")
-            yield Token(f"{mentioned[0].strip()}, in a line of more than {LONGEST_LINE} characters", acts, mentioned.start())
+            yield WrittenAct(f"{mentioned[0].strip()}, in a line of more than {LONGEST_LINE} characters", acts, mentioned.start())
         return
     for match in _ATTRIBUTE.finditer(line):
         before = line[: match.start()]
@@ -172,9 +172,9 @@ def acting(line: str) -> t.Iterator[Token]:
         near = before if len(before) <= _BEFORE else f"_{before[-_BEFORE:]}"
         if _READING.search(near) and not _REDIRECTS.search(before):
             continue
-        yield Token(match[0], _ATTRIBUTES[int((match.lastgroup or "a0")[1:])][1], match.start())
+        yield WrittenAct(match[0], _ATTRIBUTES[int((match.lastgroup or "a0")[1:])][1], match.start())
     for match in _PROGRAM.finditer(line):
-        yield Token(" ".join(match[0].split()), _PROGRAMS[int((match.lastgroup or "p0")[1:])][1], match.start())
+        yield WrittenAct(" ".join(match[0].split()), _PROGRAMS[int((match.lastgroup or "p0")[1:])][1], match.start())
 
 
 def folder_before(line: str, start: int) -> str:

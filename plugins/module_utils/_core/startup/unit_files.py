@@ -38,6 +38,8 @@ _OF_USER = (
     "/usr/lib/systemd/user",
     "/lib/systemd/user",
 )
+IsStarted = t.Callable[[str], bool]
+"""Whether a unit, by its name, is started at boot."""
 MOST_DROP_INS = 64
 _FOLDERS_OF_UNIT = (".d", ".wants", ".requires", ".upholds")
 _CONTINUED = re.compile(r"\\\n(?:[#;][^\n]*\n)*")
@@ -49,7 +51,7 @@ def of_user(home: str) -> tuple[str, ...]:
     return tuple(folder.replace("{home}", home) for folder in _OF_USER)
 
 
-class Setting(t.NamedTuple):
+class UnitSetting(t.NamedTuple):
     """An assignment in a unit's files."""
 
     section: str
@@ -66,11 +68,11 @@ class Unit:
     name: str
     names: tuple[str, ...]
     path: str
-    settings: tuple[Setting, ...]
+    settings: tuple[UnitSetting, ...]
 
-    def all(self, section: str, key: str) -> tuple[Setting, ...]:
+    def all(self, section: str, key: str) -> tuple[UnitSetting, ...]:
         """The assignments that count: an empty one resets the list."""
-        found: list[Setting] = []
+        found: list[UnitSetting] = []
         for setting in self.settings:
             if (setting.section, setting.key) == (section, key):
                 found = [*found, setting] if setting.value else []
@@ -126,14 +128,14 @@ class UnitFiles:
                             found.setdefault(unit, f"{place}/{unit}")
         return tuple(found.items())
 
-    def beside(self, name: str) -> tuple[Setting, ...] | None:
+    def beside(self, name: str) -> tuple[UnitSetting, ...] | None:
         """What drop-ins say of a unit whose own file is not in the tree; None if it is masked."""
         if name in self._masked or any(map(self.is_mask, self.paths(name))):
             return None
         found = ((path, self._tree.head(path, LARGEST) or b"") for path in self._drop_ins((name,)))
         return tuple(one for path, text in found for one in self._parsed(text, path, name))
 
-    def _parsed(self, content: bytes, path: str, name: str) -> t.Iterator[Setting]:
+    def _parsed(self, content: bytes, path: str, name: str) -> t.Iterator[UnitSetting]:
         return parsed(content.decode("utf-8", "surrogateescape"), self._tree.shown(path), name, self._owner)
 
     def load(self, name: str) -> Unit | None:
@@ -226,7 +228,7 @@ def mask_of(tree: FileTree, unit: str, folders: t.Sequence[str]) -> str | None:
     return path if path is not None and is_mask(tree, path) else None
 
 
-def parsed(text: str, shown: str, name: str, owner: tuple[str, str] = ("root", "/root")) -> t.Iterator[Setting]:
+def parsed(text: str, shown: str, name: str, owner: tuple[str, str] = ("root", "/root")) -> t.Iterator[UnitSetting]:
     """The assignments of a unit file, with its specifiers replaced as far as they are known."""
     section = ""
     lines = _CONTINUED.sub(lambda match: " \0" + "\0" * (match[0].count("\n") - 1), text)
@@ -240,7 +242,7 @@ def parsed(text: str, shown: str, name: str, owner: tuple[str, str] = ("root", "
             section = line[1:-1]
         elif line and line[0] not in "#;" and "=" in line:
             key, _equals, value = line.partition("=")
-            yield Setting(section, key.strip(), specified(value.strip(), name, owner), f"{shown}:{here}")
+            yield UnitSetting(section, key.strip(), specified(value.strip(), name, owner), f"{shown}:{here}")
 
 
 def specified(value: str, name: str, owner: tuple[str, str] = ("root", "/root")) -> str:

@@ -27,9 +27,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.sysfs_fil
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import substitutions
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
 
-Answer = t.Optional[bool]
+Holds = t.Optional[bool]
 BROUGHT_BY_BUILTINS = "ID_"
 """How the names of properties begin that IMPORT{builtin} and hwdb bring."""
 GROUP = "iommu_group"
@@ -48,7 +48,7 @@ _WITHOUT_NODE: t.Mapping[str, str] = {"D": "", "L": "", "M": "0", "m": "0", "N":
 
 
 @dataclasses.dataclass
-class State:
+class EventState:
     """What rules have set in an event so far."""
 
     action: str = ADD
@@ -112,10 +112,10 @@ class State:
 
 
 @dataclasses.dataclass(frozen=True)
-class Agreement:
+class KeysMatch:
     """``drivers`` are keys about the driver of the event's device, or its override before the event, which must hold besides."""
 
-    holds: Answer
+    holds: Holds
     drivers: tuple[Key, ...] = ()
     doubt: Key | None = dataclasses.field(default=None, compare=False)
     """The first comparison that cannot be decided, where that is one of the rule's own."""
@@ -123,10 +123,10 @@ class Agreement:
     """The device of the chain that agrees with the keys about the devices above, if that is known."""
 
 
-NO = Agreement(False)
+NO = KeysMatch(False)
 
 
-def property_of(name: str, subject: Subject, around: Surroundings, state: State) -> str | None:
+def property_of(name: str, subject: Subject, around: EventContext, state: EventState) -> str | None:
     """A property of the event; empty if it has none of this name, None if it cannot be determined."""
     if name == "ACTION":
         return state.action
@@ -143,7 +143,7 @@ def property_of(name: str, subject: Subject, around: Surroundings, state: State)
     return value if known else None
 
 
-def expanded(text: str, subject: Subject, around: Surroundings, state: State) -> str | None:
+def expanded(text: str, subject: Subject, around: EventContext, state: EventState) -> str | None:
     """A value with its substitutions; None if one of them cannot be determined."""
     if "$" not in text and "%" not in text:
         return text if len(text) < _LONGEST_VALUE else None
@@ -159,7 +159,7 @@ def expanded(text: str, subject: Subject, around: Surroundings, state: State) ->
     return whole if len(whole) < _LONGEST_VALUE else None
 
 
-def _substituted(letter: str, attribute: str | None, subject: Subject, around: Surroundings, state: State) -> str | None:
+def _substituted(letter: str, attribute: str | None, subject: Subject, around: EventContext, state: EventState) -> str | None:
     if letter in "$%":
         return letter
     if letter == "k":
@@ -183,7 +183,7 @@ def _substituted(letter: str, attribute: str | None, subject: Subject, around: S
     return {"S": "/sys", "r": "/dev"}.get(letter)
 
 
-def _shown_attribute(name: str, subject: Subject, around: Surroundings, state: State) -> str | None:
+def _shown_attribute(name: str, subject: Subject, around: EventContext, state: EventState) -> str | None:
     """An attribute of the device, else of the one above that the rule has matched, else nothing (FORMAT_SUBST_ATTR in udev-format.c)."""
     value = attribute_of(name, subject, around, state)
     if isinstance(value, Missing) and state.parent is not None:
@@ -203,7 +203,7 @@ def _of_result(result: str | None, part: str | None) -> str | None:
     return result[words[number - 1].start() :] if part.endswith("+") else words[number - 1][0]
 
 
-def attribute_of(name: str, subject: Subject, around: Surroundings, state: State) -> Attribute:
+def attribute_of(name: str, subject: Subject, around: EventContext, state: EventState) -> Attribute:
     """An attribute of a device, or of another that is named in brackets."""
     another = Key("ATTR", name, "==", "").of_another
     if another is not None:
@@ -217,7 +217,7 @@ def attribute_of(name: str, subject: Subject, around: Surroundings, state: State
     return subject.attribute(name)
 
 
-def _function(address: str, subject: Subject, around: Surroundings, state: State) -> Subject | Missing | None:
+def _function(address: str, subject: Subject, around: EventContext, state: EventState) -> Subject | Missing | None:
     """The function of an address; None where that is not known, as of a virtual one, which need not be there yet.
 
     That does not matter to a rule that only writes to that function.
@@ -230,9 +230,9 @@ def _function(address: str, subject: Subject, around: Surroundings, state: State
     return None if device.is_virtual and address != state.written else Subject.of(device, around.others)
 
 
-def agreement(keys: t.Sequence[Key], subject: Subject, around: Surroundings, state: State) -> Agreement:
+def match_keys(keys: t.Sequence[Key], subject: Subject, around: EventContext, state: EventState) -> KeysMatch:
     """Whether all comparisons among the keys hold, but for PROGRAM and IMPORT, which are run, and RESULT, which is compared after these."""
-    whole: Answer = True
+    whole: Holds = True
     drivers: tuple[Key, ...] = ()
     doubt: Key | None = None
     runs = any(key.name == "PROGRAM" for key in keys)
@@ -255,11 +255,11 @@ def agreement(keys: t.Sequence[Key], subject: Subject, around: Surroundings, sta
             return NO
         doubt = about_parents[0] if above.holds is None and doubt is None else doubt
         whole, drivers = whole and above.holds, (*drivers, *above.drivers)
-        return Agreement(whole, drivers, doubt, above.parent)
-    return Agreement(whole, drivers, doubt)
+        return KeysMatch(whole, drivers, doubt, above.parent)
+    return KeysMatch(whole, drivers, doubt)
 
 
-def _handed_on(key: Key, state: State) -> tuple[Key, ...]:
+def _handed_on(key: Key, state: EventState) -> tuple[Key, ...]:
     """The comparisons about the driver, or the override before the event, that a key stands for."""
     if not driver_keys.is_about_override(key):
         return driver_keys.of_event_s_device(key)
@@ -267,13 +267,13 @@ def _handed_on(key: Key, state: State) -> tuple[Key, ...]:
     return (key,) if isinstance(state.override, Missing) else ()
 
 
-def on_one_of_chain(keys: t.Sequence[Key], subject: Subject, around: Surroundings, state: State) -> Agreement:
+def on_one_of_chain(keys: t.Sequence[Key], subject: Subject, around: EventContext, state: EventState) -> KeysMatch:
     """Whether one device, the event's own or one above it, agrees with all keys; the first that does counts."""
-    found: list[Agreement] = []
+    found: list[KeysMatch] = []
     for one in (subject, *subject.parents):
         each = dataclasses.replace(_on_one(keys, one, around, state), parent=one)
         if each.holds is True and one is not subject and not subject.all_parents:
-            each = Agreement(None)
+            each = KeysMatch(None)
         if each.holds is True and not each.drivers and not found:
             return each
         if each.holds is not False:
@@ -281,19 +281,19 @@ def on_one_of_chain(keys: t.Sequence[Key], subject: Subject, around: Surrounding
     if not found:
         # Of a function without its place all bridges were asked, of a device of another subsystem none of those above it.
         is_open = not subject.all_parents and (subject.device is None or any(_may_be_root(key) for key in keys))
-        return Agreement(None) if is_open else NO
+        return KeysMatch(None) if is_open else NO
     if any(each.holds is True and not each.drivers for each in found):
-        return Agreement(True)
+        return KeysMatch(True)
     # Where several may agree, which of them does is not known, nor that one does.
-    return found[0] if len(found) == 1 else Agreement(None)
+    return found[0] if len(found) == 1 else KeysMatch(None)
 
 
 def _may_be_root(key: Key) -> bool:
     return key.name == "KERNELS" and not key.is_negated and key.value.startswith(("pci", "*", "?", "["))
 
 
-def _on_one(keys: t.Sequence[Key], one: Subject, around: Surroundings, state: State) -> Agreement:
-    whole: Answer = True
+def _on_one(keys: t.Sequence[Key], one: Subject, around: EventContext, state: EventState) -> KeysMatch:
+    whole: Holds = True
     drivers: tuple[Key, ...] = ()
     for key in keys:
         if key.name == "DRIVERS" and one.driver is None:
@@ -306,19 +306,19 @@ def _on_one(keys: t.Sequence[Key], one: Subject, around: Surroundings, state: St
         if answer is False:
             return NO
         whole = whole and answer
-    return Agreement(whole, drivers)
+    return KeysMatch(whole, drivers)
 
 
-def _of_parent(key: Key, one: Subject, around: Surroundings, state: State) -> Answer:
+def _of_parent(key: Key, one: Subject, around: EventContext, state: EventState) -> Holds:
     if key.name == "ATTRS":
         return _about_attribute(key, attribute_of(key.attribute or "", one, around, state))
     if key.name == "TAGS":
         return _about_tags(key, around, state) if one.is_event_s else None
     fact = {"KERNELS": one.name, "SUBSYSTEMS": one.subsystem, "DRIVERS": one.driver}[key.name]
-    return None if fact is None else key.agrees(fact)
+    return None if fact is None else key.matches(fact)
 
 
-def _answer(key: Key, subject: Subject, around: Surroundings, state: State) -> Answer:
+def _answer(key: Key, subject: Subject, around: EventContext, state: EventState) -> Holds:
     name = key.name
     if name == "ATTR":
         if key.attribute == "uevent" and subject.device is not None:
@@ -335,10 +335,10 @@ def _answer(key: Key, subject: Subject, around: Surroundings, state: State) -> A
         # No device with a driver of PCI has a node, and so none has links to it.
         return key.is_negated if subject.device is not None else None
     fact = _fact(key, subject, around, state)
-    return None if fact is None else key.agrees(fact)
+    return None if fact is None else key.matches(fact)
 
 
-def _fact(key: Key, subject: Subject, around: Surroundings, state: State) -> str | None:
+def _fact(key: Key, subject: Subject, around: EventContext, state: EventState) -> str | None:
     name, attribute = key.name, key.attribute or ""
     if name == "ENV":
         return property_of(attribute, subject, around, state)
@@ -350,26 +350,26 @@ def _fact(key: Key, subject: Subject, around: Surroundings, state: State) -> str
     return {**facts, "RESULT": state.result, "DRIVER": subject.driver}.get(name)
 
 
-def _about_attribute(key: Key, value: Attribute) -> Answer:
+def _about_attribute(key: Key, value: Attribute) -> Holds:
     if isinstance(value, Missing):
         return False
-    return None if value is None else key.agrees_with_attribute(value)
+    return None if value is None else key.matches_attribute(value)
 
 
-def _about_tags(key: Key, around: Surroundings, state: State) -> Answer:
+def _about_tags(key: Key, around: EventContext, state: EventState) -> Holds:
     plain = Key(key.name, None, "==", key.value, key.ignores_case)
     if _GLOB.search(key.value) is None and not key.ignores_case:
         found = [state.tags[tag] for tag in key.value.split("|") if tag in state.tags]
     elif len(state.tags) > _MOST_COMPARED:
         return None
     else:
-        found = [certain for tag, certain in state.tags.items() if plain.agrees(tag)]
+        found = [certain for tag, certain in state.tags.items() if plain.matches(tag)]
     if any(found):
         return not key.is_negated
     return key.is_negated if not found and around.complete and state.tags_known else None
 
 
-def _about_file(key: Key, subject: Subject, around: Surroundings, state: State) -> Answer:
+def _about_file(key: Key, subject: Subject, around: EventContext, state: EventState) -> Holds:
     path = expanded(key.value, subject, around, state)
     if path is None or "*" in path:
         return None
@@ -386,7 +386,7 @@ def _about_file(key: Key, subject: Subject, around: Surroundings, state: State) 
     return None if is_there is None else is_there != key.is_negated
 
 
-def _owner_of(path: str, subject: Subject, around: Surroundings, state: State) -> tuple[Subject | Missing | None, str]:
+def _owner_of(path: str, subject: Subject, around: EventContext, state: EventState) -> tuple[Subject | Missing | None, str]:
     """The device in whose folder a path is, and the rest of the path, which of other folders is all of it."""
     another = _OF_ANOTHER.fullmatch(path) or _OF_BUS.fullmatch(path)
     if another is not None:

@@ -14,7 +14,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Devices, Subject
 
-Kind = t.Literal["device", "own driver", "driver", "bus", "nothing", "unknown"]
+TargetKind = t.Literal["device", "own driver", "driver", "bus", "nothing", "unknown"]
 """``nothing`` where what the path names does not exist, so that udev writes nothing."""
 OF_DEVICE = frozenset(("driver_override", "remove", "rescan", "sriov_drivers_autoprobe"))
 OF_DRIVER = frozenset(("bind", "unbind", "new_id", "remove_id"))
@@ -29,7 +29,7 @@ _VIRTUAL = re.compile(r"virtfn([0-9]{1,5})")
 class Target:
     """``name`` is an address or a driver's name; empty for the event's own device, for its driver, and for the bus."""
 
-    kind: Kind
+    kind: TargetKind
     name: str
     attribute: str
 

@@ -37,4 +37,4 @@ def is_about_override(key: Key) -> bool:
 def hold(keys: t.Iterable[Key], driver: str | None, override: str | None) -> bool:
     """Whether comparisons that are handed on hold for a device with this driver and this override."""
     shown = NO_OVERRIDE if override is None else override
-    return all(key.agrees_with_attribute(shown) if is_about_override(key) else key.agrees(driver or "") for key in keys)
+    return all(key.matches_attribute(shown) if is_about_override(key) else key.matches(driver or "") for key in keys)

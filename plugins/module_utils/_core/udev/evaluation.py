@@ -13,40 +13,40 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import (
-    Agreement,
-    Answer,
-    State,
-    agreement,
+    EventState,
+    Holds,
+    KeysMatch,
     expanded,
+    match_keys,
     property_of,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.driver_keys import NO_OVERRIDE, OVERRIDE
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.pending import Jumps, RunList
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Done, Rule
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import AppliedKey, Rule
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, OF_FUNCTIONS, PATH_PROPERTIES, path_of
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Subject
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
 
 FINAL, CLEARS = ":=", ("=", ":=")
 LAST_WITH_ANY_PARENT = 257
 """The last systemd of which it is known that IMPORT{parent} goes well wherever there is a parent (import_parent_into_properties())."""
-YES = Agreement(True)
+YES = KeysMatch(True)
 _REMOVES = "-="
 
 
 class Evaluation:
     """One event."""
 
-    def __init__(self, rules: t.Iterable[Rule], around: Surroundings, subject: Subject, action: str) -> None:
+    def __init__(self, rules: t.Iterable[Rule], around: EventContext, subject: Subject, action: str) -> None:
         self._rules = rules
         self._around = around
         self._subject = subject
-        self._state = State(action)
+        self._state = EventState(action)
         self._jumps = Jumps()
-        self._done: list[Done] = []
+        self._done: list[AppliedKey] = []
         self._run = RunList()
         self._is_final = False
         self._may_be_final = False
@@ -57,18 +57,18 @@ class Evaluation:
         for rule, found in self._matched():
             yield rule, found.holds is True and not found.drivers
 
-    def done(self) -> tuple[Done, ...]:
+    def done(self) -> tuple[AppliedKey, ...]:
         """What udev does, in order: while it compares, then what it runs."""
         for _matched in self._matched():
             pass
         return (*self._done, *self._run.all())
 
     @property
-    def state(self) -> State:
+    def state(self) -> EventState:
         """What the rules have set in the end."""
         return self._state
 
-    def _matched(self) -> t.Iterator[tuple[Rule, Agreement]]:
+    def _matched(self) -> t.Iterator[tuple[Rule, KeysMatch]]:
         skip_to: tuple[str, str] | None = None
         name = self._subject.name
         for rule in self._rules:
@@ -88,7 +88,7 @@ class Evaluation:
             if addresses is not None and name is not None and name not in addresses:
                 continue
             self._state.written = rule.writes_alone
-            found = self._within_jumps(rule, agreement(rule.in_order, self._subject, self._around, self._state))
+            found = self._within_jumps(rule, match_keys(rule.in_order, self._subject, self._around, self._state))
             if found.holds is not False:
                 self._state.parent = found.parent
                 found = self._carry_out(rule, found)
@@ -98,14 +98,14 @@ class Evaluation:
             if rule.target is not None:
                 skip_to = self._jump(rule, rule.target, found) or skip_to
 
-    def _within_jumps(self, rule: Rule, found: Agreement) -> Agreement:
+    def _within_jumps(self, rule: Rule, found: KeysMatch) -> KeysMatch:
         here = self._jumps.within(rule.path)
         if not here or found.holds is False:
             return found
         unless = tuple(key for key in here if key is not None)
         return dataclasses.replace(found, holds=found.holds if len(unless) == len(here) else None, drivers=(*found.drivers, *unless))
 
-    def _jump(self, rule: Rule, target: str, found: Agreement) -> tuple[str, str] | None:
+    def _jump(self, rule: Rule, target: str, found: KeysMatch) -> tuple[str, str] | None:
         if found.holds is True and not found.drivers:
             return rule.path, target
         unless = None
@@ -117,7 +117,7 @@ class Evaluation:
 
     # -- what a rule does
 
-    def _carry_out(self, rule: Rule, found: Agreement) -> Agreement:
+    def _carry_out(self, rule: Rule, found: KeysMatch) -> KeysMatch:
         """Its keys in udev's order; what it runs may end it."""
         for key in rule.in_order:
             if key.is_run:
@@ -127,18 +127,18 @@ class Evaluation:
                 found = dataclasses.replace(found, holds=False if answer is False else found.holds and answer, doubt=doubt)
             elif key.name == "RESULT" and self._state.result is not None and found.holds is True:
                 # One that stands beside a PROGRAM is compared only now.
-                found = dataclasses.replace(found, holds=key.agrees(self._state.result))
+                found = dataclasses.replace(found, holds=key.matches(self._state.result))
             elif not key.is_match:
                 self._assign(rule, key, found)
             if found.holds is False:
                 break
         return found
 
-    def _note(self, where: list[Done], rule: Rule, key: Key, found: Agreement) -> None:
+    def _note(self, where: list[AppliedKey], rule: Rule, key: Key, found: KeysMatch) -> None:
         value = expanded(key.value, self._subject, self._around, self._state)
-        where.append(Done(rule, key, value, found.holds is True, found.drivers, found.doubt))
+        where.append(AppliedKey(rule, key, value, found.holds is True, found.drivers, found.doubt))
 
-    def _result_of(self, key: Key, found: Agreement) -> Answer:
+    def _result_of(self, key: Key, found: KeysMatch) -> Holds:
         """Whether PROGRAM or IMPORT goes well, with what it sets."""
         certain = found.holds is True and not found.drivers
         state = self._state
@@ -172,7 +172,7 @@ class Evaluation:
         self._state.properties[key.value] = None
         return None
 
-    def _import_parent(self, key: Key) -> Answer:
+    def _import_parent(self, key: Key) -> Holds:
         state = self._state
         state.forget_matching(key.value)
         state.all_known = state.all_known and key.value.startswith("ID_")
@@ -195,7 +195,7 @@ class Evaluation:
             if value != "" and not (is_root and name != "DEVPATH"):
                 self._state.set_property(name, value)
 
-    def _import_path(self, key: Key, certain: bool) -> Answer:
+    def _import_path(self, key: Key, certain: bool) -> Holds:
         """As udev-builtin-path_id.c, which is run once for an event."""
         place = path_of(self._subject)
         if place is None:
@@ -206,7 +206,7 @@ class Evaluation:
                 self._state.set_property(name, value if certain else None)
         return not key.is_negated
 
-    def _import_word(self, key: Key, certain: bool) -> Answer:
+    def _import_word(self, key: Key, certain: bool) -> Holds:
         state = self._state
         if self._around.cmdline is None:
             state.properties[key.value] = None
@@ -216,7 +216,7 @@ class Evaluation:
             state.set_property(key.value, word if certain else None)
         return (word is not None) != key.is_negated
 
-    def _import_file(self, key: Key, certain: bool) -> Answer:
+    def _import_file(self, key: Key, certain: bool) -> Holds:
         path = expanded(key.value, self._subject, self._around, self._state)
         files = self._around.files
         if path is None or not files.imports(path, key.value):
@@ -227,7 +227,7 @@ class Evaluation:
             self._state.set_property(name, value if certain else None)
         return (found is not None) != key.is_negated
 
-    def _assign(self, rule: Rule, key: Key, found: Agreement) -> None:
+    def _assign(self, rule: Rule, key: Key, found: KeysMatch) -> None:
         certain = found.holds is True and not found.drivers
         if key.name == "ENV":
             self._set_property(key, certain)
@@ -250,7 +250,7 @@ class Evaluation:
             value = None if before is None else f"{before} {value}" if before else value
         state.set_property(name, value)
 
-    def _keep_override(self, done: Done) -> None:
+    def _keep_override(self, done: AppliedKey) -> None:
         """Of what is written to the device's own override, what later rules of the event read; an empty value is not written."""
         if (done.key.name, done.key.attribute) != ("ATTR", OVERRIDE) or (done.value == "" and done.certain and not done.drivers):
             return
@@ -272,19 +272,19 @@ class Evaluation:
         elif tag in tags:
             tags[tag] = False
 
-    def _add_run(self, rule: Rule, key: Key, found: Agreement) -> None:
+    def _add_run(self, rule: Rule, key: Key, found: KeysMatch) -> None:
         """As TK_A_RUN_PROGRAM: `=` clears the list, `:=` forbids later entries as well, and no command is in it twice."""
         if self._is_final:
             return
         certain = found.holds is True and not found.drivers
         if self._may_be_final:
-            found = Agreement(None, found.drivers)
+            found = KeysMatch(None, found.drivers)
         if key.operator in CLEARS and certain and not self._may_be_final:
             self._run.clear()
         elif key.operator in CLEARS:
             self._run.may_be_cleared()
         if key.operator == FINAL:
             self._is_final, self._may_be_final = certain, True
-        added: list[Done] = []
+        added: list[AppliedKey] = []
         self._note(added, rule, key, found)
         self._run.add(added[0])

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.numbered_matches import numbered_matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import PATH_PROPERTIES
 
@@ -28,15 +29,9 @@ _DESCRIBES = ("ID_", "KEYBOARD_", "MOUSE_", "EVDEV_", "ACCEL_", "PROXIMITY_", "P
 def read(tree: FileTree) -> dict[str, tuple[tuple[str, str], ...]]:
     """By name, the values and their places, but of the properties that only describe a device."""
     found: dict[str, list[tuple[str, str]]] = {}
-    seen: set[str] = set()
-    for folder in FOLDERS:
-        for name in tree.names(folder) if tree.is_dir(folder) else ():
-            path = f"{folder}/{name}"
-            if not name.endswith(".hwdb") or name in seen:
-                continue
-            seen.add(name)
-            text = (b"" if _OF_NAMES.fullmatch(path) else tree.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape")
-            for line, match in numbered_matches(_PROPERTY, text):
-                if not match[1].startswith(_DESCRIBES) or match[1] in PATH_PROPERTIES:
-                    found.setdefault(match[1], []).append((match[2].strip(), f"{tree.shown(path)}:{line}"))
+    for path in first_of_name(tree, FOLDERS, ".hwdb").values():
+        text = (b"" if _OF_NAMES.fullmatch(path) else tree.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape")
+        for line, match in numbered_matches(_PROPERTY, text):
+            if not match[1].startswith(_DESCRIBES) or match[1] in PATH_PROPERTIES:
+                found.setdefault(match[1], []).append((match[2].strip(), f"{tree.shown(path)}:{line}"))
     return {name: tuple(values) for name, values in found.items()}

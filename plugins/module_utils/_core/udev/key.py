@@ -86,13 +86,13 @@ class Key:
         match = _OF_ANOTHER.fullmatch(self.attribute or "") if self.name in ("ATTR", "ATTRS") else None
         return None if match is None else (match[1], match[2], match[3].lstrip("/"))
 
-    def agrees(self, fact: str) -> bool:
+    def matches(self, fact: str) -> bool:
         """Whether the key's comparison holds for this value."""
         return self._finds(fact) != self.is_negated
 
-    def agrees_with_attribute(self, value: str) -> bool:
+    def matches_attribute(self, value: str) -> bool:
         """Blanks at the end of an attribute's value count only if the key's own value has some there (token_match_attr())."""
-        return self.agrees(value if self.value[-1:].isspace() else value.rstrip())
+        return self.matches(value if self.value[-1:].isspace() else value.rstrip())
 
     def _finds(self, fact: str) -> bool:
         value = self.value

@@ -12,7 +12,7 @@ import typing as t
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Done
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import AppliedKey
 
 MOST_JUMPS = 32
 """Different jumps of a file that can be open at once; the longest files of distributions have five. With more, whether one of its rules
@@ -56,7 +56,7 @@ class RunList:
     """udev's RUN list: `=` clears it, `:=` forbids later entries as well, and no command is in it twice (TK_A_RUN_PROGRAM)."""
 
     def __init__(self) -> None:
-        self._entries: list[Done] = []
+        self._entries: list[AppliedKey] = []
         self._doubtful = 0
         """So many at the beginning may have been cleared."""
         self._certain: set[t.Hashable] = set()
@@ -70,7 +70,7 @@ class RunList:
         self._uncertain |= self._certain
         self._certain = set()
 
-    def add(self, done: Done) -> None:
+    def add(self, done: AppliedKey) -> None:
         """At the end, unless it is there: two commands of which one cannot be determined may differ."""
         if done.value is not None:
             known, what = self._certain if done.certain else self._uncertain, (done.key.attribute, done.key.value, done.value, done.drivers)
@@ -79,6 +79,6 @@ class RunList:
             known.add(what)
         self._entries.append(done)
 
-    def all(self) -> tuple[Done, ...]:
+    def all(self) -> tuple[AppliedKey, ...]:
         doubtful = (one if not one.certain else dataclasses.replace(one, certain=False) for one in self._entries[: self._doubtful])
         return (*doubtful, *self._entries[self._doubtful :])

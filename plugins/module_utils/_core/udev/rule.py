@@ -9,10 +9,10 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import State, agreement
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import EventState, match_keys
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import PARENTS, PCI, Key
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, NO_DEVICES, Devices, Subject
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
@@ -38,8 +38,8 @@ class Rule:
         ``release`` is the kernel that boots, if known; ``others`` are the devices, by address, that a rule may refer to with
         ``ATTR{[pci/address]…}``.
         """
-        state = State(ADD, written=self.writes_alone)
-        answer = agreement(self.in_order, Subject.of(device, others), Surroundings(release, others=others), state)
+        state = EventState(ADD, written=self.writes_alone)
+        answer = match_keys(self.in_order, Subject.of(device, others), EventContext(release, others=others), state)
         if answer.holds is True and (answer.drivers or any(key.is_run for key in self.keys)):
             return None
         return answer.holds
@@ -93,15 +93,15 @@ class Rule:
         return any(key.name in ("RUN", "PROGRAM", "IMPORT") and "driver_override" in key.value for key in self.keys)
 
     @functools.cached_property
-    def constant(self) -> tuple[Done, ...] | None:
+    def constant(self) -> tuple[AppliedKey, ...] | None:
         """What the rule does to every device, where that is all alike: a host with many claims has one such rule for each."""
         if not all(key.name == "ATTR" and not key.is_match and not _SUBSTITUTES.search(key.value) for key in self.keys):
             return None
-        return tuple(Done(self, key, key.value, True) for key in self.keys)
+        return tuple(AppliedKey(self, key, key.value, True) for key in self.keys)
 
 
 @dataclasses.dataclass(frozen=True)
-class Done:
+class AppliedKey:
     """A key that udev carries out.  ``value`` is None if a substitution in it cannot be determined.
 
     Not ``certain`` where it cannot be determined whether the rule matches; ``drivers`` are keys about the driver that must hold besides.

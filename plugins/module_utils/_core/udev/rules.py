@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host import to
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name, leads_to_nothing
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import syntax
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import Evaluation
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext, Files
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key, attribute_of_another
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import (
@@ -24,7 +25,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject i
     Devices,
     Subject,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Files, Surroundings
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.syntax import Problem
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import substitutions
 
@@ -129,7 +129,7 @@ class Rules:
 
         Without the kernel's ``cmdline`` it is not known which words it has.
         """
-        around = Surroundings(release, cmdline, self.files, others, complete=self.complete)
+        around = EventContext(release, cmdline, self.files, others, complete=self.complete)
         return Evaluation(self.rules, around, Subject.of(device, others), action).matching()
 
 

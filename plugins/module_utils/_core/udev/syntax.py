@@ -18,7 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values im
     wrong_substitution,
 )
 
-Level = t.Literal["dropped", "ignored", "corrected"]
+ProblemLevel = t.Literal["dropped", "ignored", "corrected"]
 """What udev does with a line: drop it, use it without the key or jump that is wrong, or use it though it is written badly."""
 LONGEST = 16384
 """UDEV_LINE_SIZE: udev drops what is continued to that many characters or more, and a whole file that has such a line."""
@@ -36,7 +36,7 @@ class Problem:
 
     path: str
     line: int
-    level: Level
+    level: ProblemLevel
     said: str
     key: str = ""
 
@@ -44,7 +44,7 @@ class Problem:
         return f"{self.path}:{self.line}"
 
 
-class Token(t.NamedTuple):
+class WrittenKey(t.NamedTuple):
     """A key of a line as it is written."""
 
     name: str
@@ -72,7 +72,7 @@ def has_too_long_line(text: str) -> bool:
     return len(text) >= LONGEST and any(len(line) >= LONGEST for line in _END.split(text))
 
 
-Note = tuple[Level, str, str]
+Note = tuple[ProblemLevel, str, str]
 """A level, what is said, and the key that it is about."""
 
 
@@ -102,7 +102,7 @@ def logical_lines(text: str) -> t.Iterator[tuple[int, str, str | None]]:
         yield start, "", "ends with a backslash at the end of the file"
 
 
-def tokens(line: str, version: int | None) -> t.Iterator[Token]:
+def tokens(line: str, version: int | None) -> t.Iterator[WrittenKey]:
     """The keys of a line; DroppedError where it has something else.  Commas and blanks between them do not matter."""
     position = 0
     while True:
@@ -114,7 +114,7 @@ def tokens(line: str, version: int | None) -> t.Iterator[Token]:
         yield token
 
 
-def _token(line: str, start: int, version: int | None) -> tuple[Token, int]:
+def _token(line: str, start: int, version: int | None) -> tuple[WrittenKey, int]:
     rest = line[start : start + 40]
     name = _NAME.match(line, start)
     if name is None:
@@ -132,7 +132,7 @@ def _token(line: str, start: int, version: int | None) -> tuple[Token, int]:
         value, ignores_case, end = parse_value(line, operator.end(), version)
     except InvalidValueError:
         raise DroppedError(f"has no value in double quotes at {rest!r}", name[0]) from None
-    return Token(name[0], attribute, operator[1], value, ignores_case), end
+    return WrittenKey(name[0], attribute, operator[1], value, ignores_case), end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,7 +204,7 @@ _LOG_LEVEL = re.compile(r"log_level=(?:reset|emerg|alert|crit|err|error|warning|
 _MODE = re.compile(r"\s*0*[0-7]{1,4}")
 
 
-def checked(token: Token, version: int | None) -> t.Iterator[Note]:
+def checked(token: WrittenKey, version: int | None) -> t.Iterator[Note]:
     """What udev says of a key that it takes; DroppedError where it drops the line for it."""
     grammar = _GRAMMAR.get(token.name)
     if token.ignores_case and not token.is_match:
@@ -220,7 +220,7 @@ def checked(token: Token, version: int | None) -> t.Iterator[Note]:
     yield from _of_value(token, grammar, version)
 
 
-def _check_attribute(token: Token, grammar: _Grammar, version: int | None) -> None:
+def _check_attribute(token: WrittenKey, grammar: _Grammar, version: int | None) -> None:
     name, attribute = token.name, token.attribute
     if grammar.attribute == "none" and attribute is not None:
         raise DroppedError(f"has {name}{{{attribute}}}, but {name} takes no braces", name)
@@ -234,7 +234,7 @@ def _check_attribute(token: Token, grammar: _Grammar, version: int | None) -> No
         raise DroppedError(f"has TEST{{{attribute}}}, which is not a file mode", name)
 
 
-def _check_operator(token: Token, grammar: _Grammar, version: int | None) -> None:
+def _check_operator(token: WrittenKey, grammar: _Grammar, version: int | None) -> None:
     name, operator = token.name, token.operator
     removes = grammar.removes and (name != "SYMLINK" or version is None or version >= CASELESS_SINCE)
     taken = grammar.match if token.is_match else grammar.assign and (operator != "-=" or removes)
@@ -243,7 +243,7 @@ def _check_operator(token: Token, grammar: _Grammar, version: int | None) -> Non
         raise DroppedError(f"has {name}{operator}, but {name} {what}", name)
 
 
-def _of_value(token: Token, grammar: _Grammar, version: int | None) -> t.Iterator[Note]:
+def _of_value(token: WrittenKey, grammar: _Grammar, version: int | None) -> t.Iterator[Note]:
     name, attribute, value = token.name, token.attribute or "", token.value
     _check_value(token, version)
     if name == "OPTIONS":
@@ -262,7 +262,7 @@ def _of_value(token: Token, grammar: _Grammar, version: int | None) -> t.Iterato
         yield "corrected", "names the parent's folder by ../, which may be wrong in later kernels", name
 
 
-def _check_value(token: Token, version: int | None) -> None:
+def _check_value(token: WrittenKey, version: int | None) -> None:
     name, attribute, value = token.name, token.attribute or "", token.value
     if name == "ENV" and not token.is_match and not may_be_set(attribute, version):
         raise DroppedError(f"sets ENV{{{attribute}}}, which no rule can set", name)
@@ -301,7 +301,7 @@ def _of_options(value: str, version: int | None) -> t.Iterator[Note]:
         raise DroppedError(f"has OPTIONS={value!r}, which is not a log level", "OPTIONS")
 
 
-def has_effect(found: t.Sequence[Token]) -> bool:
+def has_effect(found: t.Sequence[WrittenKey]) -> bool:
     """Whether udev keeps a line: one that only compares does nothing."""
     return any(
         (not token.is_match and not (token.name == "OPTIONS" and _OPTION.fullmatch(token.value) is None))

@@ -18,7 +18,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.rec
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.suite import KEYRING, Suite
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import (
     ArchiveUnavailableError,
-    Missing,
+    MissingPackage,
     obtain,
     preferences,
 )
@@ -57,7 +57,7 @@ def install(
     )
     words = ("--mode=root", "--variant=minbase", *hooks, f"--include={','.join(recipe.packages)}")
 
-    def attempt(avoided: tuple[Missing, ...]) -> None:
+    def attempt(avoided: tuple[MissingPackage, ...]) -> None:
         # What backports are asked for is not what the release below them has; that release's fixes are in yet another archive.
         other = "" if not avoided else suite.without_base("linux-image-* linux-headers-*") or suite.security(mirror)
         sources, preference = (recipe.sources, other) if suite.is_backports else (recipe.sources + other, "")
@@ -88,7 +88,7 @@ def extract(
     other = (f"--architectures={architecture}",) if architecture else ()
     words = ("--mode=chrootless", "--variant=extract", f"--include={','.join(packages)}", *other)
 
-    def attempt(avoided: tuple[Missing, ...]) -> None:
+    def attempt(avoided: tuple[MissingPackage, ...]) -> None:
         if avoided and not other_versions:
             raise ArchiveUnavailableError(avoided)
         _make(words, suite, suite.sources(mirror) + further, preferences(avoided) + suite.preference("*"), tree, progress, timeout)

@@ -57,7 +57,7 @@ _WHEEL = re.compile(r"/(?P<name>[^/]+?)-(?P<version>\d[^/-]*)(?:-[^/]+\.whl|\.ta
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissingPackage:
     """`source`: the source package, where a file of the pool is missing."""
 
     name: str
@@ -72,7 +72,7 @@ class Missing:
 class ArchiveUnavailableError(HostError):
     """Nothing that was tried got it: neither asking again nor another version."""
 
-    def __init__(self, missing: t.Sequence[Missing]) -> None:
+    def __init__(self, missing: t.Sequence[MissingPackage]) -> None:
         super().__init__(MARK + "; ".join(str(one) for one in missing))
         self.missing = tuple(missing)
 
@@ -80,9 +80,9 @@ class ArchiveUnavailableError(HostError):
         return [marked(one) for one in self.missing]
 
 
-def in_apt_output(output: str) -> tuple[Missing, ...]:
+def in_apt_output(output: str) -> tuple[MissingPackage, ...]:
     """What apt-get, or mmdebstrap by way of it, could not get; nothing when it failed in another way."""
-    found: dict[str, Missing] = {}
+    found: dict[str, MissingPackage] = {}
     for line in output.splitlines():
         if _APT_DELIVERED.match(line):
             return ()
@@ -97,14 +97,14 @@ def in_apt_output(output: str) -> tuple[Missing, ...]:
             match = pattern.match(line)
             if match:
                 words = match.groupdict()
-                one = Missing(words["name"], reason or f"it depends on {words['reason']}", words.get("version") or "")
+                one = MissingPackage(words["name"], reason or f"it depends on {words['reason']}", words.get("version") or "")
                 found.setdefault(one.name, one)
     return tuple(found.values())
 
 
-def in_pip_output(output: str) -> tuple[Missing, ...]:
+def in_pip_output(output: str) -> tuple[MissingPackage, ...]:
     """What pip could not get; nothing when a package was delivered and does not build, or when requirements contradict."""
-    found: dict[str, Missing] = {}
+    found: dict[str, MissingPackage] = {}
     heading = ""
     for line in output.splitlines():
         # What pip says of a build's own requirements is drawn into a frame.
@@ -117,7 +117,7 @@ def in_pip_output(output: str) -> tuple[Missing, ...]:
     return tuple(found.values())
 
 
-def _in_pip_line(line: str, heading: str) -> Missing | None:
+def _in_pip_line(line: str, heading: str) -> MissingPackage | None:
     for pattern in (_PIP_REFUSED, _PIP_OFFLINE):
         match = pattern.match(line)
         if match:
@@ -126,7 +126,7 @@ def _in_pip_line(line: str, heading: str) -> Missing | None:
     if match:
         reason = "the index cannot be reached" if heading == _PIP_BROKEN else "the index does not have it"
         exact = match["wanted"].startswith("==")
-        return Missing(
+        return MissingPackage(
             match["name"], reason if exact or not match["wanted"] else f"{reason} {match['wanted']}", match["wanted"][2:] if exact else ""
         )
     match = (_PIP_HASHED if heading == _PIP_HASH else _PIP_FETCHED).match(line) if heading else None
@@ -135,24 +135,24 @@ def _in_pip_line(line: str, heading: str) -> Missing | None:
     return _wheel(match["address"], "its content is not what the index says" if heading == _PIP_HASH else heading)
 
 
-def _wheel(address: str, reason: str) -> Missing:
+def _wheel(address: str, reason: str) -> MissingPackage:
     """What lies at an address of a Python package index."""
     match = _WHEEL.search(unquote(address))
     if match is None:
-        return Missing(address.rstrip("/").rpartition("/")[2], reason)
-    return Missing(match["name"].replace("_", "-"), reason, match["version"])
+        return MissingPackage(address.rstrip("/").rpartition("/")[2], reason)
+    return MissingPackage(match["name"].replace("_", "-"), reason, match["version"])
 
 
-def _at(address: str, reason: str) -> Missing:
+def _at(address: str, reason: str) -> MissingPackage:
     """What lies at an address of a Debian archive."""
     place = unquote(address)
     deb, index = _DEB.search(place), _INDEX.search(place)
     if deb:
-        return Missing(deb["name"], reason, deb["version"], deb["source"])
+        return MissingPackage(deb["name"], reason, deb["version"], deb["source"])
     if index:
         architecture = f" for {index['architecture']}" if index["architecture"] else ""
-        return Missing(f"the index of {index['suite']}{architecture}", reason)
-    return Missing(place, reason)
+        return MissingPackage(f"the index of {index['suite']}{architecture}", reason)
+    return MissingPackage(place, reason)
 
 
 def _without_place(reason: str) -> str:
@@ -160,7 +160,7 @@ def _without_place(reason: str) -> str:
     return " ".join(re.sub(r"\[IP: [^]]*\]", "", reason).split())
 
 
-def preferences(missing: t.Iterable[Missing]) -> str:
+def preferences(missing: t.Iterable[MissingPackage]) -> str:
     """The apt_preferences(5) by which apt takes another version of these, and of what was built together with them."""
     pins = {(one.source, one.version) for one in missing if one.source and one.version}
     return "".join(f"Package: {_packages_of(source)}\nPin: version {version}\nPin-Priority: -1\n\n" for source, version in sorted(pins))
@@ -185,7 +185,7 @@ def asked_again(attempt: t.Callable[[], T], say: t.Callable[[str], None]) -> T:
     return attempt()
 
 
-def obtain(attempt: t.Callable[[tuple[Missing, ...]], T], say: t.Callable[[str], None]) -> T:
+def obtain(attempt: t.Callable[[tuple[MissingPackage, ...]], T], say: t.Callable[[str], None]) -> T:
     """What `attempt` returns; ArchiveUnavailableError when nothing helps.
 
     It is asked again, and then with what it shall do without: the versions that could not be had. Whatever else it raises
@@ -210,7 +210,7 @@ def obtain(attempt: t.Callable[[tuple[Missing, ...]], T], say: t.Callable[[str],
         raise
 
 
-def marked(missing: Missing, instead: str = "") -> str:
+def marked(missing: MissingPackage, instead: str = "") -> str:
     """The line that names it. `instead`: what was taken in its place."""
     return f"{MARK}{missing}{_INSTEAD}{instead}" if instead else f"{MARK}{missing}"
 

@@ -52,7 +52,7 @@ class Access:
 
 
 @dataclass(frozen=True)
-class Event:
+class FunctionEvent:
     """Something that happened to the function as a whole: CONNECT, DISCONNECT, DEVICE_RESET, FLR, DMA_MAP …"""
 
     seconds: float
@@ -63,14 +63,14 @@ class Event:
         return f"{self.seconds:.6f} {self.name} {self.detail}".rstrip()
 
 
-Entry = Access | Event
+LogEntry = Access | FunctionEvent
 
 
 @dataclass(frozen=True)
 class AccessLog:
     """Entries in the order in which they happened. ``end`` is the byte after the last whole line: a mark for ``read(path, after=end)``."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[LogEntry, ...]
     end: int = 0
 
     @classmethod
@@ -90,9 +90,9 @@ class AccessLog:
     def accesses(self) -> tuple[Access, ...]:
         return tuple(entry for entry in self.entries if isinstance(entry, Access))
 
-    def events(self, *names: str) -> tuple[Event, ...]:
+    def events(self, *names: str) -> tuple[FunctionEvent, ...]:
         """The events with one of these names, or all events."""
-        return tuple(entry for entry in self.entries if isinstance(entry, Event) and (not names or entry.name in names))
+        return tuple(entry for entry in self.entries if isinstance(entry, FunctionEvent) and (not names or entry.name in names))
 
     def bar_accesses(self) -> tuple[Access, ...]:
         """Reads and writes of the function's registers and memory, which only drivers make: firmware and bus code stay in config space."""
@@ -111,7 +111,7 @@ class AccessLog:
         Mind who resets: vfio-pci resets a device when a program opens it, which hides what a native driver did before in the same boot.
         Whether a boot was clean is a question for since_boot.
         """
-        return self._after_last(lambda entry: isinstance(entry, Event) and entry.name in ("DEVICE_RESET", "FLR", "CONNECT"))
+        return self._after_last(lambda entry: isinstance(entry, FunctionEvent) and entry.name in ("DEVICE_RESET", "FLR", "CONNECT"))
 
     def since_boot(self) -> AccessLog:
         """What came after the reset with which the machine's present boot began, whatever resets the guest made since then.
@@ -122,7 +122,7 @@ class AccessLog:
         start = 0
         reset: int | None = None
         for position, entry in enumerate(self.entries, 1):
-            if isinstance(entry, Event):
+            if isinstance(entry, FunctionEvent):
                 if entry.name in ("DEVICE_RESET", "CONNECT"):
                     reset = position
             elif reset is not None and entry.sizes_bars:
@@ -131,17 +131,17 @@ class AccessLog:
                 reset = None
         return AccessLog(self.entries[start:], self.end)
 
-    def _after_last(self, ends: t.Callable[[Entry], bool]) -> AccessLog:
+    def _after_last(self, ends: t.Callable[[LogEntry], bool]) -> AccessLog:
         positions = [position for position, entry in enumerate(self.entries, 1) if ends(entry)]
         return AccessLog(self.entries[positions[-1] if positions else 0 :], self.end)
 
 
-def _parse(path: str | Path, number: int, line: str) -> Entry:
+def _parse(path: str | Path, number: int, line: str) -> LogEntry:
     try:
         seconds, name, *rest = line.split(" ")
         if name in ("R", "W"):
             region, offset, length, value = rest
             return Access(float(seconds), name, region, int(offset, 16), int(length), int(value, 16))
-        return Event(float(seconds), name, " ".join(rest))
+        return FunctionEvent(float(seconds), name, " ".join(rest))
     except ValueError as error:
         raise AccessLogError(f"Line {number} of the access log {path} is not an access or an event: {line!r}.") from error

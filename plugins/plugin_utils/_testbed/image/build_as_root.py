@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, Missing
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, MissingPackage
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.image import ImageBuilder
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.options import ImageOptions
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.ssh_key import KeyPair
@@ -73,7 +73,7 @@ def _deserialized(line: str) -> HostError:
         return HostError(f"The image's builder ended: {line}")
     facts = json.loads(line.removeprefix(_FAILED))
     if facts["missing"]:
-        return ArchiveUnavailableError([Missing(**one) for one in facts["missing"]])
+        return ArchiveUnavailableError([MissingPackage(**one) for one in facts["missing"]])
     return HostError(facts["sentence"])
 
 

@@ -26,7 +26,7 @@ _DESCRIPTION = "image.json"
 
 
 @dataclass(frozen=True)
-class Image:
+class TestImage:
     """A complete image. `kernels`: the releases it boots, the first by default."""
 
     path: Path
@@ -52,7 +52,7 @@ class Image:
         return self.path / "vmlinuz"
 
     @classmethod
-    def read(cls, path: Path) -> Image:
+    def read(cls, path: Path) -> TestImage:
         try:
             facts = json.loads((path / _DESCRIPTION).read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
@@ -60,7 +60,7 @@ class Image:
         return cls(path, facts["key"], facts["suite"], tuple(facts["kernels"]), facts["host_key"], facts["seconds"])
 
     @classmethod
-    def find(cls, cache: Cache, reference: str) -> Image:
+    def find(cls, cache: Cache, reference: str) -> TestImage:
         """By path, by key, or by the name of its folder in the cache."""
         if "/" in reference:
             return cls.read(Path(reference).expanduser().absolute())
@@ -91,15 +91,15 @@ class ImageBuilder:
         target = self.target()
         return target is not None and (target / _DESCRIPTION).is_file()
 
-    def build(self, say: Say, timeout: float) -> tuple[Image, bool]:
+    def build(self, say: Say, timeout: float) -> tuple[TestImage, bool]:
         """The image, and whether it had to be built. Of several builders of one image, one builds and the others wait."""
         target = self._target(KeyPair.of_cache(self.cache))
         with self.cache.lock(target.name):
             if (target / _DESCRIPTION).is_file():
-                return Image.read(target), False
+                return TestImage.read(target), False
             with self.cache.building(target) as folder:
                 self._build_in(folder, Progress(f"{self.name} image", say), timeout)
-        return Image.read(target), True
+        return TestImage.read(target), True
 
     def remove(self) -> bool:
         target = self.target()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.image import Image
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.image import TestImage
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.ssh_key import KeyPair
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.deadline import Deadline
@@ -111,7 +111,7 @@ class Machine:
     def connection(self) -> Connection:
         return Connection(self.facts()["port"], KeyPair.of_cache(self.cache).private, self.folder / "known_hosts")
 
-    def start(self, options: MachineOptions, image: Image, qemu: Qemu, accelerator: str, progress: Progress, timeout: float) -> None:
+    def start(self, options: MachineOptions, image: TestImage, qemu: Qemu, accelerator: str, progress: Progress, timeout: float) -> None:
         """Start it and wait until it answers; undone when it does not within `timeout` seconds."""
         self.kill()
         fresh = not self.exists
@@ -171,7 +171,7 @@ class Machine:
         self.kill()
         shutil.rmtree(self.folder)
 
-    def _prepare(self, options: MachineOptions, image: Image, qemu: Qemu) -> None:
+    def _prepare(self, options: MachineOptions, image: TestImage, qemu: Qemu) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         disk = self.folder / command_line.DISK
         if not self.exists:
@@ -189,7 +189,7 @@ class Machine:
                 file.truncate(function.size)
 
     def _boot(
-        self, options: MachineOptions, image: Image, qemu: Qemu, accelerator: str, port: int, progress: Progress, timeout: float
+        self, options: MachineOptions, image: TestImage, qemu: Qemu, accelerator: str, port: int, progress: Progress, timeout: float
     ) -> None:
         connection = Connection.prepare(port, KeyPair.of_cache(self.cache).private, self.folder / "known_hosts", image.host_key)
         facts = {"options": json.loads(options.to_json()), "image": str(image.path), "port": port, "accelerator": accelerator}

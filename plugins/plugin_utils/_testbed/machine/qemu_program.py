@@ -15,7 +15,11 @@ from pathlib import Path
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import root_tree
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.suite import Suite
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, Missing, marked
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import (
+    ArchiveUnavailableError,
+    MissingPackage,
+    marked,
+)
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.program import run
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress, Say
@@ -88,7 +92,7 @@ def unpacked(build: Build, cache: Cache, mirror: t.Callable[[], str], say: Say) 
         for place in places.values():
             if place.is_dir():
                 return _called(build, place / "root")
-        missing: list[Missing] = []
+        missing: list[MissingPackage] = []
         for suite, place in places.items():
             try:
                 qemu = _made(build, suite, place, cache, mirror(), Progress("QEMU", say))

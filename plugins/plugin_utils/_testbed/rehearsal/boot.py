@@ -16,9 +16,9 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.com
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.machine import last_words
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import REPORT, Plan, emulator_arguments
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import Places
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import MachinePlaces
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.signed_start import REFUSED
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import OFFERED, Report, UnfinishedError, parse
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import OFFERED, BootTrace, UnfinishedError, parse
 
 _SAY_EVERY = 20.0
 #: How a line begins that says that the boot goes on.
@@ -31,7 +31,7 @@ _LARGEST_REPORT = 64 << 20
 
 
 @dataclass(frozen=True)
-class Machine:
+class RehearsalMachine:
     """``folder`` has the disk and the joined initramfs, and gets the console and the report."""
 
     folder: Path
@@ -39,7 +39,7 @@ class Machine:
     accelerator: str
     initrd: Path | None
 
-    def boot(self, plan: Plan, places: Places, progress: Progress, timeout: float) -> Report:
+    def boot(self, plan: Plan, places: MachinePlaces, progress: Progress, timeout: float) -> BootTrace:
         """Boot and wait for the report.  Raises HostError when none has come within ``timeout`` seconds of an idle machine."""
         functions = {one.function.id: one.function.emulated for one in places.placements.values() if one.function.emulated is not None}
         processes.prepare(self.folder, functions)

@@ -18,8 +18,8 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.com
 )
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal import signed_start
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.host_function import Listed
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import Places
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report, command_line_word
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import MachinePlaces
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import BootTrace, command_line_word
 
 REPORT, DISK = "report.log", "disk.img"
 LABEL = "rehearsal"
@@ -117,7 +117,7 @@ def enforcement(signatures: t.Mapping[str, t.Any], keys: int) -> tuple[tuple[str
     return given, tuple(said)
 
 
-def about_uefi(reports: t.Sequence[Report], *, by_shim: bool) -> tuple[str, ...]:
+def about_uefi(reports: t.Sequence[BootTrace], *, by_shim: bool) -> tuple[str, ...]:
     """What is to be said of boots of a host that boots by UEFI."""
     if all(_EFI in report.firmware for report in reports):
         if by_shim:
@@ -137,7 +137,7 @@ def storage_of(known: t.Sequence[str], functions: t.Sequence[Listed]) -> tuple[s
     return chosen, tuple(f"{address} {why}" for address in shared[chosen])
 
 
-def emulator_arguments(plan: Plan, places: Places, accelerator: str, initrd: Path | None) -> tuple[str, ...]:
+def emulator_arguments(plan: Plan, places: MachinePlaces, accelerator: str, initrd: Path | None) -> tuple[str, ...]:
     """QEMU's arguments; without any network.  The first serial port is the console, the second one has the report."""
     disk = [word.format(slot=places.disk_slot) for word in _DISKS[plan.storage]]
     return (

@@ -17,7 +17,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.o
     owner_of,
     rival_of,
 )
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Event, Report, offers
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import BootTrace, TraceEvent, offers
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.unseen import missing, not_shown, of_cause, racing
 
 if t.TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Seen:
     stage: str | None
     line: str | None
     others: tuple[str, ...]
-    rival: Event | None = None
+    rival: TraceEvent | None = None
     declined: tuple[Decline, ...] = ()
     late: str | None = None
 
@@ -80,7 +80,7 @@ class Seen:
         return driver is not None and any(_driver(one.offer.driver) == _driver(driver) and not one.mapped for one in self.declined)
 
     @classmethod
-    def of(cls, report: Report, address: str) -> Seen:
+    def of(cls, report: BootTrace, address: str) -> Seen:
         made = offers(report, address)
         owner = owner_of(report, address)
         if owner is None:
@@ -98,7 +98,7 @@ class Seen:
 
 def row(
     address: str,
-    reports: t.Sequence[Report],
+    reports: t.Sequence[BootTrace],
     predicted: Predicted | None,
     claimed: str | None,
     left_out: str | None,
@@ -122,7 +122,7 @@ def row(
 
 def _row(
     address: str,
-    reports: t.Sequence[Report],
+    reports: t.Sequence[BootTrace],
     predicted: Predicted | None,
     claimed: str | None,
     left_out: str | None,
@@ -212,7 +212,7 @@ def _driver(name: str | None) -> str | None:
     return None if name is None else name.replace("-", "_")
 
 
-def not_logged(report: Report, addresses: t.Iterable[str]) -> list[str]:
+def not_logged(report: BootTrace, addresses: t.Iterable[str]) -> list[str]:
     """The devices whose first offer in the trace is not the first that the driver core has logged."""
     found = []
     for address in addresses:
@@ -223,7 +223,7 @@ def not_logged(report: Report, addresses: t.Iterable[str]) -> list[str]:
     return found
 
 
-def declined(report: Report, addresses: t.Iterable[str]) -> list[str]:
+def declined(report: BootTrace, addresses: t.Iterable[str]) -> list[str]:
     """A sentence about each device that a driver has declined, if that may be otherwise on the host."""
     found = []
     for address in addresses:
@@ -239,7 +239,7 @@ def declined(report: Report, addresses: t.Iterable[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def contended(report: Report, addresses: t.Iterable[str]) -> list[str]:
+def contended(report: BootTrace, addresses: t.Iterable[str]) -> list[str]:
     """A sentence about each device that several programs gave to several drivers: one boot shows one order of them."""
     found = []
     for address in addresses:

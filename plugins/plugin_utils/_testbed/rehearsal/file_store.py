@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_archive import FILE, FOLDER, LINK, MOUNTED, Entry
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_archive import FILE, FOLDER, LINK, MOUNTED, TreeEntry
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 
 LARGEST_LIST = 512 << 20
@@ -29,7 +29,7 @@ _NOT_OF_PACKAGES = ("/usr/local/",)
 class Collected:
     """What a host has sent about itself."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[TreeEntry, ...]
     facts: t.Mapping[str, t.Any]
 
     @classmethod
@@ -39,7 +39,7 @@ class Collected:
             with gzip.open(place) as file:
                 text = file.read(LARGEST_LIST)
             document = json.loads(text.decode("utf-8", "surrogateescape"))
-            entries = tuple(Entry(*fields) for fields in document.pop("entries"))
+            entries = tuple(TreeEntry(*fields) for fields in document.pop("entries"))
         except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
             raise HostError(f"The list of the host's files cannot be read: {error}.") from error
         return cls(tuple(entry for entry in entries if _is_inside(entry.path)), document)
@@ -79,9 +79,9 @@ class FileStore:
         """Where the content of the file ``path`` is kept."""
         return (self.own if _is_of_host(path) else self.folder) / digest[:2] / digest
 
-    def lacks(self, entries: t.Iterable[Entry]) -> list[Entry]:
+    def lacks(self, entries: t.Iterable[TreeEntry]) -> list[TreeEntry]:
         """Those files whose content is not here, each content once."""
-        wanted: dict[Path, Entry] = {}
+        wanted: dict[Path, TreeEntry] = {}
         for entry in entries:
             place = self.place(entry.path, entry.content)
             if entry.kind == FILE and place not in wanted and not place.is_file():
@@ -99,7 +99,7 @@ class FileStore:
         except (OSError, EOFError, tarfile.TarError) as error:
             raise HostError(f"The archive of the host's files cannot be read: {error}.") from error
 
-    def pack(self, entries: t.Sequence[Entry], archive: Path, first: int, most: int) -> int:
+    def pack(self, entries: t.Sequence[TreeEntry], archive: Path, first: int, most: int) -> int:
         """Write an archive for `take()` of the files from number ``first`` on, of about ``most`` bytes; the number of the next one."""
         number, left = first, most
         with tarfile.open(archive, "w:gz", compresslevel=1) as opened:
@@ -127,7 +127,7 @@ class FileStore:
         """Delete what is the host's own."""
         shutil.rmtree(self.own, ignore_errors=True)
 
-    def lay_out(self, entries: t.Sequence[Entry], root: Path) -> list[str]:
+    def lay_out(self, entries: t.Sequence[TreeEntry], root: Path) -> list[str]:
         """The files, folders and links below ``root`` with their owners and modes; the paths of those that the host did not send."""
         absent = []
         for entry in sorted(entries, key=lambda one: one.path):

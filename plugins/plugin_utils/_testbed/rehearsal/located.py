@@ -8,8 +8,8 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.host_function import Listed
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import Places, machine_path
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import MachinePlaces, machine_path
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import BootTrace
 
 _OTHER_NUMBER = "the machine's firmware gave its bus another number"
 
@@ -22,13 +22,13 @@ class Located:
     machine has its own of just that kind there.
     """
 
-    report: Report
+    report: BootTrace
     moved: t.Mapping[str, tuple[str, str]]
     absent: t.Mapping[str, str]
     same: frozenset[str] = frozenset()
 
 
-def located(report: Report, places: Places, functions: t.Sequence[Listed]) -> Located:
+def located(report: BootTrace, places: MachinePlaces, functions: t.Sequence[Listed]) -> Located:
     there = {machine_path(path): address for address, path in report.paths.items()}
     on_host = {str(one["address"]): str(one["modalias"]) for one in functions}
     moved: dict[str, tuple[str, str]] = {}
@@ -46,7 +46,7 @@ def located(report: Report, places: Places, functions: t.Sequence[Listed]) -> Lo
     return Located(renamed, moved, absent, frozenset(same - {found for found, _why in moved.values()}))
 
 
-def _renamed(report: Report, addresses: t.Mapping[str, str]) -> Report:
+def _renamed(report: BootTrace, addresses: t.Mapping[str, str]) -> BootTrace:
     """What the machine has of its own at the address of a moved function is left out."""
     own = set(addresses.values()) - addresses.keys()
 

@@ -16,8 +16,8 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.t
     MAPPED,
     OFFERED,
     TAKEN,
-    Event,
-    Report,
+    BootTrace,
+    TraceEvent,
 )
 
 VFIO_PCI = "vfio-pci"
@@ -29,18 +29,18 @@ _DECLINED = (-errno.ENODEV, -errno.ENXIO)
 class Decline:
     """An offer that a driver has declined. ``mapped``: it may have looked at registers before, of which the machine has none."""
 
-    offer: Event
+    offer: TraceEvent
     error: int
     mapped: bool
 
 
-def owner_of(report: Report, address: str) -> Event | None:
+def owner_of(report: BootTrace, address: str) -> TraceEvent | None:
     """The offer by which the device would be owned at the end if each first probe succeeded, as it does on the card.
 
     Whoever unbinds a device, or removes the driver's module, makes room for the next offer; other later offers are there only because the
     probe of an emulated function fails.
     """
-    owner: Event | None = None
+    owner: TraceEvent | None = None
     refusals = _refusals(report, address) | {one.offer for one in declines(report, address) if not one.mapped}
     loading = {event.process for event in report.events if event.kind == "loading"}
     for event in report.events:
@@ -54,7 +54,7 @@ def owner_of(report: Report, address: str) -> Event | None:
     return owner
 
 
-def declines(report: Report, address: str) -> tuple[Decline, ...]:
+def declines(report: BootTrace, address: str) -> tuple[Decline, ...]:
     """The offers that drivers have declined, as far as the kernel's log tells; none where it has other offers than the trace."""
     events = report.events
     made = [index for index, event in enumerate(events) if event.kind == OFFERED and event.device == address]
@@ -68,7 +68,7 @@ def declines(report: Report, address: str) -> tuple[Decline, ...]:
     return tuple(found)
 
 
-def _may_be_mapped(report: Report, address: str, during: t.Iterable[Event]) -> bool:
+def _may_be_mapped(report: BootTrace, address: str, during: t.Iterable[TraceEvent]) -> bool:
     """Whether a window of the device was mapped; so it is held to be where nothing is known about mappings.
 
     A device without windows is one of which nothing is known, either: drivers decline it because they are missing.
@@ -79,7 +79,7 @@ def _may_be_mapped(report: Report, address: str, during: t.Iterable[Event]) -> b
     return any(event.kind in (MAPPED, TAKEN) and any(event.at in window for window in windows) for event in during)
 
 
-def rival_of(report: Report, owner: Event) -> Event | None:
+def rival_of(report: BootTrace, owner: TraceEvent) -> TraceEvent | None:
     """The offer to another driver that a program asked for by the device's name while the owner was there.
 
     A program that gives a device to a driver unbinds it first. Where the owner's probe has failed, which it does not on the card, it finds
@@ -91,7 +91,7 @@ def rival_of(report: Report, owner: Event) -> Event | None:
     return others[-1] if others else None
 
 
-def late_override_of(report: Report, address: str) -> str | None:
+def late_override_of(report: BootTrace, address: str) -> str | None:
     """The driver that a device was overridden to when that driver had come already, so that it was offered to none.
 
     Whoever loads the driver and whoever sets `driver_override` run beside each other: had the override come first, the driver would have
@@ -105,7 +105,7 @@ def late_override_of(report: Report, address: str) -> str | None:
     return wanted if known and not was_offered else None
 
 
-def given(events: t.Sequence[Event], address: str) -> list[Event]:
+def given(events: t.Sequence[TraceEvent], address: str) -> list[TraceEvent]:
     """The offers in the process of a program that asks for the device by its name, before or after them: writing `driver_override` may
     have brought one already."""
     of_device = [event for event in events if event.device == address]
@@ -113,7 +113,7 @@ def given(events: t.Sequence[Event], address: str) -> list[Event]:
     return [event for event in of_device if event.kind == OFFERED and event.process in asked]
 
 
-def _refusals(report: Report, address: str) -> frozenset[Event]:
+def _refusals(report: BootTrace, address: str) -> frozenset[TraceEvent]:
     """Offers that vfio-pci has declined. It asks nothing of the card, so that it declines for reasons that the host has, too: no IOMMU."""
     made = [event for event in report.events if event.device == address and event.kind in (OFFERED, "unbinds")]
     of_vfio = [event for event in made if event.driver == VFIO_PCI]
@@ -121,14 +121,14 @@ def _refusals(report: Report, address: str) -> frozenset[Event]:
     return frozenset() if was_bound else frozenset(of_vfio)
 
 
-def decision(report: Report, owner: Event) -> str:
+def decision(report: BootTrace, owner: TraceEvent) -> str:
     """The line of the trace that decided: the load of the driver, by the same process if it can be, else the offer."""
     loads = [event for event in report.events if _loads(event, owner)]
     own = [event for event in loads if event.process == owner.process]
     return (own or loads or [owner])[-1].line
 
 
-def _loads(event: Event, owner: Event) -> bool:
+def _loads(event: TraceEvent, owner: TraceEvent) -> bool:
     """Whether an event loads the driver's module before the offer, which a driver may have made by a thread of the kernel."""
     same = event.driver.replace("-", "_") == owner.driver.replace("-", "_")
     return event.kind == "loading" and same and event.seconds <= owner.seconds

@@ -45,7 +45,7 @@ _FUNCTIONS = 8
 
 
 @dataclass
-class Places:
+class MachinePlaces:
     """``words`` make the buses; ``placements`` are by the host's address, and ``paths`` say where each is in the machine.
 
     ``left_out`` says by address why a function is not there, ``moved`` why it is at another address than on the host; ``own`` are the paths
@@ -68,7 +68,7 @@ class Places:
         self.left_out.update(absent)
 
 
-def place(functions: t.Sequence[Listed]) -> Places:
+def place(functions: t.Sequence[Listed]) -> MachinePlaces:
     """Where each function goes; ``functions`` are those of the list that `rehearsal_files` writes."""
     plan = _Plan.of(functions)
     for one in sorted(functions, key=lambda one: (not _has_domain(one), len(_chain(one)), str(one["address"]))):
@@ -121,7 +121,7 @@ def _too_many(functions: t.Sequence[Listed]) -> frozenset[str]:
 class _Plan:
     """``buses`` by the name of the root bus or the bridge on the host; ``where``: the bus in the machine of each function."""
 
-    places: Places
+    places: MachinePlaces
     spans: dict[str, int]
     buses: dict[str, Bus]
     roots: list[Bus]
@@ -138,7 +138,7 @@ class _Plan:
         first.slots |= {_slot(str(one["address"])) for one in functions if _is_on_first_bus(one)}
         for_disk = first.free_between(0, _LAST_SLOT)[-1:]
         first.slots |= set(for_disk)
-        places = Places(disk_slot=f"{for_disk[0]:02x}" if for_disk else None)
+        places = MachinePlaces(disk_slot=f"{for_disk[0]:02x}" if for_disk else None)
         return cls(places, _spans(functions), {MACHINE_ROOT: first}, [first], _too_many(functions))
 
     def put(self, one: Listed) -> str:
@@ -246,7 +246,7 @@ class _Plan:
         above.below.append(behind)
         return behind
 
-    def done(self) -> Places:
+    def done(self) -> MachinePlaces:
         words = Words()
         self.places.words = [*self.extra, *(word for bus in self.roots for word in words.of(bus))]
         self.places.paths = {address: (*bus.path, self.places.placements[address].address) for address, bus in self.where.items()}

@@ -26,23 +26,23 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal i
     signed_start,
     unseen,
 )
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot import LONGEST_STRETCH, Machine
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot import LONGEST_STRETCH, RehearsalMachine
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import Plan
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import Predicted
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.file_store import Collected, FileStore
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.host_keys import Keys
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.located import located
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.planned_policy import NO_POLICY, PlannedPolicy
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import BootTrace
 
-Row = dict[str, t.Any]
+ComparisonRow = dict[str, t.Any]
 _GIB = 1 << 30
 _UNFINISHED = "boot-"
 _MOST_NAMED = 20
 
 
 @dataclass(frozen=True)
-class Settings:
+class RehearsalSettings:
     """As the options of `rehearse` say; sizes in bytes, times in seconds."""
 
     memory: int
@@ -63,7 +63,7 @@ class Rehearsal:
     cache: Cache
     store: FileStore
     collected: Collected
-    settings: Settings
+    settings: RehearsalSettings
     progress: Progress
     policy: PlannedPolicy = NO_POLICY
     different: list[str] = field(default_factory=list)
@@ -122,7 +122,7 @@ class Rehearsal:
             "refused": sorted({line for report in reports for line in report.refused}),
         }
 
-    def _prepare(self, kernel: t.Mapping[str, t.Any], folder: Path) -> tuple[Plan, Machine]:
+    def _prepare(self, kernel: t.Mapping[str, t.Any], folder: Path) -> tuple[Plan, RehearsalMachine]:
         if not kernel["file_system"]:
             raise HostError("The kernel and its initramfs have no ext4, which the machine's root file system is.")
         if not kernel["storage"]:
@@ -154,7 +154,7 @@ class Rehearsal:
         storage, said = boot_words.storage_of(kernel["storage"], self.collected.facts["functions"])
         self.different += said
         plan = Plan(image, (), start.arguments, storage, iommu, self.settings.memory, self.settings.cpus, start.partition)
-        return plan, Machine(folder, *self._emulator(str(kernel["release"]), image, start.keys), initrd)
+        return plan, RehearsalMachine(folder, *self._emulator(str(kernel["release"]), image, start.keys), initrd)
 
     def _start(self, kernel: t.Mapping[str, t.Any], tree: Path, image: Path, initrd: Path | None, *, by_shim: bool) -> _Start:
         """By the host's shim and GRUB, or directly where these cannot be had; in what that is not the host's start is noted."""
@@ -183,7 +183,7 @@ class Rehearsal:
     def _mirror(self) -> str:
         return self.settings.mirror or apt_sources.of_this_machine()
 
-    def _note(self, release: str, reports: t.Sequence[Report]) -> None:
+    def _note(self, release: str, reports: t.Sequence[BootTrace]) -> None:
         for report in reports:
             for one in self.collected.facts["forecast"]["devices"]:
                 self.different += unseen.said(report, str(one["address"]), unseen.causes_of(one["kernels"].get(release)))
@@ -199,8 +199,8 @@ class Rehearsal:
         self.different.append(f"what starts later than {self.settings.hold} s after the boot is not seen")
 
     def _rows(
-        self, release: str, reports: t.Sequence[Report], left_out: t.Mapping[str, str], moved: t.Mapping[str, tuple[str, str]]
-    ) -> list[Row]:
+        self, release: str, reports: t.Sequence[BootTrace], left_out: t.Mapping[str, str], moved: t.Mapping[str, tuple[str, str]]
+    ) -> list[ComparisonRow]:
         missing = self.collected.facts["missing"]
         rows = []
         for one in self.collected.facts["forecast"]["devices"]:

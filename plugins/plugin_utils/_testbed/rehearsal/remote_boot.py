@@ -17,7 +17,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local impor
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal import remote_job
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.file_store import Collected, FileStore
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.remote_job import Job
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.remote_job import RemoteJob
 
 PIECE_BYTES = 64 << 20
 _CODE, _LOG, _PID = "code.tar.gz", "job.log", "job.pid"
@@ -50,7 +50,7 @@ class RemoteBoot:
     scratch: Path
     progress: Progress
 
-    def result(self, job: Job, store: FileStore, listed: Path) -> tuple[dict[str, t.Any], int]:
+    def result(self, job: RemoteJob, store: FileStore, listed: Path) -> tuple[dict[str, t.Any], int]:
         """What `Rehearsal.run()` returns there, and how many bytes were sent.  Raises HostError, also for what it raised there."""
         self._send_code(job, listed)
         try:
@@ -63,7 +63,7 @@ class RemoteBoot:
             raise HostError(str(answer[remote_job.FAILED]))
         return answer[remote_job.FOUND], sent
 
-    def _send_code(self, job: Job, listed: Path) -> None:
+    def _send_code(self, job: RemoteJob, listed: Path) -> None:
         try:
             self.remote.run(f"{self.python} -c {shlex.quote(_VERSION)}")
         except HostError as error:

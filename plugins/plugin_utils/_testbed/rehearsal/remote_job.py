@@ -20,7 +20,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.file_store import Collected, FileStore
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.planned_policy import PlannedPolicy
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import Rehearsal, Settings
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import Rehearsal, RehearsalSettings
 
 JOB, LIST, PIECE, LACKING, RESULT = "job.json", "list", "piece", "lacking.json", "result.json"
 LACKS, TAKE, RUN, FORGET = "lacks", "take", "run", "forget"
@@ -28,11 +28,11 @@ FOUND, FAILED = "found", "failed"
 
 
 @dataclass(frozen=True)
-class Job:
+class RemoteJob:
     """``name`` is the rehearsed host's, ``cache`` a folder here, or None for the usual one."""
 
     name: str
-    settings: Settings
+    settings: RehearsalSettings
     policy: PlannedPolicy
     cache: str | None
 
@@ -40,14 +40,14 @@ class Job:
         return json.dumps(asdict(self))
 
     @classmethod
-    def parse(cls, text: str) -> Job:
+    def parse(cls, text: str) -> RemoteJob:
         given: dict[str, t.Any] = json.loads(text)
-        return cls(given["name"], Settings(**given["settings"]), PlannedPolicy.from_plain(given["policy"]), given["cache"])
+        return cls(given["name"], RehearsalSettings(**given["settings"]), PlannedPolicy.from_plain(given["policy"]), given["cache"])
 
 
 def main(arguments: t.Sequence[str]) -> int:
     (step,) = arguments
-    job = Job.parse(Path(JOB).read_text(encoding="utf-8"))
+    job = RemoteJob.parse(Path(JOB).read_text(encoding="utf-8"))
     cache = Cache.at(job.cache)
     # What is sent from a controller is not what a controller here has fetched.
     store = FileStore.of(cache, f"sent {job.name}")
@@ -63,7 +63,7 @@ def main(arguments: t.Sequence[str]) -> int:
     return 0
 
 
-def _answer(job: Job, cache: Cache, store: FileStore) -> dict[str, t.Any]:
+def _answer(job: RemoteJob, cache: Cache, store: FileStore) -> dict[str, t.Any]:
     place = hashlib.sha256(job.name.encode()).hexdigest()[:16]
     try:
         with interruptible(), cache.lock(f"rehearsal-sent-{place}"):

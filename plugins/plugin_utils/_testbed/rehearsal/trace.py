@@ -49,7 +49,7 @@ _FAILED = re.compile(
 
 
 @dataclass(frozen=True)
-class Event:
+class TraceEvent:
     """A line of the trace: ``kind`` is one of `EVENTS`, ``who`` the program as the kernel names it; ``at`` where something is mapped."""
 
     kind: str
@@ -82,11 +82,11 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class Report:
+class BootTrace:
     """``root_from``: when the init of the root started.  ``log`` are the kernel's own lines about offers, by device, as are ``paths``, each
     function's directory in sysfs, and ``windows``, the addresses of its registers; ``firmware`` are the folders of /sys/firmware."""
 
-    events: tuple[Event, ...]
+    events: tuple[TraceEvent, ...]
     owners: t.Mapping[str, str | None]
     modaliases: t.Mapping[str, str]
     overrides: t.Mapping[str, str]
@@ -110,7 +110,7 @@ def command_line_word() -> str:
     return "kprobe_event=" + ";".join(f"p:{name},{probe}" for name, probe in EVENTS.items())
 
 
-def parse(text: str) -> Report:
+def parse(text: str) -> BootTrace:
     """From what the report unit wrote.  Raises UnfinishedError if its end is missing."""
     lines = [line.rstrip("\r") for line in text.split("\n")]
     sections: dict[str, list[str]] = {}
@@ -120,7 +120,7 @@ def parse(text: str) -> Report:
             sections.setdefault(kind, []).append(rest)
     if "end" not in sections:
         raise UnfinishedError
-    return Report(
+    return BootTrace(
         events=events_of(sections.get("trace", ())),
         owners={name: driver or None for name, driver in map(_pair, sections.get("owner", ()))},
         modaliases=dict(map(_pair, sections.get("identity", ()))),
@@ -137,7 +137,7 @@ def parse(text: str) -> Report:
     )
 
 
-def events_of(lines: t.Iterable[str]) -> tuple[Event, ...]:
+def events_of(lines: t.Iterable[str]) -> tuple[TraceEvent, ...]:
     """Those of `EVENTS` in the kernel's own trace."""
     return tuple(event for event in map(_event, lines) if event is not None)
 
@@ -172,13 +172,13 @@ def _windows(lines: t.Iterable[str]) -> dict[str, tuple[range, ...]]:
     return {name: windows for name, windows in found.items() if name in with_registers}
 
 
-def _event(line: str) -> Event | None:
+def _event(line: str) -> TraceEvent | None:
     found = _LINE.fullmatch(line)
     if found is None or found["event"] not in EVENTS:
         return None
     values = dict(_VALUE.findall(found["rest"]))
     at = _AT.search(found["rest"])
-    return Event(
+    return TraceEvent(
         kind=found["event"],
         who=found["who"].strip(),
         process=int(found["pid"]),
@@ -190,7 +190,7 @@ def _event(line: str) -> Event | None:
     )
 
 
-def offers(report: Report, address: str) -> tuple[Offer, ...]:
+def offers(report: BootTrace, address: str) -> tuple[Offer, ...]:
     """All of a device, in order."""
     return tuple(
         Offer(event.driver, event.who, stage_of(report, event), event.seconds, event.line)
@@ -199,7 +199,7 @@ def offers(report: Report, address: str) -> tuple[Offer, ...]:
     )
 
 
-def stage_of(report: Report, event: Event) -> str:
+def stage_of(report: BootTrace, event: TraceEvent) -> str:
     """The first process is the kernel's own until it becomes init, which loads no driver by itself; the trace has its later name."""
     if event.process == 1:
         return KERNEL

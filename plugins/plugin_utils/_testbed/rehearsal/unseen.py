@@ -10,7 +10,7 @@ from dataclasses import fields
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_cause import PROBE, HiddenCause
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import BIND
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.owner import given, owner_of
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import OFFERED, Event, Report, offers
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import OFFERED, BootTrace, TraceEvent, offers
 
 #: What programs ask for by a device's name.
 _BY_NAME = frozenset(("asks", "binds", "unbinds"))
@@ -29,12 +29,12 @@ def _unchanging(value: t.Any) -> t.Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def not_shown(report: Report, causes: t.Iterable[HiddenCause]) -> list[HiddenCause]:
+def not_shown(report: BootTrace, causes: t.Iterable[HiddenCause]) -> list[HiddenCause]:
     """The rules that act when a driver comes or goes whose probe has failed here, of which udev never heard; and such probes."""
     return [one for one in causes if one.device is not None and not _was_heard(report, one, one.device)]
 
 
-def _was_heard(report: Report, cause: HiddenCause, address: str) -> bool:
+def _was_heard(report: BootTrace, cause: HiddenCause, address: str) -> bool:
     owner = owner_of(report, address)
     if cause.event in (BIND, PROBE):
         drivers = [] if owner is None else [owner.driver]
@@ -46,14 +46,14 @@ def _was_heard(report: Report, cause: HiddenCause, address: str) -> bool:
     return not missed if cause.drivers is None else missed.isdisjoint(map(_name, cause.drivers))
 
 
-def racing(report: Report, address: str, causes: t.Iterable[HiddenCause]) -> list[HiddenCause]:
+def racing(report: BootTrace, address: str, causes: t.Iterable[HiddenCause]) -> list[HiddenCause]:
     """The programs of which one has acted on the device beside whatever else did, so that in another boot it may come first, or last."""
     programs = [one for one in causes if one.device is None]
     is_touched = bool(programs) and _is_touched(report, address)
     return [one for one in programs if is_touched or ("load" in one.acts and _is_loaded(report, address, one))]
 
 
-def idle(report: Report, address: str, causes: t.Iterable[HiddenCause]) -> list[HiddenCause]:
+def idle(report: BootTrace, address: str, causes: t.Iterable[HiddenCause]) -> list[HiddenCause]:
     """The programs that could take the device from its driver, and may have found none to take it from here."""
     owner = owner_of(report, address)
     if owner is None or report.owners.get(address) == owner.driver:
@@ -61,7 +61,7 @@ def idle(report: Report, address: str, causes: t.Iterable[HiddenCause]) -> list[
     return [one for one in causes if one.device is None and not _TAKES_AWAY.isdisjoint(one.acts)]
 
 
-def _is_touched(report: Report, address: str) -> bool:
+def _is_touched(report: BootTrace, address: str) -> bool:
     """Whether something but a driver's own coming has acted on the device, or drivers came by several programs."""
     of_device = [event for event in report.events if event.device == address]
     made = [event for event in of_device if event.kind == OFFERED]
@@ -72,7 +72,7 @@ def _is_touched(report: Report, address: str) -> bool:
     return several or asked or address in report.overrides or any(event.kind in _BY_NAME for event in of_device)
 
 
-def _is_loaded(report: Report, address: str, cause: HiddenCause) -> bool:
+def _is_loaded(report: BootTrace, address: str, cause: HiddenCause) -> bool:
     """Whether another program than udev has loaded what the cause may load, or, if that can be anything, what the device was offered to."""
     loads = [event for event in report.events if event.kind == "loading" and not event.who.startswith(_UDEV)]
     if cause.modules is not None:
@@ -81,12 +81,12 @@ def _is_loaded(report: Report, address: str, cause: HiddenCause) -> bool:
     return not offered.isdisjoint(event.process for event in loads)
 
 
-def _is_kernel(event: Event) -> bool:
+def _is_kernel(event: TraceEvent) -> bool:
     """The first process is the kernel's own until it becomes init; a driver may ask for its probes to come in a thread."""
     return event.process == 1 or event.who.startswith("kworker")
 
 
-def said(report: Report, address: str, causes: t.Sequence[HiddenCause]) -> list[str]:
+def said(report: BootTrace, address: str, causes: t.Sequence[HiddenCause]) -> list[str]:
     """A sentence about each, with its file and line."""
     racers = racing(report, address, causes)
     found = [

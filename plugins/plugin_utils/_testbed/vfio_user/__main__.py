@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import PciFunction
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.device import Device
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.device import VfioUserDevice
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.recorder import Recorder
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.server import Server
 
@@ -25,7 +25,7 @@ def main() -> int:
     try:
         if arguments.exit_with is not None:
             stop.append(os.pidfd_open(arguments.exit_with))
-        device = Device(PciFunction.from_json(Path(arguments.function).read_text()))
+        device = VfioUserDevice(PciFunction.from_json(Path(arguments.function).read_text()))
         recorder = Recorder(arguments.log)
         errors = os.open(arguments.errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         server = Server(device, arguments.socket, recorder, stop)

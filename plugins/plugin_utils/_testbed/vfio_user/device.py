@@ -34,7 +34,7 @@ class RegisterModel(t.Protocol):
         """Takes the write; False where the register is plain memory."""
 
 
-class Device:
+class VfioUserDevice:
     """A PCI function as vfio-user's regions show it. Offsets and lengths passed in lie inside their region."""
 
     def __init__(self, function: PciFunction) -> None:

@@ -8,7 +8,7 @@ import os
 import time
 from collections import deque
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.access_log import VALUE_BYTES, Access, Entry, Event
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.access_log import VALUE_BYTES, Access, FunctionEvent, LogEntry
 
 PENDING_MAX = 100_000
 
@@ -31,7 +31,7 @@ class Recorder:
         return bool(self._pending)
 
     def event(self, name: str, detail: str = "") -> None:
-        self._record(Event(time.monotonic(), name, " ".join(detail.split())))
+        self._record(FunctionEvent(time.monotonic(), name, " ".join(detail.split())))
 
     def access(self, direction: str, region: str, offset: int, data: bytes) -> None:
         value = int.from_bytes(data[:VALUE_BYTES], "little")
@@ -54,7 +54,7 @@ class Recorder:
         self.flush()
         os.close(self._fd)
 
-    def _record(self, entry: Entry) -> None:
+    def _record(self, entry: LogEntry) -> None:
         if len(self._pending) >= PENDING_MAX:
             # The first of the waiting lines may be half written.
             del self._pending[1]

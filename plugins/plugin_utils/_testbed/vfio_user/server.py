@@ -11,7 +11,7 @@ import socket
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user import protocol
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.device import Device
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.device import VfioUserDevice
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.recorder import Recorder
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.session import Session
 
@@ -19,7 +19,7 @@ RECEIVE = 1 << 16
 LOG_RETRY_MS = 100
 
 
-class Connection:
+class ClientConnection:
     """A client's socket with what has come in and what is still to go out. Nothing here waits for the client."""
 
     def __init__(self, sock: socket.socket, session: Session) -> None:
@@ -61,12 +61,12 @@ class Connection:
 class Server:
     """The loop. ``stop`` is a file descriptor that becomes readable when the server is to end."""
 
-    def __init__(self, device: Device, path: str, recorder: Recorder, stop: t.Sequence[int]) -> None:
+    def __init__(self, device: VfioUserDevice, path: str, recorder: Recorder, stop: t.Sequence[int]) -> None:
         self._device = device
         self._recorder = recorder
         self._stop = stop
         self._path = path
-        self._connection: Connection | None = None
+        self._connection: ClientConnection | None = None
         self._listener = _listen(path)
 
     def serve(self) -> None:
@@ -108,10 +108,10 @@ class Server:
             sock, _address = self._listener.accept()
         except OSError:
             return  # gone again before it was accepted
-        self._connection = Connection(sock, Session(self._device, self._recorder))
+        self._connection = ClientConnection(sock, Session(self._device, self._recorder))
         self._recorder.event("CONNECT")
 
-    def _proceed(self, connection: Connection) -> None:
+    def _proceed(self, connection: ClientConnection) -> None:
         try:
             if not connection.proceed():
                 self._disconnect("")

@@ -8,7 +8,7 @@ import errno
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user import protocol
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.device import Device
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.device import VfioUserDevice
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.protocol import Command, Irq, Message, Region, RequestError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.recorder import Recorder
 
@@ -16,7 +16,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.r
 class Session:
     """Lives as long as a connection. The device outlives it."""
 
-    def __init__(self, device: Device, recorder: Recorder) -> None:
+    def __init__(self, device: VfioUserDevice, recorder: Recorder) -> None:
         self._device = device
         self._recorder = recorder
         self._agreed = False

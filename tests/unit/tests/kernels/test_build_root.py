@@ -14,7 +14,7 @@ from shortages import Shortages
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import unavailable
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.suite import Suite
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import Missing
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import MissingPackage
 from ansible_collections.vfio.variants.tests.unit.archives import DebianArchive, served
 
 TRIXIE = Release("trixie", Suite("trixie"), "gcc-14", series=("6.12",), refused=("5.10", "bullseye"))
@@ -114,9 +114,9 @@ def test_what_is_noted_stands_until_it_is_noted_again(tmp_path: Path) -> None:
     shortages = Shortages(tmp_path / "shortages.json")
     assert not shortages.are_recent
     assert shortages.of("6.12") == []
-    shortages.note("6.12", [Missing("linux", "404", "6.12.117-1", "linux")])
+    shortages.note("6.12", [MissingPackage("linux", "404", "6.12.117-1", "linux")])
     shortages.note("7.2", [])
-    assert Shortages(tmp_path / "shortages.json").of("6.12") == [Missing("linux", "404", "6.12.117-1", "linux")]
+    assert Shortages(tmp_path / "shortages.json").of("6.12") == [MissingPackage("linux", "404", "6.12.117-1", "linux")]
     assert shortages.are_recent
     shortages.note("6.12", [])
     assert shortages.of("6.12") == []

@@ -14,9 +14,9 @@ from counts import Counts
 from package import CheckError, Package
 from target import Target
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS, Missing
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS, MissingPackage
 
-GONE = Missing("linux-headers-6.12.117+deb13-powerpc64le", "404", "6.12.117-1", "linux")
+GONE = MissingPackage("linux-headers-6.12.117+deb13-powerpc64le", "404", "6.12.117-1", "linux")
 ENOUGH = [("amd64", "6.1"), ("amd64", "6.12"), ("arm64", "6.12"), ("amd64", "7.3"), ("ppc64el", "6.12")]
 PACKAGE = Package(Path(__file__).resolve().parents[4] / "files/kernel/vfio-variants")
 TARGET = Target("6.12.107+deb13-amd64")

@@ -13,8 +13,8 @@ import world_hosts
 import world_replay
 import world_table
 from configuration import SERIES
+from world_comparison import Judged, JudgedHost, Result
 from world_configuration import Planted, World
-from world_judgement import Judged, JudgedHost, Result
 from world_records import Record, Records
 from world_tree import WorldTrees
 

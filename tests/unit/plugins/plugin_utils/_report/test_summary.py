@@ -12,14 +12,14 @@ import pytest
 from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data import (
     CERTAIN,
     RACE,
+    BootOutcome,
     ClaimResult,
     DeviceData,
     HostData,
-    Outcome,
 )
 from ansible_collections.vfio.variants.plugins.plugin_utils._report.summary import STATES, Summary, not_examined, summarise
 
-STEADY = Outcome("nouveau", CERTAIN, "root")
+STEADY = BootOutcome("nouveau", CERTAIN, "root")
 GPU = DeviceData("0000:01:00.0", "10de:1db1", "030200", driver="nouveau", next_boot=STEADY)
 
 
@@ -28,8 +28,8 @@ def host(device: DeviceData = GPU, **facts: object) -> HostData:
 
 
 def test_the_worst_that_is_true_of_a_host_is_its_state() -> None:
-    moves = Outcome("vfio-pci", CERTAIN, "root")
-    races = Outcome("vfio-pci", RACE, None, possible=("vfio-pci", "nouveau"))
+    moves = BootOutcome("vfio-pci", CERTAIN, "root")
+    races = BootOutcome("vfio-pci", RACE, None, possible=("vfio-pci", "nouveau"))
     unmet = ClaimResult("vfio-pci", satisfied=False, will_be_satisfied=True)
     kinds = {
         "not as claimed": host(dataclasses.replace(GPU, claim=unmet, next_boot=moves, warnings=("A warning.",))),
@@ -49,13 +49,13 @@ def test_a_claim_that_cannot_be_judged_now_counts_as_met(satisfied: bool | None)
 
 
 def test_bridges_are_not_counted() -> None:
-    bridge = dataclasses.replace(GPU, is_bridge=True, driver="pcieport", next_boot=Outcome(None, CERTAIN))
+    bridge = dataclasses.replace(GPU, is_bridge=True, driver="pcieport", next_boot=BootOutcome(None, CERTAIN))
     found = summarise(host(bridge))
     assert (found.devices, found.changing, found.state) == (0, 0, "steady")
 
 
 def test_devices_with_one_change_are_one_sentence() -> None:
-    moved = dataclasses.replace(GPU, next_boot=Outcome("vfio-pci", CERTAIN))
+    moved = dataclasses.replace(GPU, next_boot=BootOutcome("vfio-pci", CERTAIN))
     both = HostData("gpu-1", 100, (moved, dataclasses.replace(moved, address="0000:02:00.0")))
     assert summarise(both).changes == ("0000:01:00.0 and 1 more, 10de:1db1: nouveau → vfio-pci",)
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data import DeviceData
-from ansible_collections.vfio.variants.plugins.plugin_utils._report.tree import DEEPEST, Run, rows_of, runs_of
+from ansible_collections.vfio.variants.plugins.plugin_utils._report.tree import DEEPEST, GroupRun, rows_of, runs_of
 
 
 def function(address: str, parent: str | None = None, group: int | None = None, **facts: object) -> DeviceData:
@@ -53,8 +53,8 @@ def test_virtual_functions_that_are_alike_are_one_row_and_others_are_not() -> No
 
 def test_a_group_with_other_rows_between_its_own_has_parts() -> None:
     rows = rows_of([function("0000:00:01.0", group=1), function("0000:00:02.0", group=2), function("0000:00:03.0", group=1)])
-    assert runs_of(rows) == (Run(1, 0, 1, 1, 2), Run(2, 1, 1, 1, 1), Run(1, 2, 1, 2, 2))
+    assert runs_of(rows) == (GroupRun(1, 0, 1, 1, 2), GroupRun(2, 1, 1, 1, 1), GroupRun(1, 2, 1, 2, 2))
 
 
 def test_functions_without_a_group_are_in_no_box() -> None:
-    assert runs_of(rows_of([function("0000:00:01.0"), function("0000:00:02.0", group=4)])) == (Run(4, 1, 1, 1, 1),)
+    assert runs_of(rows_of([function("0000:00:01.0"), function("0000:00:02.0", group=4)])) == (GroupRun(4, 1, 1, 1, 1),)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data import CERTAIN, RACE, UNKNOWN, Outcome
+from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data import CERTAIN, RACE, UNKNOWN, BootOutcome
 from ansible_collections.vfio.variants.plugins.plugin_utils._report.wording import CLASSES, outcome_text
 
 PCI_IDS = Path("/usr/share/misc/pci.ids")
@@ -25,7 +25,7 @@ def test_classes_have_the_names_that_pci_ids_gives_them() -> None:
 
 
 def test_an_outcome_says_how_certain_it_is() -> None:
-    assert outcome_text(Outcome("nouveau", CERTAIN)) == "nouveau"
-    assert outcome_text(Outcome(None, CERTAIN)) == "no driver"
-    assert outcome_text(Outcome("a", RACE, possible=("a", None))) == "a race: a or no driver"
-    assert outcome_text(Outcome(None, UNKNOWN)) == "cannot be determined"
+    assert outcome_text(BootOutcome("nouveau", CERTAIN)) == "nouveau"
+    assert outcome_text(BootOutcome(None, CERTAIN)) == "no driver"
+    assert outcome_text(BootOutcome("a", RACE, possible=("a", None))) == "a race: a or no driver"
+    assert outcome_text(BootOutcome(None, UNKNOWN)) == "cannot be determined"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_initramfs
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Listed, LoadList
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, ListedModule, LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
@@ -47,7 +47,7 @@ def lists(one: Stage) -> dict[str, list[str]]:
 
 def test_initramfs_tools_coldplugs_and_then_loads_its_list(tmp_path: Path) -> None:
     one = stage(tmp_path, initramfs_tools() | {"conf/modules": "# by hand\nvfio-pci ids=10de:1db1\n\next4\n"})
-    listed = (Listed("vfio_pci", f"{IMAGE}:/conf/modules:2", "ids=10de:1db1"), Listed("ext4", f"{IMAGE}:/conf/modules:4"))
+    listed = (ListedModule("vfio_pci", f"{IMAGE}:/conf/modules:2", "ids=10de:1db1"), ListedModule("ext4", f"{IMAGE}:/conf/modules:4"))
     assert one.steps == ((Coldplug(),), (LoadList("conf/modules", listed),))
     assert one.doubts == ()
 
@@ -202,9 +202,9 @@ def test_an_image_of_another_generator_is_a_doubt(tmp_path: Path) -> None:
 def test_dracut_loads_what_the_command_line_names_before_and_after_the_coldplug(tmp_path: Path) -> None:
     one = stage(tmp_path, dracut(), "rd.driver.pre=vfio-pci,e1000e rd.driver.post=igb rd.driver.pre=ext4")
     assert one.steps == (
-        (LoadList("rd.driver.pre", tuple(Listed(name, GRUB) for name in ("vfio_pci", "e1000e", "ext4")), honours_blacklist=False),),
+        (LoadList("rd.driver.pre", tuple(ListedModule(name, GRUB) for name in ("vfio_pci", "e1000e", "ext4")), honours_blacklist=False),),
         (Coldplug(),),
-        (LoadList("rd.driver.post", (Listed("igb", GRUB),), honours_blacklist=False),),
+        (LoadList("rd.driver.post", (ListedModule("igb", GRUB),), honours_blacklist=False),),
     )
 
 
@@ -251,7 +251,11 @@ def test_an_image_without_the_script_ignores_the_driver_arguments(tmp_path: Path
 def test_systemd_in_the_image_loads_its_lists_beside_the_coldplug(tmp_path: Path) -> None:
     entries = dracut() | {"usr/lib/modules-load.d/vfio.conf": "vfio-pci\n"}
     (step,) = stage(tmp_path, entries, "rd.modules_load=early modules-load=both").steps
-    listed = (Listed("early", GRUB), Listed("both", GRUB), Listed("vfio_pci", f"{IMAGE}:/usr/lib/modules-load.d/vfio.conf:1"))
+    listed = (
+        ListedModule("early", GRUB),
+        ListedModule("both", GRUB),
+        ListedModule("vfio_pci", f"{IMAGE}:/usr/lib/modules-load.d/vfio.conf:1"),
+    )
     assert step == (LoadList("systemd-modules-load", listed), Coldplug())
 
 

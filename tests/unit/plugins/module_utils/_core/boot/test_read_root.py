@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_root
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Listed, LoadList
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, ListedModule, LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import SourceLine, blacklisting
@@ -37,7 +37,7 @@ def stage(tree: Tree, cmdline: str = "", inherited: tuple[Directive, ...] = ()) 
 
 
 def listed(*entries: tuple[str, str], in_order: bool = True) -> LoadList:
-    return LoadList("systemd-modules-load", tuple(Listed(name, source) for name, source in entries), in_order)
+    return LoadList("systemd-modules-load", tuple(ListedModule(name, source) for name, source in entries), in_order)
 
 
 def beside(*entries: tuple[str, str], in_order: bool = True) -> tuple[Step, ...]:
@@ -212,7 +212,7 @@ def test_sysvinit_loads_its_list_when_udev_has_settled_whatever_is_blacklisted(t
     for script in ("kmod", "udev", "checkroot.sh"):
         tree.file(f"/etc/init.d/{script}", "#!/bin/sh\n", 0o755)
     tree.file("/etc/modules", "# by hand\nvfio-pci ids=10de:1db1\n").file("/etc/modules-load.d/a.conf", "loop\n")
-    entries = (Listed("loop", "/etc/modules-load.d/a.conf:1"), Listed("vfio_pci", "/etc/modules:2", "ids=10de:1db1"))
+    entries = (ListedModule("loop", "/etc/modules-load.d/a.conf:1"), ListedModule("vfio_pci", "/etc/modules:2", "ids=10de:1db1"))
     one = stage(tree)
     assert one.steps == ((Coldplug(),), (LoadList("kmod", entries, honours_blacklist=False),))
     assert one.doubts == ()

@@ -182,6 +182,11 @@ def test_an_assignment_knows_the_selector_that_took_it(tmp_path: Path) -> None:
         ({"devices": "10de:1db1", "driver": 'x"\nRUN+="y'}, r"claims\[0\]\.driver: .* is not a valid driver name"),
         ({"devices": "10de:1db1", "expect": "10de"}, r"claims\[0\]\.expect: '10de' is not a"),
         ({"devices": "10de:1db1", "strategy": "luck"}, r"claims\[0\]\.strategy: there is no strategy 'luck'"),
+        ({"devices": "10de:1db1", "vfs": 0}, r"claims\[0\]\.vfs: 0 is not a number of virtual functions"),
+        ({"devices": "10de:1db1", "vfs": 65536}, r"claims\[0\]\.vfs: 65536 is not a number of virtual functions"),
+        ({"devices": "10de:1db1", "vfs": True}, r"claims\[0\]\.vfs: True is not a number of virtual functions"),
+        ({"devices": "10de:1db1", "vfs": "4"}, r"claims\[0\]\.vfs: '4' is not a number of virtual functions"),
+        ({"devices": "10de:1db1", "vfs": 4, "strategy": "ids"}, r"claims\[0\]\.strategy: ids does not go with vfs"),
     ],
 )
 def test_a_claim_that_makes_no_sense_is_refused(claim: dict[str, t.Any], told: str) -> None:
@@ -238,6 +243,12 @@ def test_a_claim_has_what_was_given_and_its_place_in_the_list() -> None:
     (_first, claim) = parse([{"devices": "8086:*"}, given])
     assert [selector.text for selector in claim.selectors] == ["10de:1db1", "class:02"]
     assert (claim.driver, claim.expect, claim.strategy, claim.allow_missing, claim.index) == ("vfio-pci", (0x10DE, 0x1DB1), "ids", True, 1)
+
+
+@pytest.mark.parametrize(("vfs", "strategy"), [(1, None), (65535, None), (4, "override"), (None, "ids")])
+def test_a_number_of_virtual_functions_is_taken(vfs: int | None, strategy: str | None) -> None:
+    (claim,) = parse([{"devices": "8086:10c9", "vfs": vfs, "strategy": strategy}])
+    assert (claim.vfs, claim.strategy) == (vfs, strategy)
 
 
 def test_of_several_unknown_fields_the_first_by_name_is_told() -> None:

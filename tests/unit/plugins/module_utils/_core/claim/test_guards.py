@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import GUARD_FIELDS
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim, parse_one
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guard_table import GUARDS, IGNORE, OPTIONAL, VITAL_GUARDS, table
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import Finding, Loss, identical, judge, refuse, warnings
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import GuardFinding, Loss, identical, judge, refuse, warnings
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import Use, UseGuard
 from ansible_collections.vfio.variants.tests.unit.boots import device
@@ -116,7 +116,7 @@ def test_a_claim_that_ignores_identical_cards_is_neither_refused_nor_warned_of(g
 
 def test_a_finding_says_whether_it_can_be_ignored() -> None:
     (finding,) = judge([loss(*uses(1, "root"))])
-    assert isinstance(finding, Finding)
+    assert isinstance(finding, GuardFinding)
     assert finding.result() == {"guard": "root", "what": "use 1", "action": "refuse", "can_be_ignored": False}
 
 

@@ -83,6 +83,13 @@ def test_a_key_in_another_place_may_have_to_be_made(tmp_path: Path, setting: str
     assert said_by(dkms)[1].split()[0] == "has"
 
 
+def test_a_file_that_dkms_does_not_read_says_nothing_about_the_key(tmp_path: Path) -> None:
+    dkms = host(tmp_path / "root", 4096, KEY)
+    for name in ("own.conf.dpkg-old", ".own.conf", "README"):
+        dkms.tree.file(f"/etc/dkms/framework.conf.d/{name}", "mok_signing_key=/root/key\n")
+    assert said_by(dkms)[1].split()[0] == "builds"
+
+
 def test_on_ubuntu_the_key_of_shim_signed_may_have_to_be_made(tmp_path: Path) -> None:
     dkms = host(tmp_path / "root")
     dkms.tree.directory("/var/lib/shim-signed/mok")

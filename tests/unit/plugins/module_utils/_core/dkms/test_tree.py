@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.paths import DkmsPaths
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import PATH, DkmsCommand, PackageState
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsCommand, PackageState
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import PATH
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, Tree
 
 HERE = "/var/lib/dkms/gpu"

@@ -9,7 +9,7 @@ import dataclasses
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.distinctions import Distinctions
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
 from ansible_collections.vfio.variants.tests.unit.boots import device, udev_rules
 
 ROOT = "/devices/pci0000:00"
@@ -22,7 +22,7 @@ TAKE = 'ATTR{driver_override}="x"'
 
 def apart(rules: str) -> bool:
     """Whether the rules may treat the two cards differently."""
-    found = Distinctions.of(udev_rules(f"{rules}\n").rules, Surroundings(others=OTHERS, complete=True))
+    found = Distinctions.of(udev_rules(f"{rules}\n").rules, EventContext(others=OTHERS, complete=True))
     return found.key(FIRST) != found.key(SECOND)
 
 
@@ -74,12 +74,12 @@ def test_two_cards_of_one_identity_are_told_apart_by(rule: str, answer: bool) ->
 
 
 def test_another_identity_or_revision_is_always_told_apart() -> None:
-    found = Distinctions.of((), Surroundings(others=OTHERS))
+    found = Distinctions.of((), EventContext(others=OTHERS))
     assert found.key(FIRST) == found.key(SECOND)
     assert found.key(FIRST) != found.key(dataclasses.replace(FIRST, revision=1))
     assert found.key(FIRST) != found.key(dataclasses.replace(FIRST, modalias="x"))
 
 
 def test_addresses_that_something_else_names_are_told_apart() -> None:
-    found = Distinctions.of((), Surroundings(others=OTHERS), (FIRST.address,))
+    found = Distinctions.of((), EventContext(others=OTHERS), (FIRST.address,))
     assert found.key(FIRST) != found.key(SECOND)

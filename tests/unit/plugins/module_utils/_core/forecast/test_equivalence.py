@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.distinctions import Distinctions
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
 from ansible_collections.vfio.variants.tests.unit.boots import boot, device, udev_rules
 
 COLDPLUG = 'ACTION=="add", ENV{MODALIAS}=="?*", RUN{builtin}+="kmod load"\n'
@@ -60,7 +60,7 @@ def test_a_rule_decides_for_those_only_that_it_matches(key: str) -> None:
 
 
 def test_cards_that_match_the_same_patterns_have_the_same_event() -> None:
-    names = Distinctions.of(udev_rules(OVERRIDE % 'KERNEL=="0000:0[ab]:*"').rules, Surroundings())
+    names = Distinctions.of(udev_rules(OVERRIDE % 'KERNEL=="0000:0[ab]:*"').rules, EventContext())
     one, *others = (names.key(card) for card in CARDS)
     assert (others[0], others[2]) == (others[1], one)
     assert one != others[0]

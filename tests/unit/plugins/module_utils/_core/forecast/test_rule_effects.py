@@ -147,7 +147,7 @@ def test_a_rescan_may_bring_back_what_is_gone(place: str) -> None:
 @pytest.mark.parametrize("value", ["1", "$env{SEQNUM}"])
 def test_after_modules_disabled_no_module_is_loaded(attribute: str, value: str) -> None:
     one = noticed(f'SYSCTL{{{attribute}}}="{value}"')
-    assert (one.acts, one.addresses, one.drivers) == (frozenset(("override",)), None, frozenset())
+    assert (one.acts, one.addresses, one.drivers) == (frozenset(("lock",)), None, None)
 
 
 # -- what cannot be determined of an attribute
@@ -163,7 +163,7 @@ def test_after_modules_disabled_no_module_is_loaded(attribute: str, value: str) 
         ('ATTR{[drivers/pci:nouveau]new_id}="$env{SEQNUM}"', "new_id", None, "nouveau"),
         ('ATTR{[drivers/pci:nouveau]remove_id}="$env{SEQNUM}"', "new_id", None, "nouveau"),
         ('ATTR{subsystem/drivers_probe}="$env{SEQNUM}"', "bind", None, None),
-        ('ATTR{subsystem/drivers_autoprobe}="$env{SEQNUM}"', "override", None, ""),
+        ('ATTR{subsystem/drivers_autoprobe}="$env{SEQNUM}"', "lock", None, None),
         ('ATTR{sriov_drivers_autoprobe}="$env{SEQNUM}"', "create", OWN, None),
         ('ATTR{remove}="$env{SEQNUM}"', "remove", OWN, None),
         ('ATTR{rescan}="$env{SEQNUM}"', "rescan", None, None),
@@ -292,7 +292,7 @@ def test_a_program_that_was_read_does_what_was_found() -> None:
         ('ATTR{[drivers/pci:vfio-pci]new_id}="8086 10d3"', "new_id", {OTHER.address}, {"vfio-pci"}),
         ('ATTR{[drivers/pci:vfio-pci]remove_id}="8086 10d3"', "new_id", {OTHER.address}, {"vfio-pci"}),
         ('ATTR{sriov_drivers_autoprobe}="0"', "create", None, None),
-        ('ATTR{subsystem/drivers_autoprobe}="0"', "override", None, set()),
+        ('ATTR{subsystem/drivers_autoprobe}="0"', "lock", None, None),
     ],
 )
 def test_a_rule_that_may_match_or_not_is_noticed_with_what_it_would_do(

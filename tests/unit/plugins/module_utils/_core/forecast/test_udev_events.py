@@ -271,6 +271,16 @@ def test_a_bus_that_does_not_probe_leaves_devices_to_nobody() -> None:
     assert "drivers_autoprobe=0" in " ".join(map(str, found[CARD.address].because))
 
 
+def test_a_bus_that_may_not_probe_in_the_initramfs_leaves_cards_to_who_comes_in_the_root() -> None:
+    """Its driver's registration may have gone by, so that another has the card once the bus probes again."""
+    off = 'ENV{SEQNUM}=="7", SUBSYSTEM=="pci", ATTR{[subsystem/pci]drivers_autoprobe}="0"\n'
+    on = f'SUBSYSTEM=="pci", ATTR{{[subsystem/pci]drivers_autoprobe}}="1", {LOAD_VFIO}\n'
+    early = stage(INITRAMFS, rules={"/etc/udev/rules.d/10-site.rules": off, "/usr/lib/udev/rules.d/80-drivers.rules": COLDPLUG})
+    late = stage(ROOT, modprobe=IDS, rules={"/etc/udev/rules.d/10-site.rules": on})
+    found = winners(boot(early, late))[CARD.address]
+    assert (found.certainty, set(found.outcomes)) == (UNKNOWN, {"nouveau", None, "vfio-pci"})
+
+
 @pytest.mark.parametrize("path", ["subsystem/drivers_autoprobe", "[subsystem/pci]drivers_autoprobe"])
 def test_drivers_probe_works_on_a_bus_that_does_not_probe(path: str) -> None:
     rules = f'SUBSYSTEM=="pci", ATTR{{{path}}}="0"\n'

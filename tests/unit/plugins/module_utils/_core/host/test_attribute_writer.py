@@ -19,7 +19,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.attribute_writer import PROGRESS, AttributeWriter
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, interruptible
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import Unfinished
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import StuckProcess
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def writer() -> t.Iterator[AttributeWriter]:
         yield made
 
 
-def write(writer: AttributeWriter, path: str, data: bytes, timeout: float) -> int | Unfinished:
+def write(writer: AttributeWriter, path: str, data: bytes, timeout: float) -> int | StuckProcess:
     """One write alone; what came of it."""
     return writer.write_all([(path, data)], timeout)[1]
 
@@ -77,7 +77,7 @@ def test_after_one_that_does_not_end_in_time_the_others_are_not_done_when_it_end
     asked = [(str(tmp_path / name), b"x") for name in ("driver_override", "unbind", "drivers_probe")]
     done, left = writer.write_all(asked, timeout=0.2)
     assert done == 1
-    assert isinstance(left, Unfinished)
+    assert isinstance(left, StuckProcess)
     assert (tmp_path / "unbind").read_bytes() == b"x"
     assert os.waitpid(left.process, 0)[1] == 0
     assert (tmp_path / "drivers_probe").read_bytes() == b""
@@ -107,7 +107,7 @@ def test_what_ends_at_the_last_moment_is_done_and_what_it_waits_in_is_what_is_na
     if lets_go == len(names):
         assert left == 0
     else:
-        assert isinstance(left, Unfinished)
+        assert isinstance(left, StuckProcess)
         assert Path(names[done]).read_bytes() == b"x"
 
 
@@ -133,7 +133,7 @@ def test_after_a_write_that_does_not_end_another_child_does_the_next(tmp_path: P
     os.mkfifo(tmp_path / "unbind")
     (tmp_path / "bind").write_text("")
     left = write(writer, str(tmp_path / "unbind"), b"x", timeout=0.2)
-    assert isinstance(left, Unfinished)
+    assert isinstance(left, StuckProcess)
     assert str(left.process) in children()
     assert write(writer, str(tmp_path / "bind"), b"y", timeout=10) == 0
     assert (tmp_path / "unbind").read_bytes() == b"x"

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.lock import LOCK_DIRECTORY, locked
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import Unfinished, write_with_timeout
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import StuckProcess, write_with_timeout
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 if t.TYPE_CHECKING:
@@ -38,7 +38,7 @@ def test_a_write_that_is_left_behind_does_not_keep_the_lock(tmp_path: Path) -> N
     os.mkfifo(tmp_path / "unbind")
     host = Tree(tmp_path).host()
     with host.lock():
-        assert isinstance(write_with_timeout(str(tmp_path / "unbind"), b"x", timeout=0.2), Unfinished)
+        assert isinstance(write_with_timeout(str(tmp_path / "unbind"), b"x", timeout=0.2), StuckProcess)
     begun = time.monotonic()
     with host.lock(timeout=5):
         assert time.monotonic() - begun < 2

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import sysfs
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import Unfinished, read_attributes, write_with_timeout
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import StuckProcess, read_attributes, write_with_timeout
 
 
 def test_a_write_that_works_returns_zero(tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_a_write_that_does_not_end_returns_in_time_what_is_left_behind(tmp_path:
     os.mkfifo(tmp_path / "unbind")
     begun = time.monotonic()
     left = write_with_timeout(str(tmp_path / "unbind"), b"x", timeout=0.2)
-    assert isinstance(left, Unfinished)
+    assert isinstance(left, StuckProcess)
     assert os.path.exists(f"/proc/{left.process}")
     assert time.monotonic() - begun < 10
     assert (tmp_path / "unbind").read_bytes() == b"x"
@@ -53,7 +53,7 @@ def test_a_child_left_behind_ends_with_its_write_and_does_not_go_on_with_the_cal
         while os.waitpid(-1, 0)[0]:
             pass  # those of earlier tests
     os.mkfifo(tmp_path / "unbind")
-    assert isinstance(write_with_timeout(str(tmp_path / "unbind"), b"x", timeout=0.2), Unfinished)
+    assert isinstance(write_with_timeout(str(tmp_path / "unbind"), b"x", timeout=0.2), StuckProcess)
     assert (tmp_path / "unbind").read_bytes() == b"x"
     # The child is the only one left to wait for; had it gone on as this test, it would not end here.
     deadline = time.monotonic() + 10
@@ -67,7 +67,7 @@ def test_a_process_that_is_left_behind_is_named_with_the_kernel_functions_that_i
     """Opening a pipe that nobody reads waits in the kernel as a driver's remove() does; only root may read a kernel stack."""
     os.mkfifo(tmp_path / "unbind")
     left = write_with_timeout(str(tmp_path / "unbind"), b"x", timeout=0.3)
-    assert isinstance(left, Unfinished)
+    assert isinstance(left, StuckProcess)
     with contextlib.suppress(OSError), open(f"/proc/{left.process}/stack", encoding="ascii") as file:
         shown = file.read()
         assert left.stack

@@ -9,22 +9,22 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import LONGEST, checked_timeout
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import LONGEST_LIMIT, checked_timeout
 from ansible_collections.vfio.variants.plugins.modules import device_claim, dkms_package, initramfs
 from ansible_collections.vfio.variants.tests.unit.module_calls import options_of
 
-ALLOWED = f"Allowed are whole seconds, 1 to {LONGEST} (a day)."
+ALLOWED = f"Allowed are whole seconds, 1 to {LONGEST_LIMIT} (a day)."
 MODULES = [(device_claim, {"devices": "10de:1db1"}), (initramfs, {}), (dkms_package, {"source": "gpu"})]
 REFUSED: list[tuple[t.Any, str]] = [
     (0, "timeout: 0 is too short."),
     (-1, "timeout: -1 is too short."),
     (-(10**400), "timeout: a negative number is too short."),
-    (LONGEST + 1, f"timeout: {LONGEST + 1} is too long."),
+    (LONGEST_LIMIT + 1, f"timeout: {LONGEST_LIMIT + 1} is too long."),
     (10**400, "timeout: the number is too long."),
 ]
 
 
-@pytest.mark.parametrize("seconds", [1, 60, LONGEST])
+@pytest.mark.parametrize("seconds", [1, 60, LONGEST_LIMIT])
 def test_a_limit_of_up_to_a_day_is_taken(seconds: int) -> None:
     assert checked_timeout(seconds) == seconds
 

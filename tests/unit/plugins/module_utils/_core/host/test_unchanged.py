@@ -47,7 +47,7 @@ class Kept:
 
 @pytest.fixture
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kept:
-    monkeypatch.setattr(unchanged, "DIRECTORY", str(tmp_path / "records"))
+    monkeypatch.setattr(unchanged, "CACHE_DIRECTORY", str(tmp_path / "records"))
     return Kept(tmp_path)
 
 

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import LONGEST_SHOWN, HostError, shown
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import (
     DEEPEST,
-    LONGEST,
+    LONGEST_TEXT,
     MOST_ENTRIES,
     MOST_VALUES,
     refuse_unusable,
@@ -58,7 +58,7 @@ def test_a_selector_has_no_nul_all_the_same() -> None:
 
 
 def test_the_content_of_a_file_may_have_lines_and_be_long() -> None:
-    content = "line\n" * LONGEST
+    content = "line\n" * LONGEST_TEXT
     refuse_unusable({"_run": {"conf": content}})
     with pytest.raises(HostError, match=r"^_run\.build: "):
         refuse_unusable({"_run": {"build": content}})

@@ -12,12 +12,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.decline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import SourceLine
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import ParameterType
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import Parameter
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.refusals import Setting
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.refusals import ModuleSettings
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import ANY, PciDriver, PciId
 from ansible_collections.vfio.variants.tests.unit.boots import device
 
 
-def declined(setting: Setting, vendor: int, number: int, *natives: str) -> str | None:
+def declined(setting: ModuleSettings, vendor: int, number: int, *natives: str) -> str | None:
     card = device(id=f"{vendor:04x}:{number:04x}")
     found = refusal(setting, Match(card, PciDriver(setting.module), frozenset(natives)))
     return None if found is None else found.fact
@@ -39,14 +39,14 @@ def declined(setting: Setting, vendor: int, number: int, *natives: str) -> str |
     ],
 )
 def test_amdgpu_leaves_old_islands_to_radeon(first: int, last: int, option: str) -> None:
-    setting = Setting("amdgpu", "6.12.1", {}, present=lambda _module: True)
+    setting = ModuleSettings("amdgpu", "6.12.1", {}, present=lambda _module: True)
     found = {declined(setting, 0x1002, number) for number in (first, last)}
     assert found == {f"it leaves the device to radeon, unless {option}=1"}
 
 
 @pytest.mark.parametrize("number", [0x65FF, 0x6680, 0x677F, 0x67C0, 0x67FF, 0x6840, 0x1303, 0x131E, 0x982F, 0x9840, 0x984F, 0x9860])
 def test_it_takes_their_neighbours(number: int) -> None:
-    assert declined(Setting("amdgpu", "6.12.1", {}, present=lambda _module: True), 0x1002, number) is None
+    assert declined(ModuleSettings("amdgpu", "6.12.1", {}, present=lambda _module: True), 0x1002, number) is None
 
 
 # drivers/scsi/mpt3sas/mpi/mpi2_cnfg.h: MPI2_MFGPAGE_DEVID_*
@@ -54,7 +54,7 @@ def test_it_takes_their_neighbours(number: int) -> None:
 def test_mpt3sas_can_be_told_to_take_one_generation_of_adapters(number: int) -> None:
     def asked(value: str, which: int) -> str | None:
         given = Parameter("hbas_to_enumerate", value, f"hbas_to_enumerate={value}", SourceLine("a.conf", 1))
-        return declined(Setting("mpt3sas", "6.12.1", {"hbas_to_enumerate": given}), 0x1000, which)
+        return declined(ModuleSettings("mpt3sas", "6.12.1", {"hbas_to_enumerate": given}), 0x1000, which)
 
     assert (asked("0", number), asked("1", number)) == (None, None)
     assert asked("2", number) is not None
@@ -63,20 +63,20 @@ def test_mpt3sas_can_be_told_to_take_one_generation_of_adapters(number: int) -> 
 
 @pytest.mark.parametrize("number", [0x4905, 0x4906, 0x4907, 0x4908, 0x4909, 0x56C0, 0x56C1, 0x56C2])
 def test_i915_takes_some_on_request_only(number: int) -> None:
-    assert declined(Setting("i915", "6.12.1", {}), 0x8086, number) == "it takes this device only with force_probe="
-    assert declined(Setting("i915", "6.12.1", {}), 0x8086, 0x56A0) is None
+    assert declined(ModuleSettings("i915", "6.12.1", {}), 0x8086, number) == "it takes this device only with force_probe="
+    assert declined(ModuleSettings("i915", "6.12.1", {}), 0x8086, 0x56A0) is None
 
 
-def made(module: str, options: str = "", release: str = "6.12.1", present: t.Collection[str] = (), **more: t.Any) -> Setting:
+def made(module: str, options: str = "", release: str = "6.12.1", present: t.Collection[str] = (), **more: t.Any) -> ModuleSettings:
     """What a module is set to; ``options`` as on a line of modprobe.d."""
     values = {}
     for word in options.split():
         name, equals, value = word.partition("=")
         values[name] = Parameter(name, value if equals else None, word, SourceLine("a.conf", 1))
-    return Setting(module, release, values, present=lambda other: other in present, **more)
+    return ModuleSettings(module, release, values, present=lambda other: other in present, **more)
 
 
-def answer(setting: Setting, id: str, *natives: str, class_code: int = 0x030000, alike: int = 1) -> bool | None:  # noqa: A002
+def answer(setting: ModuleSettings, id: str, *natives: str, class_code: int = 0x030000, alike: int = 1) -> bool | None:  # noqa: A002
     """Whether the driver takes the device; None where that cannot be determined."""
     found = refusal(setting, Match(device(id=id, class_code=class_code), PciDriver(setting.module), frozenset(natives), alike))
     return True if found is None else None if not found.certain else False
@@ -314,10 +314,10 @@ def test_a_parameter_of_another_driver_may_turn_it_off_by_its_name() -> None:
 def test_the_two_drivers_of_one_network_chip_take_different_revisions(revision: int, taker: str) -> None:
     card = device(id="10ec:8139", revision=revision, class_code=0x020000)
     natives = frozenset(("8139cp", "8139too"))
-    taking = {name for name in natives if refusal(Setting(name, "6.12.1", {}), Match(card, PciDriver(name), natives)) is None}
+    taking = {name for name in natives if refusal(ModuleSettings(name, "6.12.1", {}), Match(card, PciDriver(name), natives)) is None}
     assert taking == {taker}
 
 
 @pytest.mark.parametrize(("module", "vendor", "number"), [("8139cp", 0x0357, 0x000A), ("8139too", 0x10EC, 0x8138)])
 def test_the_revision_of_their_other_chips_does_not_count(module: str, vendor: int, number: int) -> None:
-    assert declined(Setting(module, "6.12.1", {}), vendor, number) is None
+    assert declined(ModuleSettings(module, "6.12.1", {}), vendor, number) is None

@@ -14,7 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.declines import Match, refusal
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import SourceLine
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import Parameter
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.refusals import Setting
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.refusals import ModuleSettings
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
 from ansible_collections.vfio.variants.tests.unit.boots import device
 from ansible_collections.vfio.variants.tests.unit.sources import LINUX
@@ -34,7 +34,7 @@ def family(names: tuple[str, ...]) -> set[int]:
 
 def answer(module: str, driver: PciDriver, id: str, class_code: int = 0x030000, release: str = "6.12.1", *natives: str) -> bool | None:  # noqa: A002
     """Whether the driver takes the device; None where that cannot be determined."""
-    found = refusal(Setting(module, release, {}), Match(device(id=id, class_code=class_code), driver, frozenset(natives)))
+    found = refusal(ModuleSettings(module, release, {}), Match(device(id=id, class_code=class_code), driver, frozenset(natives)))
     return True if found is None else None if not found.certain else False
 
 
@@ -80,7 +80,7 @@ def test_nouveau_can_be_told_to_take_chips_that_it_does_not_support() -> None:
     assert "NvEnableUnsupportedChipsets" in LINUX.text(NOUVEAU)
     given = Parameter("config", "NvEnableUnsupportedChipsets=1", "config=NvEnableUnsupportedChipsets=1", SourceLine("a.conf", 1))
     match = Match(device(id="10de:20b0", class_code=0x030200), PciDriver("nouveau"), frozenset())
-    found = refusal(Setting("nouveau", "6.12.1", {"config": given}), match)
+    found = refusal(ModuleSettings("nouveau", "6.12.1", {"config": given}), match)
     assert found is not None
     assert not found.certain
 

@@ -14,8 +14,10 @@ ON = frozenset(("A", "B"))
 
 def test_an_option_has_what_it_depends_on_selects_and_defaults_to_but_not_what_its_help_says() -> None:
     first, second = kconfig.parse(KCONFIG)
-    assert first == kconfig.Entry("ACME_VFIO_PCI", ("ACME_CORE && PCI_IOV",), ("VFIO_PCI_CORE", "IOMMUFD_DRIVER"), on_by_default=False)
-    assert second == kconfig.Entry("ACME_VFIO_PCI_LEGACY", ("ACME_VFIO_PCI && ACME_LEGACY",), (), on_by_default=True)
+    assert first == kconfig.ConfigOption(
+        "ACME_VFIO_PCI", ("ACME_CORE && PCI_IOV",), ("VFIO_PCI_CORE", "IOMMUFD_DRIVER"), on_by_default=False
+    )
+    assert second == kconfig.ConfigOption("ACME_VFIO_PCI_LEGACY", ("ACME_VFIO_PCI && ACME_LEGACY",), (), on_by_default=True)
 
 
 def test_a_line_may_go_on_in_the_next_and_have_a_comment_or_a_condition() -> None:

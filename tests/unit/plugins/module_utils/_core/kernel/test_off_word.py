@@ -14,7 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.install_command import loads_nothing
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import every_ids, given_to
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
 
 LINES = [
     ("root=/dev/sda1 ro quiet", False, False),
@@ -50,7 +50,7 @@ def test_a_shell_hears_the_word_as_predicted(tmp_path: Path, words: str, shell: 
     assert shell_hears(tmp_path, words) == f"-q -i vfio_pci ids=10de:1db1 disable_vga=1{' ids=' if shell else ''}"
     assert off_word.is_heard_by_shell(cmdline) is shell
     assert off_word.is_heard_by_udev(cmdline) is udev
-    assert (Surroundings(cmdline=cmdline).word(off_word.WORD) == off_word.OFF) is udev or '="' in words or words.startswith('"')
+    assert (EventContext(cmdline=cmdline).word(off_word.OFF_WORD) == off_word.OFF) is udev or '="' in words or words.startswith('"')
 
 
 def test_kmod_keeps_the_command_as_it_is_written() -> None:

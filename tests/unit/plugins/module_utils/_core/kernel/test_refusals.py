@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.paramet
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import Parameter
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.refusals import (
     IGNORED,
-    Setting,
+    ModuleSettings,
     may_turn_off,
     objection_of,
     refusal,
@@ -25,8 +25,8 @@ def given(word: str) -> Parameter:
     return Parameter(name, value if equals else None, word, SourceLine("a.conf", 1))
 
 
-def made(module: str, options: str = "", release: str = "6.12.1", **more: t.Any) -> Setting:
-    return Setting(module, release, {one.name: one for one in map(given, options.split())}, **more)
+def made(module: str, options: str = "", release: str = "6.12.1", **more: t.Any) -> ModuleSettings:
+    return ModuleSettings(module, release, {one.name: one for one in map(given, options.split())}, **more)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_releases_are_compared_by_their_numbers(release: str, since: bool) -> No
     assert made("m", release=release).since("6.12") is since
 
 
-def answer(setting: Setting) -> tuple[bool, bool] | None:
+def answer(setting: ModuleSettings) -> tuple[bool, bool] | None:
     """Whether the module loads all the same, and whether all that is certain; None if nothing keeps it out."""
     found = refusal(setting)
     return None if found is None else (found.loads, found.certain)

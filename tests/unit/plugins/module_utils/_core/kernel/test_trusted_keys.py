@@ -135,11 +135,17 @@ def test_a_key_that_waits_to_be_enrolled_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("place", "setting"),
-    [("/var/lib/dkms/mok.pub", None), ("/var/lib/shim-signed/mok/MOK.der", None), ("/etc/keys/own.der", "/etc/keys/own.der")],
+    [
+        ("/var/lib/dkms/mok.pub", {}),
+        ("/var/lib/shim-signed/mok/MOK.der", {}),
+        ("/etc/keys/own.der", {"framework.conf": "/etc/keys/own.der"}),
+        # What is in the folder is read afterwards.
+        ("/etc/keys/own.der", {"framework.conf": "/etc/keys/other.der", "framework.conf.d/own.conf": "/etc/keys/own.der"}),
+    ],
 )
-def test_the_way_to_enrol_a_key_names_its_certificate(tmp_path: Path, place: str, setting: str | None) -> None:
+def test_the_way_to_enrol_a_key_names_its_certificate(tmp_path: Path, place: str, setting: t.Mapping[str, str]) -> None:
     table = {path: None for path in OBSERVED.files if "MokListRT" in path}
-    conf = {"/etc/dkms/framework.conf": f"mok_certificate={setting}\n".encode()} if setting else {}
+    conf = {f"/etc/dkms/{path}": f"mok_certificate={value}\n".encode() for path, value in setting.items()}
     found = doubt(tmp_path, OWNER, **table, **conf, **{place: certificate_of(OWNER).content}) or ""
     assert found.endswith(f"; to enrol it, run `mokutil --import {place}`, and confirm it in the menu of the next boot")
     assert "mokutil" not in (asked(Host(str(tmp_path)), LEAF) or "")

@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Coldplug, Listed
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Coldplug, ListedModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import PolicyFiles
 from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, device, load_list, stage
 from ansible_collections.vfio.variants.tests.unit.judged import judged, kinds, sentence
@@ -114,7 +114,7 @@ IDS = "options vfio-pci ids=10de:1db1\n"
 
 
 def told(*names: str) -> PolicyFiles:
-    listed = tuple(Listed(name, f"/etc/initramfs-tools/modules:{number}") for number, name in enumerate(names, 1))
+    listed = tuple(ListedModule(name, f"/etc/initramfs-tools/modules:{number}") for number, name in enumerate(names, 1))
     return PolicyFiles(for_image=listed)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Listed
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ListedModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import INITRAMFS_MODULES, PolicyFile, PolicyFiles
 from ansible_collections.vfio.variants.tests.unit.boots import boot, device
 from ansible_collections.vfio.variants.tests.unit.judged import judged
@@ -15,7 +15,7 @@ LIST = "/etc/modules-load.d/vfio.conf"
 
 
 def told(path: str, text: str, *names: str) -> dict[str, str]:
-    files = PolicyFiles(lists=(PolicyFile(path, text),), for_image=tuple(Listed(name, f"{path}:1") for name in names))
+    files = PolicyFiles(lists=(PolicyFile(path, text),), for_image=tuple(ListedModule(name, f"{path}:1") for name in names))
     return {finding.kind: finding.sentence for finding in judged(boot(), devices=[device()], files=files)}
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, ROOT, Listed
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, ROOT, ListedModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import PolicyFiles
 from ansible_collections.vfio.variants.tests.unit.boots import boot, device, stage
 from ansible_collections.vfio.variants.tests.unit.judged import judged, kinds, sentence
@@ -52,7 +52,7 @@ def test_lists_rules_words_and_images_load_modules_too() -> None:
 
 
 def test_a_list_for_an_initramfs_that_is_yet_to_be_built_counts() -> None:
-    files = PolicyFiles(for_image=(Listed("vfio-pci", "/etc/initramfs-tools/modules:1"),))
+    files = PolicyFiles(for_image=(ListedModule("vfio-pci", "/etc/initramfs-tools/modules:1"),))
     assert "ids-not-loaded" not in kinds(boot(modprobe=IDS), devices=[V100], files=files)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Coldplug, Listed
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Coldplug, ListedModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import ImageFile, PolicyFile, PolicyFiles
 from ansible_collections.vfio.variants.tests.unit.boots import boot, device, image_path, load_list, stage
 from ansible_collections.vfio.variants.tests.unit.judged import kinds, sentence
@@ -56,13 +56,13 @@ def test_an_image_keeps_the_rules_of_etc_below_usr_lib() -> None:
 
 
 def test_a_module_that_the_image_was_not_told_to_load_makes_it_stale() -> None:
-    files = PolicyFiles(initramfs_tools=True, for_image=(Listed("vfio-pci", "/etc/initramfs-tools/modules:1"),))
+    files = PolicyFiles(initramfs_tools=True, for_image=(ListedModule("vfio-pci", "/etc/initramfs-tools/modules:1"),))
     assert "does not load vfio-pci" in sentence("stale-image", boot(stage(INITRAMFS), stage()), files=files)
     assert kinds(boot(stage(INITRAMFS, load=["vfio_pci"]), stage()), files=files) == []
 
 
 def test_a_module_that_dracut_shall_take_in_and_did_not_makes_an_image_stale() -> None:
-    files = PolicyFiles(dracut=True, for_image=(Listed("vfio-pci", "/etc/dracut.conf.d/10-vfio.conf:1"),))
+    files = PolicyFiles(dracut=True, for_image=(ListedModule("vfio-pci", "/etc/dracut.conf.d/10-vfio.conf:1"),))
     without: dict[str, list[str]] = {"e1000e": [], "nouveau": []}
     assert "does not contain vfio-pci" in sentence("stale-image", boot(stage(INITRAMFS, modules=without), stage()), files=files)
     assert kinds(boot(stage(INITRAMFS), stage()), files=files) == []

@@ -14,7 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy import outcome
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Choice, Decision
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision, DriverChoice
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import make_plan
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
@@ -268,7 +268,7 @@ def test_a_card_whose_native_another_event_may_load_wins_by_the_rule_for_any_eve
 
 CARD = boots.device()
 BY_ADDRESS = Selector(CARD.address, address=CARD.address)
-DECISION = Decision(CARD, Claim((BY_ADDRESS,), "vfio-pci"), (BY_ADDRESS,), "override", (Choice(DEBIAN_13, "vfio_pci", "vfio-pci"),))
+DECISION = Decision(CARD, Claim((BY_ADDRESS,), "vfio-pci"), (BY_ADDRESS,), "override", (DriverChoice(DEBIAN_13, "vfio_pci", "vfio-pci"),))
 OVERRIDES = f'KERNEL=="{CARD.address}", ATTR{{driver_override}}="vfio-pci", RUN{{builtin}}+="kmod load vfio-pci"\n'
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci import selector as selectors
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Choice, Decision
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision, DriverChoice
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import lines_for, rule_lines
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules, parse
 from ansible_collections.vfio.variants.tests.unit.boots import device
@@ -32,7 +32,7 @@ def decision(written: str | list[str], card: Device = CARD, strategy: str = "ove
     matching = tuple(one for one in selectors.parse(written, "devices") if one.matches(card))
     names = drivers or {"new": "vfio-pci"}
     releases = {"old": OLD, "new": NEW}
-    choices = tuple(Choice(releases[name], driver.replace("-", "_"), driver) for name, driver in names.items())
+    choices = tuple(DriverChoice(releases[name], driver.replace("-", "_"), driver) for name, driver in names.items())
     return Decision(card, Claim(matching), matching, strategy, choices)
 
 
@@ -90,7 +90,7 @@ def test_where_kernels_differ_each_has_its_driver_and_the_newest_one_s_is_for_al
 
 
 def test_several_kernels_of_one_driver_share_a_rule() -> None:
-    choices = tuple(Choice(release, driver, driver) for release, driver in (("5", "a"), ("6", "b"), ("7", "a"), ("8", "c")))
+    choices = tuple(DriverChoice(release, driver, driver) for release, driver in (("5", "a"), ("6", "b"), ("7", "a"), ("8", "c")))
     one = decision("10de:1db1")
     lines = rule_lines((Decision(one.device, one.claim, one.selectors, one.strategy, choices),))
     assert len(lines) == 3
@@ -99,7 +99,7 @@ def test_several_kernels_of_one_driver_share_a_rule() -> None:
 
 def test_a_kernel_that_lacks_the_module_does_not_decide_for_those_to_come() -> None:
     one = decision("10de:1db1")
-    choices = (Choice(OLD, "variant", "variant"), Choice(NEW, "vfio_pci", "vfio-pci", missing=True))
+    choices = (DriverChoice(OLD, "variant", "variant"), DriverChoice(NEW, "vfio_pci", "vfio-pci", missing=True))
     lines = rule_lines((Decision(one.device, one.claim, one.selectors, one.strategy, choices),))
     assert [overrides(lines, CARD, release) for release in (OLD, NEW, "7.0")] == [["variant"], ["vfio-pci"], ["variant"]]
 

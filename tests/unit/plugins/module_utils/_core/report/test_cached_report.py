@@ -56,7 +56,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
         return t.cast("CachedReport", right(cls, *arguments))
 
     monkeypatch.setattr(CachedReport, "read", classmethod(counted))
-    monkeypatch.setattr(cache_module, "DIRECTORY", str(tmp_path / "kept"))
+    monkeypatch.setattr(cache_module, "CACHE_DIRECTORY", str(tmp_path / "kept"))
     monkeypatch.setattr(facts, "Cache", lambda host, writable: Cache(host, writable, settled=0.0))
     return found
 
@@ -205,6 +205,6 @@ class TestProof:
 
 def concluded(host: Host, make: t.Callable[[], int], settled: float, whose: str = "") -> list[Path]:
     """What is kept of a conclusion."""
-    kept = set(Path(vars(cache_module)["DIRECTORY"]).glob("test-*"))
+    kept = set(Path(vars(cache_module)["CACHE_DIRECTORY"]).glob("test-*"))
     Cache(host, True, settled=settled).concluded("test", whose, "", make, lambda said: said, lambda known: known)
-    return sorted(set(Path(vars(cache_module)["DIRECTORY"]).glob("test-*")) - kept)
+    return sorted(set(Path(vars(cache_module)["CACHE_DIRECTORY"]).glob("test-*")) - kept)

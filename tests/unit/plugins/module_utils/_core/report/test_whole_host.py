@@ -33,7 +33,7 @@ DEVICES = "/sys/bus/pci/devices"
 
 @pytest.fixture(autouse=True)
 def _own_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unchanged, "DIRECTORY", str(tmp_path / "records"))
+    monkeypatch.setattr(unchanged, "CACHE_DIRECTORY", str(tmp_path / "records"))
 
 
 @pytest.fixture

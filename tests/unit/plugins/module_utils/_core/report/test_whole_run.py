@@ -32,7 +32,7 @@ REPORT = ("policy", "kernels", "devices", "reboot_required", "changed", "diff", 
 
 @pytest.fixture(autouse=True)
 def _own_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unchanged, "DIRECTORY", str(tmp_path / "records"))
+    monkeypatch.setattr(unchanged, "CACHE_DIRECTORY", str(tmp_path / "records"))
 
 
 @pytest.fixture

@@ -108,7 +108,7 @@ def test_words_of_run_levels_are_systemd_s() -> None:
     rows = re.findall(r'"(\S+)",\s+(SPECIAL_\w+)', PROGRAMS.text(f"{SOURCES}/shared/unit-file.c", "rlmap[] = {", "};"))
     assert len(rows) == 12
     for word, constant in rows:
-        assert command_line.Words.of(Cmdline.parse(word)).target == names[constant]
+        assert command_line.SystemdWords.of(Cmdline.parse(word)).target == names[constant]
 
 
 @pytest.mark.parametrize("word", ["systemd.unit", "systemd.wants", "systemd.mask", "systemd.run", "systemd.set_credential"])

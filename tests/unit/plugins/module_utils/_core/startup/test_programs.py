@@ -11,8 +11,9 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import EVENT_DEVICE
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import EVENT_DEVICE, LARGEST, Judge, judge
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import LARGEST, ProgramAnalysis, judge
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, Tree
 
 if t.TYPE_CHECKING:
@@ -393,7 +394,7 @@ def test_a_loop_with_another_condition_is_not_bounded(tree: Tree, lines: tuple[s
 
 def of_rule(tree: Tree, *lines: str, command: str = PROGRAM) -> tuple[Influence, ...]:
     host = tree.file(PROGRAM, "\n".join(("#!/bin/sh", *lines, "")), 0o755).host()
-    return Judge(host, Kernel.read(host, DEBIAN_13), Inventory.read(host)).of_event(command, SOURCE)
+    return ProgramAnalysis(host, Kernel.read(host, DEBIAN_13), Inventory.read(host)).of_event(command, SOURCE)
 
 
 @pytest.mark.parametrize("name", ["%k", "$kernel", "$name"])

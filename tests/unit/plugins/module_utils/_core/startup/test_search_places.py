@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import MOST_FILES, Judge
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import MOST_FILES, ProgramAnalysis
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, NVIDIA_DISPLAY, Tree
 
 if t.TYPE_CHECKING:
@@ -30,7 +30,7 @@ def tree(tmp_path: Path) -> Tree:
 
 def judged(tree: Tree, command: str = PROGRAM, folder: str | None = None) -> tuple[Influence, ...]:
     host = tree.host()
-    return Judge(host, Kernel.read(host, DEBIAN_13), Inventory.read(host)).of(command, SOURCE, None, folder)
+    return ProgramAnalysis(host, Kernel.read(host, DEBIAN_13), Inventory.read(host)).of(command, SOURCE, None, folder)
 
 
 def unbinds_the_card(found: tuple[Influence, ...], by: str) -> None:

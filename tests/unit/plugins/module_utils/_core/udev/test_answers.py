@@ -10,14 +10,15 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import (
-    Agreement,
-    State,
-    agreement,
+    EventState,
+    KeysMatch,
     attribute_of,
     expanded,
+    match_keys,
     on_one_of_chain,
     property_of,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext, Files
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import parse
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import (
     MISSING,
@@ -27,7 +28,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject i
     of_module,
     of_subsystem,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Files, Surroundings
 from ansible_collections.vfio.variants.tests.unit.boots import device
 
 if t.TYPE_CHECKING:
@@ -40,7 +40,7 @@ CARD = device("0000:02:00.0", path=f"{ROOT}/0000:00:01.0/0000:01:00.0/0000:02:00
 OTHERS = {one.address: one for one in (PORT, SWITCH, CARD)}
 EVENT = Subject.of(CARD, OTHERS)
 PLACELESS = Subject.of(dataclasses.replace(CARD, path=None), OTHERS)
-AROUND = Surroundings("6.12.0", others=OTHERS, complete=True)
+AROUND = EventContext("6.12.0", others=OTHERS, complete=True)
 NETWORK = of_subsystem("net")
 
 
@@ -49,8 +49,8 @@ def keys(text: str) -> tuple[Key, ...]:
     return tuple(key for key in rule.keys if key.name != "OPTIONS")
 
 
-def answer(text: str, subject: Subject = EVENT, around: Surroundings = AROUND, state: State | None = None) -> bool | None:
-    found = agreement(keys(text), subject, around, state or State())
+def answer(text: str, subject: Subject = EVENT, around: EventContext = AROUND, state: EventState | None = None) -> bool | None:
+    found = match_keys(keys(text), subject, around, state or EventState())
     assert found.drivers == ()
     return found.holds
 
@@ -88,6 +88,7 @@ def answer(text: str, subject: Subject = EVENT, around: Surroundings = AROUND, s
         ('ATTR{uevent}=="*PCI_SLOT_NAME=0000:03:00.0*|*PCI_ID=10DE:1D*"', True),
         ('ATTR{uevent}!="*PCI_SLOT_NAME=0000:03:00.0*"', True),
         ('ATTR{uevent}=="*PCI_ID=*1DB1*"', None),
+        ('ATTR{uevent}=="*PCI_ID=10DE=1DB1*"', False),
         ('ATTR{uevent}=="*DRIVER=nouveau*"', None),
         ('ATTR{uevent}=="?*"', None),
         ('SYSCTL{kernel/osrelease}=="6.12.0"', True),
@@ -122,7 +123,7 @@ def test_one_no_is_enough_and_one_doubt_leaves_a_doubt(texts: tuple[str, ...], h
 
 def test_a_command_and_an_assignment_answer_nothing() -> None:
     assert answer('PROGRAM=="/bin/false", IMPORT{db}=="X"') is True
-    assert agreement(keys('ENV{X}="1", TAG+="x"'), EVENT, AROUND, State()) == Agreement(True)
+    assert match_keys(keys('ENV{X}="1", TAG+="x"'), EVENT, AROUND, EventState()) == KeysMatch(True)
 
 
 def test_the_architecture_is_known_once_it_has_been_read() -> None:
@@ -133,7 +134,7 @@ def test_the_architecture_is_known_once_it_has_been_read() -> None:
 
 def test_what_a_program_has_written_is_compared() -> None:
     assert answer('PROGRAM=="/x", RESULT=="a"') is True
-    assert [answer('RESULT=="a"', state=State(result=written)) for written in ("a", "b", None)] == [True, False, None]
+    assert [answer('RESULT=="a"', state=EventState(result=written)) for written in ("a", "b", None)] == [True, False, None]
 
 
 # -- the driver
@@ -141,9 +142,9 @@ def test_what_a_program_has_written_is_compared() -> None:
 
 @pytest.mark.parametrize("text", ['DRIVER=="nouveau"', 'DRIVER!="nouveau"', 'ENV{DRIVER}=="nouveau"'])
 def test_a_question_for_the_driver_of_a_function_is_handed_on(text: str) -> None:
-    assert agreement(keys(text), EVENT, AROUND, State()) == Agreement(True, keys(text))
-    assert agreement(keys(f'{text}, ATTR{{config}}=="x"'), EVENT, AROUND, State()) == Agreement(None, keys(text))
-    assert agreement(keys(f'{text}, KERNEL=="x"'), EVENT, AROUND, State()) == Agreement(False)
+    assert match_keys(keys(text), EVENT, AROUND, EventState()) == KeysMatch(True, keys(text))
+    assert match_keys(keys(f'{text}, ATTR{{config}}=="x"'), EVENT, AROUND, EventState()) == KeysMatch(None, keys(text))
+    assert match_keys(keys(f'{text}, KERNEL=="x"'), EVENT, AROUND, EventState()) == KeysMatch(False)
 
 
 def test_other_properties_are_no_question_for_the_driver() -> None:
@@ -160,45 +161,45 @@ def test_of_a_driver_module_or_bus_it_is_known_that_they_have_no_driver() -> Non
 
 
 def test_a_property_that_a_rule_has_set_has_that_value() -> None:
-    state = State("change", {"X": "1", "Y": None, "MODALIAS": "other"})
+    state = EventState("change", {"X": "1", "Y": None, "MODALIAS": "other"})
     assert [property_of(name, EVENT, AROUND, state) for name in ("X", "Y", "MODALIAS", "ACTION", "Z")] == ["1", None, "other", "change", ""]
 
 
 @pytest.mark.parametrize("name", ["SEQNUM", "DEVLINKS", "TAGS", "DRIVER", "USEC_INITIALIZED"])
 def test_some_properties_come_with_the_event_alone(name: str) -> None:
-    assert property_of(name, EVENT, AROUND, State()) is None
-    assert property_of(name, of_bus(), AROUND, State()) is None
+    assert property_of(name, EVENT, AROUND, EventState()) is None
+    assert property_of(name, of_bus(), AROUND, EventState()) is None
 
 
 def test_that_a_property_is_not_set_is_known_where_all_rules_are() -> None:
-    assert property_of("X", EVENT, AROUND, State()) == ""
-    assert property_of("X", EVENT, dataclasses.replace(AROUND, complete=False), State()) is None
-    assert property_of("X", EVENT, AROUND, State(all_known=False)) is None
-    assert property_of("ID_X", EVENT, AROUND, State()) is None
-    assert property_of("MODALIAS", EVENT, Surroundings(), State(all_known=False)) == CARD.modalias
+    assert property_of("X", EVENT, AROUND, EventState()) == ""
+    assert property_of("X", EVENT, dataclasses.replace(AROUND, complete=False), EventState()) is None
+    assert property_of("X", EVENT, AROUND, EventState(all_known=False)) is None
+    assert property_of("ID_X", EVENT, AROUND, EventState()) is None
+    assert property_of("MODALIAS", EVENT, EventContext(), EventState(all_known=False)) == CARD.modalias
 
 
 def test_of_other_devices_than_functions_little_is_known() -> None:
-    known = [property_of(name, of_driver("nouveau"), AROUND, State()) for name in ("SUBSYSTEM", "DEVPATH", "MODALIAS")]
+    known = [property_of(name, of_driver("nouveau"), AROUND, EventState()) for name in ("SUBSYSTEM", "DEVPATH", "MODALIAS")]
     assert known == ["drivers", "/bus/pci/drivers/nouveau", ""]
-    assert property_of("MODALIAS", of_driver("nouveau"), Surroundings(), State()) is None
-    assert [property_of(name, NETWORK, AROUND, State()) for name in ("SUBSYSTEM", "MODALIAS", "DEVPATH")] == ["net", None, None]
+    assert property_of("MODALIAS", of_driver("nouveau"), EventContext(), EventState()) is None
+    assert [property_of(name, NETWORK, AROUND, EventState()) for name in ("SUBSYSTEM", "MODALIAS", "DEVPATH")] == ["net", None, None]
 
 
 def test_after_something_that_sets_any_property_only_the_kernels_are_known() -> None:
-    state = State(properties={"X": "1"})
+    state = EventState(properties={"X": "1"})
     state.forget()
     assert (state.properties, state.all_known) == ({"X": None}, False)
 
 
 def test_what_others_may_have_set_is_not_known() -> None:
-    state = State(properties={"ID_X": "1", "Y": "2"})
+    state = EventState(properties={"ID_X": "1", "Y": "2"})
     state.forget_matching("ID_*")
     assert (state.properties, state.all_known) == ({"ID_X": None, "Y": "2"}, True)
 
 
 def test_of_very_many_properties_all_are_forgotten_at_once() -> None:
-    state = State()
+    state = EventState()
     for number in range(100):
         state.set_property(f"X{number}", "1")
     state.forget_matching("ID_*")
@@ -207,21 +208,47 @@ def test_of_very_many_properties_all_are_forgotten_at_once() -> None:
 
 
 def test_a_value_that_is_longer_than_udev_takes_is_not_known() -> None:
-    state = State()
+    state = EventState()
     state.set_property("X", "a" * 600)
     assert state.properties == {"X": None}
+
+
+def test_a_rule_whose_devices_above_do_not_match_is_not_one_that_may_match() -> None:
+    assert answer('ATTR{config}=="x", KERNELS=="0000:99:00.0"') is False
+    assert answer('ATTR{config}=="x", KERNELS=="0000:01:00.0"') is None
+
+
+def test_each_bridge_may_be_above_a_function_whose_place_is_not_known() -> None:
+    found = {text: answer(f'SUBSYSTEMS=="{text}", KERNELS=="0000:01:00.0"', PLACELESS) for text in ("pci", "usb")}
+    assert found == {"pci": None, "usb": False}
+
+
+def test_the_key_that_cannot_be_decided_is_named_be_it_about_a_device_above() -> None:
+    (first, second) = (
+        match_keys(keys(text), PLACELESS, AROUND, EventState()).doubt for text in ('KERNELS=="a*"', 'KERNELS=="0000:01:00.0"')
+    )
+    assert first is None
+    assert second is not None
+    assert second.written == 'KERNELS=="0000:01:00.0"'
 
 
 # -- tags
 
 
 def test_very_many_tags_are_not_compared_with_a_pattern() -> None:
-    state = State(tags={f"t{number}": True for number in range(100)})
+    state = EventState(tags={f"t{number}": True for number in range(100)})
     assert [answer(f'TAG=="{value}"', state=state) for value in ("t7", "x|t7", "t*")] == [True, True, None]
 
 
+def test_as_many_tags_as_are_compared_are_compared() -> None:
+    state = EventState(tags={f"t{number}": True for number in range(64)})
+    assert answer('TAG=="t*"', state=state) is True
+    state.set_tag("seat", True)
+    assert answer('TAG=="t*"', state=state) is None
+
+
 def test_tags_that_may_be_cleared_are_no_longer_certain() -> None:
-    state = State()
+    state = EventState()
     state.set_tag("seat", True)
     state.clear_tags(False)
     assert state.tags == {"seat": False}
@@ -230,7 +257,7 @@ def test_tags_that_may_be_cleared_are_no_longer_certain() -> None:
 
 
 def test_a_tag_is_there_if_one_that_was_set_for_sure_agrees() -> None:
-    state = State(tags={"seat": True, "vm": False})
+    state = EventState(tags={"seat": True, "vm": False})
     found = {text: answer(text, state=state) for text in ('TAG=="seat"', 'TAG!="seat"', 'TAG=="vm"', 'TAG!="vm"', 'TAG=="x"', 'TAG!="x"')}
     assert list(found.values()) == [True, False, None, None, False, True]
     assert answer('TAG=="s*"', state=state) is True
@@ -240,9 +267,9 @@ def test_a_tag_is_there_if_one_that_was_set_for_sure_agrees() -> None:
 
 
 def test_that_a_tag_is_not_there_is_known_where_all_rules_are() -> None:
-    assert answer('TAG=="x"', around=Surroundings()) is None
-    assert answer('TAG=="x"', state=State(tags_known=False)) is None
-    assert answer('TAG=="x"', around=Surroundings(), state=State(tags={"x": True})) is True
+    assert answer('TAG=="x"', around=EventContext()) is None
+    assert answer('TAG=="x"', state=EventState(tags_known=False)) is None
+    assert answer('TAG=="x"', around=EventContext(), state=EventState(tags={"x": True})) is True
 
 
 def test_the_tags_of_a_device_above_are_not_known() -> None:
@@ -264,14 +291,14 @@ def test_blanks_at_an_attributes_end_count_if_the_rule_has_some() -> None:
 
 
 def test_the_attribute_of_another_function_is_that_ones() -> None:
-    assert attribute_of("[pci/0000:00:01.0]vendor", EVENT, AROUND, State()) == "0x8086"
-    assert attribute_of("[pci/0000:09:00.0]vendor", EVENT, AROUND, State()) is MISSING
-    assert attribute_of("[pci/0000:00:01.0]vendor", EVENT, Surroundings(), State()) is None
-    assert attribute_of("[net/eth0]mtu", EVENT, AROUND, State()) is None
+    assert attribute_of("[pci/0000:00:01.0]vendor", EVENT, AROUND, EventState()) == "0x8086"
+    assert attribute_of("[pci/0000:09:00.0]vendor", EVENT, AROUND, EventState()) is MISSING
+    assert attribute_of("[pci/0000:00:01.0]vendor", EVENT, EventContext(), EventState()) is None
+    assert attribute_of("[net/eth0]mtu", EVENT, AROUND, EventState()) is None
 
 
 def test_an_attributes_name_may_be_filled_in() -> None:
-    state = State(properties={"WHICH": "device"})
+    state = EventState(properties={"WHICH": "device"})
     assert attribute_of("$env{WHICH}", EVENT, AROUND, state) == "0x1db1"
     assert attribute_of("subsystem_$env{WHICH}", EVENT, AROUND, state) == "0x0000"
     assert attribute_of("$env{SEQNUM}", EVENT, AROUND, state) is None
@@ -308,12 +335,12 @@ def test_one_device_of_the_chain_has_to_agree_with_all_keys_about_them(text: str
 
 def test_a_chain_where_the_functions_own_driver_may_decide() -> None:
     chosen = keys('KERNELS=="0000:02:00.0", DRIVERS=="nouveau"')
-    assert on_one_of_chain(chosen, EVENT, AROUND, State()) == Agreement(True, chosen[1:])
-    assert agreement((*keys('DRIVER!="vfio-pci"'), *chosen), EVENT, AROUND, State()) == Agreement(
+    assert on_one_of_chain(chosen, EVENT, AROUND, EventState()) == KeysMatch(True, chosen[1:])
+    assert match_keys((*keys('DRIVER!="vfio-pci"'), *chosen), EVENT, AROUND, EventState()) == KeysMatch(
         True, (*keys('DRIVER!="vfio-pci"'), *chosen[1:])
     )
     # A port has this driver, whatever that of the function itself is.
-    assert on_one_of_chain(keys('DRIVERS=="pcieport"'), EVENT, AROUND, State()) == Agreement(True)
+    assert on_one_of_chain(keys('DRIVERS=="pcieport"'), EVENT, AROUND, EventState()) == KeysMatch(True)
 
 
 @pytest.mark.parametrize(
@@ -328,7 +355,7 @@ def test_a_chain_where_the_functions_own_driver_may_decide() -> None:
     ],
 )
 def test_a_link_to_the_driver_is_asked_for_as_the_driver_is(asked: str, meant: str) -> None:
-    assert agreement(keys(asked), EVENT, AROUND, State()) == Agreement(True, keys(meant))
+    assert match_keys(keys(asked), EVENT, AROUND, EventState()) == KeysMatch(True, keys(meant))
 
 
 @pytest.mark.parametrize(
@@ -417,40 +444,46 @@ def test_what_lies_between_bridges_is_not_known() -> None:
     ],
 )
 def test_substitutions_are_filled_in_from_the_event(text: str, value: str | None) -> None:
-    assert expanded(text, EVENT, AROUND, State(properties={"X": "1"}, result="a  bc d")) == value
+    assert expanded(text, EVENT, AROUND, EventState(properties={"X": "1"}, result="a  bc d")) == value
 
 
 def test_the_device_above_that_a_rule_has_matched_gives_its_name_driver_and_attributes() -> None:
-    found = agreement(keys('KERNELS=="0000:00:01.0"'), EVENT, AROUND, State())
-    state = State(parent=found.parent)
+    found = match_keys(keys('KERNELS=="0000:00:01.0"'), EVENT, AROUND, EventState())
+    state = EventState(parent=found.parent)
     assert expanded("$id %d $attr{boot_vga}|$attr{vendor}", EVENT, AROUND, state) == "0000:00:01.0 pcieport |0x10de"
-    own = agreement(keys('KERNELS=="0000:02:00.0"'), EVENT, AROUND, State())
-    assert [expanded(one, EVENT, AROUND, State(parent=own.parent)) for one in ("%b", "%d")] == ["0000:02:00.0", None]
+    own = match_keys(keys('KERNELS=="0000:02:00.0"'), EVENT, AROUND, EventState())
+    assert [expanded(one, EVENT, AROUND, EventState(parent=own.parent)) for one in ("%b", "%d")] == ["0000:02:00.0", None]
+
+
+def test_an_attribute_that_only_the_device_above_has_is_that_one_s() -> None:
+    above = Subject.of(device("0000:07:00.0", class_code=0x030000, boot_vga=True), OTHERS)
+    assert expanded("$attr{boot_vga}|%s{vendor}", EVENT, AROUND, EventState(parent=above)) == "1|0x10de"
 
 
 def test_of_a_device_of_another_subsystem_its_node_and_what_a_program_said_are_not_known() -> None:
-    assert [expanded(one, NETWORK, AROUND, State(result=None)) for one in ("%M", "$name", "%c")] == [None, None, None]
+    words = ("%M", "$name", "%c", "%c{1}", "$result{2+}")
+    assert [expanded(one, NETWORK, AROUND, EventState(result=None)) for one in words] == [None] * len(words)
 
 
 @pytest.mark.parametrize(("name", "number"), [("card0", "0"), ("sda12", "12"), ("1a", ""), ("x", "")])
 def test_a_devices_number_is_what_its_name_ends_with(name: str, number: str) -> None:
-    assert expanded("<%n>", of_driver(name), AROUND, State()) == f"<{number}>"
+    assert expanded("<%n>", of_driver(name), AROUND, EventState()) == f"<{number}>"
 
 
 def test_of_a_device_whose_name_is_not_known_nothing_is_filled_in() -> None:
-    assert [expanded(text, NETWORK, AROUND, State()) for text in ("%k", "%n", "%p")] == [None, None, None]
+    assert [expanded(text, NETWORK, AROUND, EventState()) for text in ("%k", "%n", "%p")] == [None, None, None]
 
 
 def test_blanks_at_an_attributes_end_are_left_out() -> None:
-    assert expanded("<$attr{modalias}>", Subject.of(dataclasses.replace(CARD, modalias="  x ")), AROUND, State()) == "<  x>"
+    assert expanded("<$attr{modalias}>", Subject.of(dataclasses.replace(CARD, modalias="  x ")), AROUND, EventState()) == "<  x>"
 
 
 def test_a_value_that_udev_would_cut_off_is_not_known() -> None:
     """UDEV_NAME_SIZE is 512 with the zero at its end."""
-    assert expanded("x" * 511, EVENT, AROUND, State()) == "x" * 511
-    assert expanded("x" * 512, EVENT, AROUND, State()) is None
-    assert expanded("%k" + "x" * (511 - 12), EVENT, AROUND, State()) == "0000:02:00.0" + "x" * 499
-    assert expanded("%k" + "x" * (512 - 12), EVENT, AROUND, State()) is None
+    assert expanded("x" * 511, EVENT, AROUND, EventState()) == "x" * 511
+    assert expanded("x" * 512, EVENT, AROUND, EventState()) is None
+    assert expanded("%k" + "x" * (511 - 12), EVENT, AROUND, EventState()) == "0000:02:00.0" + "x" * 499
+    assert expanded("%k" + "x" * (512 - 12), EVENT, AROUND, EventState()) is None
 
 
 @pytest.mark.parametrize(
@@ -463,5 +496,5 @@ def test_a_value_that_udev_would_cut_off_is_not_known() -> None:
 )
 def test_the_first_comparison_that_cannot_be_decided_is_named(line: str, doubt: str | None) -> None:
     (rule,) = parse(f'{line}, ENV{{X}}="1"\n', "/a.rules")
-    found = agreement(rule.in_order, Subject.of(CARD, {}), AROUND, State())
+    found = match_keys(rule.in_order, Subject.of(CARD, {}), AROUND, EventState())
     assert (None if found.doubt is None else found.doubt.written) == doubt

@@ -56,6 +56,7 @@ def target(path: str, subject: Subject | None = None) -> Target:
         ("[pci/0000:00:02.0]../remove", Target("unknown", "", "remove")),
         ("[pci/0000:01:00.4]physfn/remove", Target("device", "0000:01:00.0", "remove")),
         ("[pci/0000:09:00.0]driver_override", Target("nothing", "", "driver_override")),
+        ("virtfn1/x/power/control", Target("unknown", "", "control")),
         ("[subsystem/pci]drivers_probe", Target("bus", "", "drivers_probe")),
         ("[subsystem/pci]devices/0000:00:02.0/remove", Target("device", "0000:00:02.0", "remove")),
         ("[subsystem/usb]drivers_probe", Target("unknown", "", "drivers_probe")),

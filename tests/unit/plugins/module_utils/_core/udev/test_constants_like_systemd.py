@@ -14,10 +14,10 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import 
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import (
     answers,
     evaluation,
+    event_context,
     hwdb,
     key,
     rules,
-    surroundings,
     syntax,
     values,
 )
@@ -54,7 +54,7 @@ def test_every_architecture_has_the_name_that_systemd_gives_to_the_machine(tmp_p
     known = {"x86_64", "i686", "aarch64", "ppc64le", "s390x", "loongarch64", "armv7l"}
     found = {}
     for machine, _name in said:
-        files = surroundings.Files.read(
+        files = event_context.Files.read(
             Tree(tmp_path).file("/proc/sys/kernel/arch", f"{machine}\n").host(), (Key("CONST", "arch", "==", "x"),)
         )
         if files.architecture is not None:

@@ -10,9 +10,9 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import Evaluation
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext, Files
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import parse
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Subject
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Files, Surroundings
 from ansible_collections.vfio.variants.tests.unit.boots import device
 
 if t.TYPE_CHECKING:
@@ -26,7 +26,7 @@ DRIVER = 'DRIVER=="nouveau"'
 
 def evaluation(text: str, action: str = "add", **around: t.Any) -> Evaluation:
     rules = parse(f"{text}\n", "/etc/udev/rules.d/90-site.rules", 257)
-    return Evaluation(rules, Surroundings(complete=True, **around), Subject.of(CARD), action)
+    return Evaluation(rules, EventContext(complete=True, **around), Subject.of(CARD), action)
 
 
 def done(text: str, **around: t.Any) -> list[str]:
@@ -101,10 +101,10 @@ def test_a_rule_that_does_not_match_does_nothing_within_a_jump_that_may_be_taken
 def test_a_jump_stays_within_its_file() -> None:
     first = parse('GOTO="end"\nATTR{x}="a"\nLABEL="end", ATTR{x}="b"\n', "/etc/udev/rules.d/a.rules")
     second = parse('ATTR{x}="c"\nLABEL="end", ATTR{x}="d"\n', "/etc/udev/rules.d/b.rules")
-    found = Evaluation([*first[:2], *second, *first[2:]], Surroundings(complete=True), Subject.of(CARD), "add").done()
+    found = Evaluation([*first[:2], *second, *first[2:]], EventContext(complete=True), Subject.of(CARD), "add").done()
     assert [one.value for one in found] == ["c", "d", "b"]
     doubt = parse(f'{DOUBT}, GOTO="end"\nATTR{{x}}="a"\nLABEL="end", ATTR{{x}}="b"\n', "/etc/udev/rules.d/a.rules")
-    found = Evaluation([*doubt[:2], *second, *doubt[2:]], Surroundings(complete=True), Subject.of(CARD), "add").done()
+    found = Evaluation([*doubt[:2], *second, *doubt[2:]], EventContext(complete=True), Subject.of(CARD), "add").done()
     assert [(one.value, one.certain) for one in found] == [("a", False), ("c", True), ("d", True), ("b", True)]
 
 
@@ -179,7 +179,7 @@ def test_the_path_of_a_function_is_imported_once(text: str, found: tuple[str | N
 )
 def test_the_path_of_a_function_below_other_buses_is_not_known(path: str | None) -> None:
     rules = parse('IMPORT{builtin}="path_id", ATTR{x}="a"\n', "/etc/udev/rules.d/90-site.rules", 257)
-    event = Evaluation(rules, Surroundings(complete=True), Subject.of(device("0000:02:00.0", path=path)), "add")
+    event = Evaluation(rules, EventContext(complete=True), Subject.of(device("0000:02:00.0", path=path)), "add")
     assert [one.certain for one in event.done()] == [True, False]
     assert event.state.properties.get("ID_PATH") is None
 
@@ -198,6 +198,7 @@ def test_the_path_of_a_function_below_other_buses_is_not_known(path: str | None)
         ('PROGRAM=="/good"\nRESULT=="y", ATTR{x}="a"', ["/good"]),
         ('PROGRAM=="/x"\nPROGRAM=="/bad"\nRESULT=="", ATTR{x}="a"', ["/x", "/bad", "a"]),
         (f'PROGRAM=="/x"\n{DOUBT}, PROGRAM=="/good"\nRESULT=="", ATTR{{x}}="a"', ["/x", "/good?", "a?"]),
+        (f'{DOUBT}, PROGRAM=="/good"\nRESULT=="", ATTR{{x}}="a"', ["/good?", "a"]),
         (f'{DOUBT}, PROGRAM=="/good", RESULT=="", ATTR{{x}}="a"', ["/good?", "a?"]),
     ],
 )
@@ -281,7 +282,7 @@ def test_up_to_systemd_257_any_parent_is_enough_and_later_it_needs_the_property(
     def found(pattern: str, version: int | None, operator: str = "=") -> list[bool]:
         text = f'IMPORT{{parent}}{operator}"{pattern}", ATTR{{x}}="a"\n'
         rules = parse(text, "/etc/udev/rules.d/90-site.rules", version)
-        around = Surroundings(complete=True, files=Files(version=version))
+        around = EventContext(complete=True, files=Files(version=version))
         return [one.certain for one in Evaluation(rules, around, Subject.of(card, {port.address: port}), "add").done()][1:]
 
     assert [found("ID_*", version) for version in (252, 257, 258, None)] == [[True], [True], [False], [False]]

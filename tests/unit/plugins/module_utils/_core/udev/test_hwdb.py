@@ -56,3 +56,7 @@ def test_a_unit_that_the_database_asks_for_is_read(tmp_path: Path, line: str, is
     found = answer(tmp_path, line, 'ACTION=="add", SUBSYSTEM=="pci", TAG+="systemd"\n', **{"/etc/systemd/system/card.service": unit})
     assert (found["certainty"] == "unknown") == is_open
     assert any(OWN in because or "card.service" in because for because in found["because"]) == is_open
+
+
+def test_a_folder_of_such_a_name_has_no_properties(tmp_path: Path) -> None:
+    assert hwdb.read(Tree(tmp_path).directory("/etc/udev/hwdb.d/50-site.hwdb").host()) == {}

@@ -39,29 +39,29 @@ def key(text: str) -> Key:
 def test_a_value_is_one_of_the_patterns_between_bars(value: str, agreeing: list[str], others: list[str]) -> None:
     """token_match_string(): fnmatch(3) without flags where the value has *, ? or [, and else the same text."""
     same, other = key(f'ENV{{X}}=="{value}"'), key(f'ENV{{X}}!="{value}"')
-    assert [(same.agrees(fact), other.agrees(fact)) for fact in agreeing] == [(True, False)] * len(agreeing)
-    assert [(same.agrees(fact), other.agrees(fact)) for fact in others] == [(False, True)] * len(others)
+    assert [(same.matches(fact), other.matches(fact)) for fact in agreeing] == [(True, False)] * len(agreeing)
+    assert [(same.matches(fact), other.matches(fact)) for fact in others] == [(False, True)] * len(others)
 
 
 def test_a_backslash_means_something_in_a_pattern_alone() -> None:
-    assert key(r'ENV{X}=="a\b"').agrees(r"a\b")
-    assert not key(r'ENV{X}=="a\b"').agrees("ab")
-    assert key(r'ENV{X}=="a\b*"').agrees("ab")
+    assert key(r'ENV{X}=="a\b"').matches(r"a\b")
+    assert not key(r'ENV{X}=="a\b"').matches("ab")
+    assert key(r'ENV{X}=="a\b*"').matches("ab")
 
 
 @pytest.mark.parametrize(("value", "fact"), [("10DE", "10de"), ("10de", "10DE"), ("10D*", "10de"), ("10d?|x", "10DE")])
 def test_with_the_prefix_i_upper_and_lower_case_are_alike(value: str, fact: str) -> None:
-    assert not key(f'ENV{{X}}=="{value}"').agrees(fact)
-    assert key(f'ENV{{X}}==i"{value}"').agrees(fact)
-    assert not key(f'ENV{{X}}!=i"{value}"').agrees(fact)
+    assert not key(f'ENV{{X}}=="{value}"').matches(fact)
+    assert key(f'ENV{{X}}==i"{value}"').matches(fact)
+    assert not key(f'ENV{{X}}!=i"{value}"').matches(fact)
 
 
 @pytest.mark.parametrize("word", ["subsystem", "bus", "class"])
 def test_a_bus_or_class_itself_is_found_by_each_of_its_names(word: str) -> None:
-    assert [key(f'SUBSYSTEM=="{word}"').agrees(fact) for fact in ("subsystem", "bus", "class", "pci", "")] == [True] * 3 + [False] * 2
-    assert [key(f'SUBSYSTEM!="{word}"').agrees(fact) for fact in ("subsystem", "bus", "pci")] == [False, False, True]
-    assert [key(f'SUBSYSTEMS=="{word}"').agrees(fact) for fact in ("subsystem", "bus", "class")].count(True) == 1
-    assert [key(f'SUBSYSTEM=="{word}|pci"').agrees(fact) for fact in ("subsystem", "bus", "class")].count(True) == 1
+    assert [key(f'SUBSYSTEM=="{word}"').matches(fact) for fact in ("subsystem", "bus", "class", "pci", "")] == [True] * 3 + [False] * 2
+    assert [key(f'SUBSYSTEM!="{word}"').matches(fact) for fact in ("subsystem", "bus", "pci")] == [False, False, True]
+    assert [key(f'SUBSYSTEMS=="{word}"').matches(fact) for fact in ("subsystem", "bus", "class")].count(True) == 1
+    assert [key(f'SUBSYSTEM=="{word}|pci"').matches(fact) for fact in ("subsystem", "bus", "class")].count(True) == 1
 
 
 # sort_tokens() orders a line by the list of UdevRuleTokenType: this line has them so.
@@ -146,5 +146,5 @@ def test_only_an_attribute_of_a_pci_function_is_one_of_another_function() -> Non
 
 
 def test_a_key_minds_upper_and_lower_case_unless_its_rule_says_otherwise() -> None:
-    assert Key("KERNEL", None, "==", "a").agrees("A") is False
-    assert Key("KERNEL", None, "==", "a", True).agrees("A") is True
+    assert Key("KERNEL", None, "==", "a").matches("A") is False
+    assert Key("KERNEL", None, "==", "a", True).matches("A") is True

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.pending import MOST_JUMPS, Jumps, RunList
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Done, Rule
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import AppliedKey, Rule
 
 RULE = Rule("/etc/udev/rules.d/x.rules", 1, ())
 DRIVER = Key("DRIVER", None, "!=", "nouveau")
 
 
-def done(command: str, certain: bool = True, value: str | None = "") -> Done:
-    return Done(RULE, Key("RUN", None, "+=", command), command if value == "" else value, certain)
+def done(command: str, certain: bool = True, value: str | None = "") -> AppliedKey:
+    return AppliedKey(RULE, Key("RUN", None, "+=", command), command if value == "" else value, certain)
 
 
 def test_a_jump_is_open_until_its_label() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules, hidden_by, parse
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
@@ -434,3 +435,70 @@ def test_a_file_that_is_not_utf_8_is_read(tmp_path: Path) -> None:
 def test_a_continued_line_loses_its_backslash_alone() -> None:
     (rule,) = parse('NAME="a"\\\n, OWNER="b"\n', RULE)
     assert [(key.name, key.value) for key in rule.keys] == [("NAME", "a"), ("OWNER", "b")]
+
+
+def test_after_a_line_that_is_too_long_the_others_count() -> None:
+    half = "x" * 9000
+    (rule,) = parse(f'ENV{{X}}="{half}\\\n{half}"\nKERNEL=="0000:3b:00.0", ATTR{{driver_override}}="vfio-pci"\n', RULE)
+    assert (rule.line, rule.override) == (3, "vfio-pci")
+
+
+def test_after_a_line_that_is_dropped_the_others_count() -> None:
+    (rule,) = parse('KERNEL="a", NAME="x"\nKERNEL=="0000:3b:00.0", ATTR{driver_override}="vfio-pci"\n', RULE)
+    assert (rule.line, rule.override) == (2, "vfio-pci")
+
+
+@pytest.mark.parametrize(("cmdline", "certain"), [("quiet gpu", [True]), ("quiet", []), (None, [False])])
+def test_the_words_of_the_command_line_decide_where_a_rule_asks_for_them(tmp_path: Path, cmdline: str | None, certain: list[bool]) -> None:
+    tree = Tree(tmp_path).file(RULE, 'IMPORT{cmdline}="gpu", ATTR{driver_override}="vfio-pci"\n')
+    found = Rules.read(tree.host()).overrides(v100(tmp_path), cmdline=None if cmdline is None else Cmdline.parse(cmdline))
+    assert [one.certain for one in found] == certain
+
+
+@pytest.mark.parametrize(
+    ("text", "alone"),
+    [
+        ('ATTR{[pci/0000:01:00.0]driver_override}="x"', "0000:01:00.0"),
+        ('KERNEL=="a", ATTR{[pci/0000:01:00.0]driver_override}="x", ATTR{[pci/0000:01:00.0]rescan}="1"', "0000:01:00.0"),
+        ('ATTR{[pci/0000:01:00.0]driver_override}="x", ATTR{[pci/0000:02:00.0]driver_override}="x"', None),
+        ('ATTR{[pci/0000:01:00.0]driver_override}="x", ATTR{driver_override}="x"', None),
+        ('ATTR{[pci/0000:01:00.0]driver_override}="x", RUN+="/x"', None),
+        ('ATTR{[drivers/pci:nouveau]unbind}="x"', None),
+        ('ATTR{driver_override}="x"', None),
+    ],
+)
+def test_a_rule_that_writes_to_one_other_function_alone_is_known_as_such(text: str, alone: str | None) -> None:
+    (rule,) = parse(f"{text}\n", RULE)
+    assert rule.writes_alone == alone
+
+
+def test_files_that_hide_others_and_are_none_are_named(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).link("/etc/udev/rules.d/50-gpu.rules", "/dev/null").file("/usr/lib/udev/rules.d/50-gpu.rules", 'ENV{X}="1"\n')
+    found = Rules.read(tree.file("/etc/udev/rules.d/60-own.rules", 'ENV{Y}="1"\n').host())
+    assert found.masked == ("/etc/udev/rules.d/50-gpu.rules",)
+    assert [str(rule) for rule in found.rules] == ["/etc/udev/rules.d/60-own.rules:1"]
+
+
+@pytest.mark.parametrize(("before", "read"), [('ENV{X}="1"', 0), ('KERNEL=="*", ENV{X}="1"', 1), ('ENV{X}="1"\nLABEL="a"', 1)])
+def test_what_sets_a_property_is_read_unless_the_file_has_set_it_for_each_event(tmp_path: Path, before: str, read: int) -> None:
+    tree = Tree(tmp_path).file("/usr/lib/udev/rules.d/10-other.rules", 'ENV{X}="2"\n')
+    tree.file(RULE, f'{before}\nENV{{X}}=="1", ATTR{{driver_override}}="vfio-pci"\n')
+    found = Rules.read(tree.host(), (b"driver_override",))
+    assert sum(rule.path != RULE for rule in found.rules) == read
+
+
+@pytest.mark.parametrize(
+    ("asked", "brings", "read"),
+    [
+        *(("X", f'IMPORT{{{kind}}}="X"', True) for kind in ("program", "file", "db", "parent")),
+        ("X", 'PROGRAM=="/x"', False),
+        ("ID_PATH", 'IMPORT{builtin}="path_id"', True),
+        ("X", 'IMPORT{builtin}="path_id"', False),
+        ("MODALIAS", 'IMPORT{db}="X"', False),
+    ],
+)
+def test_what_may_bring_a_property_that_rules_ask_for_is_read(tmp_path: Path, asked: str, brings: str, read: bool) -> None:
+    tree = Tree(tmp_path).file("/usr/lib/udev/rules.d/10-other.rules", f"{brings}\n")
+    tree.file(RULE, f'ENV{{{asked}}}=="1", ATTR{{driver_override}}="vfio-pci"\n')
+    found = Rules.read(tree.host(), (b"driver_override",))
+    assert any(rule.path != RULE for rule in found.rules) is read

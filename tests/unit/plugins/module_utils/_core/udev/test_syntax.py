@@ -53,6 +53,7 @@ def test_every_rule_of_the_repository_is_taken_without_an_objection() -> None:
     ("line", "level", "said"),
     [
         ('ACTION="add", NAME="x"', "dropped", "has ACTION=, but ACTION is compared only, with == or !="),
+        ('GOTO=="x", NAME="x"', "dropped", "has GOTO==, but GOTO is not used so"),
         ('BUS=="pci", NAME="x"', "dropped", "has the unknown key BUS"),
         ("NAME='x'", "dropped", "has no value in double quotes at \"NAME='x'\""),
         # What is quoted begins where udev stops.

@@ -8,9 +8,9 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import Agreement, State, agreement
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import EventState, KeysMatch, match_keys
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import Files
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Subject
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Files
 from ansible_collections.vfio.variants.tests.unit.boots import device
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.udev.test_answers import (
     AROUND,
@@ -69,7 +69,7 @@ from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.ude
 )
 def test_a_file_is_looked_for_by_its_path_or_below_the_device(text: str, holds: bool | None) -> None:
     around = dataclasses.replace(AROUND, files=Files({"/etc": frozenset(("vfio", "program"))}, modes={"/etc/program": 0o755}))
-    assert answer(text, around=around, state=State(properties={"X": "vfio"})) is holds
+    assert answer(text, around=around, state=EventState(properties={"X": "vfio"})) is holds
 
 
 def test_a_virtual_function_need_not_be_there_when_another_device_s_event_comes() -> None:
@@ -91,8 +91,8 @@ def test_a_virtual_function_shows_what_its_physical_one_has() -> None:
 
 def test_an_override_is_compared_with_the_one_before_the_event_until_a_rule_writes_it() -> None:
     text = 'ATTR{driver_override}=="(null)"'
-    state = State()
-    assert agreement(keys(text), EVENT, AROUND, state) == Agreement(True, keys(text))
+    state = EventState()
+    assert match_keys(keys(text), EVENT, AROUND, state) == KeysMatch(True, keys(text))
     assert state.has_asked_override
-    assert [answer(text, state=State(override=written)) for written in ("(null)", "vfio-pci", None)] == [True, False, None]
+    assert [answer(text, state=EventState(override=written)) for written in ("(null)", "vfio-pci", None)] == [True, False, None]
     assert answer('ATTRS{driver_override}=="x"') is None

@@ -18,7 +18,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive imp
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import (
     MARK,
     ArchiveUnavailableError,
-    Missing,
+    MissingPackage,
     in_apt_output,
     in_pip_output,
     is_replaced,
@@ -104,7 +104,7 @@ def apt(tmp_path: Path, archive: DebianArchive) -> t.Iterator[t.Callable[..., st
         yield output
 
 
-def names(missing: t.Iterable[Missing]) -> list[str]:
+def names(missing: t.Iterable[MissingPackage]) -> list[str]:
     return [str(one) for one in missing]
 
 
@@ -200,7 +200,7 @@ def test_another_version_is_taken_of_what_was_built_together(tmp_path: Path, arc
 
 
 def test_a_kernel_and_its_headers_change_together() -> None:
-    pins = preferences([Missing("linux-image-6.12.117+deb13-amd64", "404", "6.12.117-1", "linux-signed-amd64")])
+    pins = preferences([MissingPackage("linux-image-6.12.117+deb13-amd64", "404", "6.12.117-1", "linux-signed-amd64")])
     assert pins == "Package: src:linux src:linux-signed-*\nPin: version 6.12.117-1\nPin-Priority: -1\n\n"
 
 
@@ -307,7 +307,7 @@ def test_requirements_that_contradict_each_other_are_ours(pip: t.Callable[..., s
     assert in_pip_output(output) == ()
 
 
-GONE = Missing("beta", "404", "2.0", "beta")
+GONE = MissingPackage("beta", "404", "2.0", "beta")
 
 
 class Attempts:
@@ -315,10 +315,10 @@ class Attempts:
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
-        self.avoided: list[tuple[Missing, ...]] = []
+        self.avoided: list[tuple[MissingPackage, ...]] = []
         self.said: list[str] = []
 
-    def __call__(self, avoided: tuple[Missing, ...]) -> str:
+    def __call__(self, avoided: tuple[MissingPackage, ...]) -> str:
         self.avoided.append(avoided)
         if self.failures:
             raise self.failures.pop(0)
@@ -350,7 +350,7 @@ def test_another_version_comes_after_asking_again_and_is_named() -> None:
 
 
 def test_what_no_version_can_replace_is_named_as_it_was_wanted() -> None:
-    consequence = Missing("meta", "it depends on beta (= 2.0)")
+    consequence = MissingPackage("meta", "it depends on beta (= 2.0)")
     attempts = Attempts(*(ArchiveUnavailableError([GONE]) for _time in range(2)), ArchiveUnavailableError([consequence]))
     with pytest.raises(ArchiveUnavailableError) as caught:
         attempts.obtain()

@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.access_log import Access, AccessLog, AccessLogError, Event
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.access_log import (
+    Access,
+    AccessLog,
+    AccessLogError,
+    FunctionEvent,
+)
 
 # The lines that a machine leaves as QEMU 11.1 wrote them, shortened.
 POWER_ON = ["LISTEN /run/gpu0", "CONNECT", "VERSION 0.1", "R CFG 0x0 4096 0x1db110de", "DMA_MAP 0x0 0x10000000 0x3"]
@@ -35,14 +40,16 @@ def path(tmp_path: Path) -> Path:
 def test_a_line_says_who_did_what_where(path):
     write(path, ["CONNECT", "R BAR0 0x10 4 0x140000a1", "W CFG 0x4 2 0x6", "DMA_MAP 0x0 0x1000 0x3"])
     assert AccessLog.read(path).entries == (
-        Event(0.5, "CONNECT"),
+        FunctionEvent(0.5, "CONNECT"),
         Access(1.5, "R", "BAR0", 0x10, 4, 0x140000A1),
         Access(2.5, "W", "CFG", 4, 2, 6),
-        Event(3.5, "DMA_MAP", "0x0 0x1000 0x3"),
+        FunctionEvent(3.5, "DMA_MAP", "0x0 0x1000 0x3"),
     )
 
 
-@pytest.mark.parametrize("entry", [Access(1.25, "W", "BAR3", 0xFFC, 4, 0xDEAD), Event(2.5, "FLR"), Event(3.0, "DISCONNECT", "two words")])
+@pytest.mark.parametrize(
+    "entry", [Access(1.25, "W", "BAR3", 0xFFC, 4, 0xDEAD), FunctionEvent(2.5, "FLR"), FunctionEvent(3.0, "DISCONNECT", "two words")]
+)
 def test_what_is_written_is_what_is_read(path, entry):
     path.write_text(entry.line() + "\n")
     assert AccessLog.read(path).entries == (entry,)

@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, Missing
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, MissingPackage
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.build_as_root import _deserialized, _serialized
 
 
 def test_the_archives_fault_is_still_the_archives_on_the_other_side() -> None:
-    error = _deserialized(_serialized(ArchiveUnavailableError([Missing("dkms", "404", "3.2.2", "dkms")])))
+    error = _deserialized(_serialized(ArchiveUnavailableError([MissingPackage("dkms", "404", "3.2.2", "dkms")])))
     assert isinstance(error, ArchiveUnavailableError)
-    assert error.missing == (Missing("dkms", "404", "3.2.2", "dkms"),)
+    assert error.missing == (MissingPackage("dkms", "404", "3.2.2", "dkms"),)
 
 
 def test_a_fault_of_ours_is_still_ours() -> None:

@@ -9,12 +9,12 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import Predicted, contended, row
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report, parse
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import BootTrace, parse
 
 CARD = "0000:3b:00.0"
 
 
-def boot(*drivers: str) -> Report:
+def boot(*drivers: str) -> BootTrace:
     lines = (
         f'@rehearsal trace modprobe-7{number} [000] ..... {number}.0: offered: (really_probe+0x0/0x10) dev="{CARD}" drv="{driver}"'
         for number, driver in enumerate(drivers, 2)
@@ -43,12 +43,12 @@ def predicted(driver: str | None, certainty: str = "certain") -> Predicted:
         ([boot("nouveau")], None, "vfio-pci", "shown", True),
     ],
 )
-def test_the_result(boots: list[Report], forecast: Predicted | None, claimed: str | None, result: str, stops: bool) -> None:
+def test_the_result(boots: list[BootTrace], forecast: Predicted | None, claimed: str | None, result: str, stops: bool) -> None:
     found = row(CARD, boots, forecast, claimed, None)
     assert (found["result"], found["stops"]) == (result, stops)
 
 
-def given_by_a_script(*, was_bound: bool = False, process: int = 9, asks_first: bool = True) -> Report:
+def given_by_a_script(*, was_bound: bool = False, process: int = 9, asks_first: bool = True) -> BootTrace:
     """The function's own driver is offered it, then a script asks by its name, and vfio-pci is."""
     offered = f'offered: (really_probe+0x0/0x10) dev="{CARD}" drv="'
     its = [f'sh-9 [000] ..... 2.0: asks: (drivers_probe_store+0x0/0x10) dev="{CARD}', f'sh-{process} [000] ..... 2.0: {offered}vfio-pci"']
@@ -72,14 +72,14 @@ def given_by_a_script(*, was_bound: bool = False, process: int = 9, asks_first: 
     ],
 )
 def test_a_program_that_could_not_unbind_what_is_not_bound_here_may_do_so_on_the_host(
-    boot: Report, forecast: Predicted, result: str, outcomes: set[str]
+    boot: BootTrace, forecast: Predicted, result: str, outcomes: set[str]
 ) -> None:
     found = row(CARD, [boot], forecast, None, None)
     assert (found["result"], {one["driver"] for one in found["outcomes"]}) == (result, outcomes)
     assert ("sh, which had no driver to unbind here" in found["why"]) == (len(outcomes) > 1)
 
 
-def overridden(to: str, *offered: tuple[str, str], loads: str = "vfio_pci", owner: str = "") -> Report:
+def overridden(to: str, *offered: tuple[str, str], loads: str = "vfio_pci", owner: str = "") -> BootTrace:
     """A module is loaded, devices are offered to drivers, and in the end the card has an override."""
     lines = (
         f'@rehearsal trace modprobe-7 [000] ..... 1.0: loading: (do_init_module+0x0/0x230) name="{loads}"',
@@ -107,13 +107,13 @@ OTHER = "0000:3c:00.0"
         (overridden("vfio-pci", (CARD, "nvme"), owner="nvme"), "differs", {"nvme"}),
     ],
 )
-def test_an_override_that_comes_after_its_driver_could_have_come_before_it(boot: Report, result: str, outcomes: set[str | None]) -> None:
+def test_an_override_that_comes_after_its_driver_could_have_come_before_it(boot: BootTrace, result: str, outcomes: set[str | None]) -> None:
     found = row(CARD, [boot], predicted(None), None, None)
     assert (found["result"], {one["driver"] for one in found["outcomes"]}) == (result, outcomes)
     assert ("overridden to vfio-pci only when that driver had come" in found["why"]) == (result == "varies")
 
 
-def given_by(*programs: tuple[int, str]) -> Report:
+def given_by(*programs: tuple[int, str]) -> BootTrace:
     """Each asks for the card by its name, and the driver is offered it."""
     lines = []
     for number, (process, driver) in enumerate(programs):

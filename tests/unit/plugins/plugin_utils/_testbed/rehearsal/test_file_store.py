@@ -14,7 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_archive import (
     FOLDER,
     MOUNTED,
-    Entry,
+    TreeEntry,
     TreeList,
     write_list,
     write_piece,
@@ -62,7 +62,7 @@ def collected(root: Path, folder: Path) -> Collected:
     return Collected.read(folder / "list")
 
 
-def sent(root: Path, folder: Path, entries: t.Iterable[Entry]) -> Path:
+def sent(root: Path, folder: Path, entries: t.Iterable[TreeEntry]) -> Path:
     paths = [entry.path for entry in entries]
     assert write_piece(str(root), str(folder / "piece"), paths, without_secrets, 0, 1 << 30) == len(paths)
     return folder / "piece"
@@ -136,8 +136,8 @@ def test_a_list_cannot_write_outside_of_the_tree(store: FileStore, tmp_path: Pat
     (tmp_path / "outside").mkdir()
     store.place("/etc/passwd", "0" * 64).parent.mkdir()
     store.place("/etc/passwd", "0" * 64).write_text("content")
-    link = Entry("/etc", "link", 0o777, os.getuid(), os.getgid(), 0, str(tmp_path / "outside"))
-    store.lay_out([link, Entry("/etc/passwd", "file", 0o644, os.getuid(), os.getgid(), 7, "0" * 64)], tree)
+    link = TreeEntry("/etc", "link", 0o777, os.getuid(), os.getgid(), 0, str(tmp_path / "outside"))
+    store.lay_out([link, TreeEntry("/etc/passwd", "file", 0o644, os.getuid(), os.getgid(), 7, "0" * 64)], tree)
     assert list((tmp_path / "outside").iterdir()) == []
 
 
@@ -153,7 +153,7 @@ def test_a_list_that_is_none_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_file_system_that_is_not_collected_is_named_and_one_that_is_collected_is_not(tmp_path: Path) -> None:
-    entry = Entry("/usr/local", FOLDER, 0o755, 0, 0, 0, "")
+    entry = TreeEntry("/usr/local", FOLDER, 0o755, 0, 0, 0, "")
     left_out = [{"path": path, "why": MOUNTED} for path in ("/usr/local", "/opt/data")]
     secret = {"path": "/etc/shadow", "why": "it may hold secrets"}
     assert Collected((entry,), {"left_out": [*left_out, secret]}).not_mounted() == [f"/opt/data was not sent: {MOUNTED}"]

@@ -9,14 +9,14 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.located import Located, located
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import Places
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Probe, Report, offers, parse
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import MachinePlaces
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import BootTrace, Probe, offers, parse
 
 CARD, OTHER = "0000:02:00.0", "0000:03:00.0"
 MODALIAS = "pci:v000010DEd00001DB1"
 
 
-def seen(*devices: tuple[str, str]) -> Report:
+def seen(*devices: tuple[str, str]) -> BootTrace:
     """Each device at its path, offered to nouveau."""
     lines = []
     for address, path in devices:
@@ -30,8 +30,8 @@ def seen(*devices: tuple[str, str]) -> Report:
     return parse("\n".join((*lines, "@rehearsal end")))
 
 
-def find(report: Report, paths: t.Mapping[str, tuple[str, ...]], moved: t.Mapping[str, str] | None = None) -> Located:
-    places = Places(paths=dict(paths), moved=dict(moved or {}))
+def find(report: BootTrace, paths: t.Mapping[str, tuple[str, ...]], moved: t.Mapping[str, str] | None = None) -> Located:
+    places = MachinePlaces(paths=dict(paths), moved=dict(moved or {}))
     return located(report, places, [{"address": address, "modalias": MODALIAS} for address in (CARD, OTHER)])
 
 
@@ -93,7 +93,7 @@ BRIDGE = "0000:00:1c.0"
 )
 def test_what_the_machine_has_of_its_own_is_the_hosts_where_both_are_of_one_kind(identity: str, where: str, is_same: bool) -> None:
     lines = (f"@rehearsal path {where} /sys/devices/pci0000:00/{where}", f"@rehearsal identity {where} {identity}", "@rehearsal end")
-    places = Places(left_out={BRIDGE: "it has its own"}, own={BRIDGE: ("pci0000:00", "1c.0")})
+    places = MachinePlaces(left_out={BRIDGE: "it has its own"}, own={BRIDGE: ("pci0000:00", "1c.0")})
     found = located(parse("\n".join(lines)), places, [{"address": BRIDGE, "modalias": MODALIAS}])
     assert found.same == ({BRIDGE} if is_same else set())
     places.note({}, [found.same])
@@ -101,6 +101,6 @@ def test_what_the_machine_has_of_its_own_is_the_hosts_where_both_are_of_one_kind
 
 
 def test_of_several_boots_each_must_have_shown_it() -> None:
-    places = Places(left_out={BRIDGE: "it has its own"}, own={BRIDGE: ("pci0000:00", "1c.0")})
+    places = MachinePlaces(left_out={BRIDGE: "it has its own"}, own={BRIDGE: ("pci0000:00", "1c.0")})
     places.note({CARD: "it was not found"}, [frozenset({BRIDGE}), frozenset()])
     assert places.left_out.keys() == {BRIDGE, CARD}

@@ -22,7 +22,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.com
 )
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.control import Control, addresses
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.host_function import EXPRESS_TO_CONVENTIONAL
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import Places, place
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import MachinePlaces, place
 from ansible_collections.vfio.variants.tests.unit.plugins.plugin_utils._testbed.rehearsal.test_places import (
     Function,
     bridge,
@@ -70,7 +70,7 @@ def now_found(folder: Path) -> dict[str, str]:
         return {}
 
 
-def found_by_firmware(places: Places, folder: Path) -> dict[str, str]:
+def found_by_firmware(places: MachinePlaces, folder: Path) -> dict[str, str]:
     """The address of each function by its name, once none changes any more."""
     qemu = qemu_program.provide(Cache.at(None), apt_sources.of_this_machine, lambda _text: None)
     functions = {one.function.id: one.function.emulated for one in places.placements.values() if one.function.emulated is not None}
@@ -95,19 +95,19 @@ def found_by_firmware(places: Places, folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(name="booted", scope="module")
-def fixture_booted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Places, dict[str, str]]:
+def fixture_booted(tmp_path_factory: pytest.TempPathFactory) -> tuple[MachinePlaces, dict[str, str]]:
     places = place([{**one, "resource": SMALL} for one in host()])
     found = found_by_firmware(places, tmp_path_factory.mktemp("m"))
     return places, {address: found[one.function.id] for address, one in places.placements.items()}
 
 
-def test_what_is_not_said_to_be_elsewhere_is_at_its_own_address(booted: tuple[Places, dict[str, str]]) -> None:
+def test_what_is_not_said_to_be_elsewhere_is_at_its_own_address(booted: tuple[MachinePlaces, dict[str, str]]) -> None:
     places, found = booted
     assert len(found) == 16
     assert {address for address, there in found.items() if address != there} == places.moved.keys()
 
 
-def test_what_is_said_to_be_elsewhere_is_where_nothing_of_the_host_is(booted: tuple[Places, dict[str, str]]) -> None:
+def test_what_is_said_to_be_elsewhere_is_where_nothing_of_the_host_is(booted: tuple[MachinePlaces, dict[str, str]]) -> None:
     places, found = booted
     assert places.moved.keys() == {"0000:00:1f.3", "0000:3a:05.0", "0001:21:00.0"}
     assert not {found[address] for address in places.moved} & {str(one["address"]) for one in host()}

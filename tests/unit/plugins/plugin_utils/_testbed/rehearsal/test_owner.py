@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import Predicted, declined, row
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.owner import declines, owner_of
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report, parse
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import BootTrace, parse
 
 CARD, OTHER = "0000:00:0f.0", "0000:00:03.0"
 OLD, NEW = "[ 2.1] {driver}: probe of {card} {end}", "[ 2.1] {driver} {card}: probe with driver {driver} {end}"
@@ -16,7 +16,7 @@ REJECTED = "rejects match -19"
 ELSEWHERE, MEMORY, PORTS = "mapped 0xfeb00000", "mapped 0xfebd0010", "taken 0xc000"
 
 
-def report(*steps: str, text: str = NEW) -> Report:
+def report(*steps: str, text: str = NEW) -> BootTrace:
     """Of steps such as `offered 8139too`, `mapped 0xfebd0000` and `rejects match -19`, each a second after the other."""
     lines, driver = [], ""
     for number, step in enumerate(steps, 1):
@@ -61,7 +61,7 @@ def test_who_owns_a_device_that_is_declined(steps: tuple[str, ...], owner: str |
 
 def test_of_a_device_without_windows_nothing_is_concluded() -> None:
     found = report(ELSEWHERE, "offered 8139too", REJECTED)
-    without = Report(**{**vars(found), "windows": {OTHER: found.windows[OTHER]}})
+    without = BootTrace(**{**vars(found), "windows": {OTHER: found.windows[OTHER]}})
     (one,) = declines(without, CARD)
     assert one.mapped
     owner = owner_of(without, CARD)
@@ -88,7 +88,7 @@ def test_where_the_log_has_other_offers_than_the_trace_nothing_is_concluded() ->
     lines = f"@rehearsal log [ 0.5] bus: 'pci': really_probe: probing driver nouveau with device {CARD}\n"
     found = report(ELSEWHERE, "offered 8139too", REJECTED)
     assert declines(found, CARD)
-    shortened = Report(**{**vars(found), "log": {CARD: (*parse(f"{lines}@rehearsal end").log[CARD], *found.log[CARD])}})
+    shortened = BootTrace(**{**vars(found), "log": {CARD: (*parse(f"{lines}@rehearsal end").log[CARD], *found.log[CARD])}})
     assert declines(shortened, CARD) == ()
 
 

@@ -20,7 +20,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.h
     UPSTREAM_PORT,
     emulated,
 )
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import MOST_FUNCTIONS, Places, place
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import MOST_FUNCTIONS, MachinePlaces, place
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.config_space import ConfigSpace
 
 Function = dict[str, t.Any]
@@ -54,7 +54,7 @@ def bridge(path: str, secondary: int, kind: int | None = ROOT_PORT) -> Function:
     return function(path, configuration=content.hex(), **{"class": 0x060400})
 
 
-def bridges(places: Places) -> dict[str, str]:
+def bridges(places: MachinePlaces) -> dict[str, str]:
     """Each bridge's words by its name."""
     found = (word for word in places.words if word != "-device" and not word.startswith("pxb-pcie"))
     return {word.split("id=")[1].split(",")[0]: word for word in found}

@@ -54,7 +54,7 @@ def rehearsed(folder: Path, policy: PlannedPolicy, *, is_bound: bool) -> tuple[d
     forecast = {"winner": None, "certainty": "certain", "because": [], "claimed": None, "hidden": [rule]}
     devices = [{"address": CARD, "kernels": {RELEASE: forecast}}]
     facts = {"forecast": {"devices": devices}, "functions": [{"address": CARD}], "missing": [], "efi": False}
-    settings = rehearsal.Settings(GIB, 1, 1, 1, 1, 1, "tcg", keep=False, mirror=None)
+    settings = rehearsal.RehearsalSettings(GIB, 1, 1, 1, 1, 1, "tcg", keep=False, mirror=None)
     cache = Cache.at(str(folder))
     store = FileStore.of(cache, "host")
     one = rehearsal.Rehearsal(cache, store, Collected((), facts), settings, Progress("host", print), policy)

@@ -24,9 +24,9 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.file_store import Collected, FileStore
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.planned_policy import PlannedPolicy
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import Settings
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import RehearsalSettings
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.remote_boot import RemoteBoot
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.remote_job import Job
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.remote_job import RemoteJob
 
 POLICY = PlannedPolicy(
     {"/etc/modprobe.d/x.conf": ("blacklist nouveau\n", 0o644), "/etc/old": (None, 0)}, ("vfio_pci",), {"0000:3b:00.0": "vfio-pci"}
@@ -84,9 +84,9 @@ class InATerminal(AnotherFolder):
         return text.decode().replace("\r\n", "\n")
 
 
-def settings(**given: t.Any) -> Settings:
+def settings(**given: t.Any) -> RehearsalSettings:
     usual: dict[str, t.Any] = {"memory": 1 << 20, "cpus": 1, "forks": 1, "repeat": 1, "hold": 1, "timeout": 60, "accelerator": "tcg"}
-    return Settings(**{**usual, "keep": False, "mirror": None, **given})
+    return RehearsalSettings(**{**usual, "keep": False, "mirror": None, **given})
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,11 @@ class Two:
         return cls(tmp_path, store, tmp_path / "list")
 
     def result(
-        self, given: Settings, python: str = sys.executable, machine: type[AnotherFolder] = AnotherFolder
+        self, given: RehearsalSettings, python: str = sys.executable, machine: type[AnotherFolder] = AnotherFolder
     ) -> tuple[dict[str, t.Any], int, list[str]]:
         said: list[str] = []
         boot = RemoteBoot(machine(str(self.tmp_path / "there")), python, self.tmp_path / "scratch", Progress("gpu7", said.append))
-        job = Job("gpu7", given, POLICY, str(self.tmp_path / "machine"))
+        job = RemoteJob("gpu7", given, POLICY, str(self.tmp_path / "machine"))
         found, sent = boot.result(job, self.store, self.listed)
         return found, sent, said
 
@@ -130,8 +130,8 @@ class Two:
 
 
 def test_a_job_is_the_same_after_it_was_sent() -> None:
-    job = Job("gpu7", settings(), POLICY, None)
-    assert Job.parse(job.text()) == job
+    job = RemoteJob("gpu7", settings(), POLICY, None)
+    assert RemoteJob.parse(job.text()) == job
 
 
 @pytest.mark.parametrize("machine", [AnotherFolder, InATerminal])

@@ -13,8 +13,8 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.c
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.owner import decision, owner_of
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import (
     EVENTS,
+    BootTrace,
     Probe,
-    Report,
     UnfinishedError,
     command_line_word,
     offers,
@@ -25,7 +25,7 @@ REPORT = Path(__file__).with_name("trixie-report.txt").read_text(encoding="utf-8
 CARD = "0000:3b:00.0"
 
 
-def report(*lines: str) -> Report:
+def report(*lines: str) -> BootTrace:
     """Of lines such as `modprobe 70 offered CARD nouveau`, each a second after the other."""
     text = []
     for number, line in enumerate(lines, 1):

@@ -8,7 +8,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_cause import HiddenCause
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import Predicted, row
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report, parse
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import BootTrace, parse
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.unseen import causes_of, said
 
 CARD, OTHER = "0000:3b:00.0", "0000:3c:00.0"
@@ -18,7 +18,7 @@ PROGRAM = HiddenCause("/etc/rc.local:3", "writes to driver_override", ("override
 TAKES = HiddenCause("/etc/rc.local:3", "writes to unbind", ("unbind",))
 
 
-def boot(*lines: str, bound: str = "", override: str = "") -> Report:
+def boot(*lines: str, bound: str = "", override: str = "") -> BootTrace:
     trace = (f"@rehearsal trace {one}" for one in lines)
     return parse("\n".join((*trace, f"@rehearsal owner {CARD} {bound}", f"@rehearsal override {CARD} {override}", "@rehearsal end")))
 
@@ -76,7 +76,7 @@ BY_UDEV = "\n@rehearsal trace ".join((loads("nvme", "(udev-worker)-7"), offer("n
         (boot(), TAKES, False),
     ],
 )
-def test_a_cause_is_named_where_this_boot_need_not_have_shown_it(report: Report, cause: HiddenCause, named: bool) -> None:
+def test_a_cause_is_named_where_this_boot_need_not_have_shown_it(report: BootTrace, cause: HiddenCause, named: bool) -> None:
     found = said(report, CARD, (cause,))
     assert bool(found) is named
     assert all(line.startswith(f"{CARD} ") and cause.source in line for line in found)
@@ -94,7 +94,7 @@ def test_a_cause_is_named_where_this_boot_need_not_have_shown_it(report: Report,
         (boot(NVME), Predicted(None, "unknown", ()), PROGRAM, "shown", False),
     ],
 )
-def test_the_result_says_so(report: Report, predicted: Predicted | None, cause: HiddenCause, result: str, stops: bool) -> None:
+def test_the_result_says_so(report: BootTrace, predicted: Predicted | None, cause: HiddenCause, result: str, stops: bool) -> None:
     found = row(CARD, [report], predicted, None, None, causes=(cause,))
     assert (found["result"], found["stops"]) == (result, stops)
     assert (cause.source in found["why"]) == bool(said(report, CARD, (cause,)))

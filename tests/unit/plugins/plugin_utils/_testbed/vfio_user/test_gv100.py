@@ -9,22 +9,22 @@ import time
 import pytest
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import PciFunction
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.device import Device
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.device import VfioUserDevice
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.vbios import build_vbios
 
 PROM = 0x300000
 
 
 @pytest.fixture
-def device() -> Device:
-    return Device(PciFunction.from_options({"profile": "v100-sxm2-16gb"}))
+def device() -> VfioUserDevice:
+    return VfioUserDevice(PciFunction.from_options({"profile": "v100-sxm2-16gb"}))
 
 
-def read(device: Device, offset: int) -> int:
+def read(device: VfioUserDevice, offset: int) -> int:
     return int.from_bytes(device.read(0, offset, 4), "little")
 
 
-def write(device: Device, offset: int, value: int) -> None:
+def write(device: VfioUserDevice, offset: int, value: int) -> None:
     assert not device.write(0, offset, value.to_bytes(4, "little"))
 
 
@@ -87,12 +87,12 @@ def test_a_reset_forgets_video_memory_and_restores_registers(device):
 
 @pytest.mark.parametrize(("profile", "gib"), [("v100-sxm2-16gb", 16), ("v100-sxm2-32gb", 32), ("v100-sxm3-32gb", 32)])
 def test_each_board_says_how_much_memory_it_has(profile, gib):
-    value = read(Device(PciFunction.from_options({"profile": profile})), 0x100CE0)
+    value = read(VfioUserDevice(PciFunction.from_options({"profile": profile})), 0x100CE0)
     assert (value >> 4 & 0x3F) << (value & 0xF) + 20 == gib << 30
 
 
 def test_a_users_preset_stands_above_the_models():
-    device = Device(PciFunction.from_options({"profile": "v100-sxm2-16gb", "registers": {0: {"0x2240c": 0}}}))
+    device = VfioUserDevice(PciFunction.from_options({"profile": "v100-sxm2-16gb", "registers": {0: {"0x2240c": 0}}}))
     assert read(device, 0x2240C) == 0
 
 

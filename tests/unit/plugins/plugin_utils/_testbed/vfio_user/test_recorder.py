@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.access_log import Access, AccessLog, Event
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.access_log import Access, AccessLog, FunctionEvent
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user import recorder as recorder_module
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.recorder import Recorder
 
@@ -21,11 +21,11 @@ def test_what_is_recorded_is_what_is_read(tmp_path: Path):
     recorder.event("DISCONNECT", "for a\nreason")
     recorder.close()
     connect, access, disconnect = AccessLog.read(tmp_path / "log").entries
-    assert isinstance(connect, Event)
+    assert isinstance(connect, FunctionEvent)
     assert (connect.name, connect.detail) == ("CONNECT", "")
     assert isinstance(access, Access)
     assert (access.direction, access.region, access.offset, access.length, access.value) == ("R", "BAR0", 0x10, 4, 0x04030201)
-    assert isinstance(disconnect, Event)
+    assert isinstance(disconnect, FunctionEvent)
     assert disconnect.detail == "for a reason"
     assert connect.seconds <= access.seconds <= disconnect.seconds
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import rehearsal_judgement
+import rehearsal_comparison
 import rehearsal_records
 import rehearsal_table
-from rehearsal_judgement import Result, result_of
+from rehearsal_comparison import Result, result_of
 from rehearsal_records import Function, RehearsedHost
 
 ADDRESS = "0000:00:02.0"
@@ -41,7 +41,7 @@ def function(outcomes: tuple[str | None, ...], real: str | None, result: str = "
 def test_a_difference_counts_unless_its_cause_was_named_before(one: Function, different: tuple[str, ...], found: Result) -> None:
     rehearsed = host(one, different=different)
     assert result_of(rehearsed, one) is found
-    assert bool(rehearsal_judgement.disagreements(rehearsed)) == (found is Result.OTHER)
+    assert bool(rehearsal_comparison.disagreements(rehearsed)) == (found is Result.OTHER)
 
 
 def test_what_is_kept_is_read_again_in_the_order_of_the_seeds(tmp_path: Path) -> None:

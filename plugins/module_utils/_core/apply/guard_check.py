@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one judgement of what claims would take from a host, now and at the next boot: the same for every module, also in check mode."""
+"""The one check of what claims would take from a host, now and at the next boot: the same for every module, also in check mode."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import firmware, next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import companions, with_companions
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import Finding, Loss, identical, judge
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import GuardFinding, Loss, identical, judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.disk_words import named_disks
@@ -36,7 +36,7 @@ LOADED_VFIO, NO_IOMMU_MODE = "/sys/module/vfio", "enable_unsafe_noiommu_mode"
 
 
 @dataclasses.dataclass
-class Judge:
+class GuardCheck:
     """The host, the claims on it, and what is known about both."""
 
     host: Host
@@ -80,7 +80,7 @@ class Judge:
 
     # -- what is lost
 
-    def releases(self, leaving: t.Iterable[Device]) -> tuple[Finding, ...]:
+    def releases(self, leaving: t.Iterable[Device]) -> tuple[GuardFinding, ...]:
         """Findings about functions that return to their native drivers."""
         losses = []
         for device in leaving:
@@ -88,7 +88,7 @@ class Judge:
             losses.append(Loss(device, self._claim_of[device.address], uses))
         return judge(losses)
 
-    def claimed(self, leaving: t.Iterable[Device], vfio_modules: t.Container[str]) -> tuple[Finding, ...]:
+    def claimed(self, leaving: t.Iterable[Device], vfio_modules: t.Container[str]) -> tuple[GuardFinding, ...]:
         """Findings about functions that are claimed for another driver than they have."""
         return judge([self._loss(device, vfio_modules) for device in leaving])
 
@@ -106,7 +106,7 @@ class Judge:
         because = None if other is None else f"which shares IOMMU group {device.iommu_group} with {other.address}"
         return Loss(device, claim, uses, because, None if module in vfio_modules else other)
 
-    def blacklisted(self, modules: t.Iterable[str], claim: Claim) -> tuple[Finding, ...]:
+    def blacklisted(self, modules: t.Iterable[str], claim: Claim) -> tuple[GuardFinding, ...]:
         """Findings about what no claim names and what would lose its driver because modules are blacklisted."""
         return judge([loss for module in modules for loss in self._losses_of_module(module, claim)])
 
@@ -123,9 +123,9 @@ class Judge:
                 if name not in ("module", "bind", "unbind") and self.host.link(folder) is not None:
                     yield Loss(None, claim, self.uses.below(folder), because, place=f"{bus} device {name}")
 
-    def identical_cards(self, decisions: t.Iterable[Decision]) -> tuple[Finding, ...]:
+    def identical_cards(self, decisions: t.Iterable[Decision]) -> tuple[GuardFinding, ...]:
         """Findings about claims by address, if a card with the same IDs is not claimed."""
-        found: list[Finding] = []
+        found: list[GuardFinding] = []
         for decision in decisions:
             device = decision.device
             by_address = decision.strategy != "ids" and any(selector.names_address for selector in decision.selectors)

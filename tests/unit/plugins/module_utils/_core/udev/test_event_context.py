@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import MOST_FOLDERS, EventContext, Files, lasts
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import parse
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Files, Surroundings, lasts
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 
@@ -30,12 +30,12 @@ from ansible_collections.vfio.variants.tests.unit.trees import Tree
 )
 def test_a_word_of_the_command_line_is_taken_as_import_cmdline_takes_it(line: str, wanted: str, found: str | None) -> None:
     """proc_cmdline_get_key() in src/basic/proc-cmdline.c."""
-    assert Surroundings(cmdline=Cmdline.parse(line)).word(wanted) == found
+    assert EventContext(cmdline=Cmdline.parse(line)).word(wanted) == found
 
 
 def test_words_for_the_initramfs_count_there() -> None:
-    assert Surroundings(cmdline=Cmdline.parse("rd.gpu=a"), in_initrd=True).word("rd.gpu") == "a"
-    assert Surroundings().word("gpu") is None
+    assert EventContext(cmdline=Cmdline.parse("rd.gpu=a"), in_initrd=True).word("rd.gpu") == "a"
+    assert EventContext().word("gpu") is None
 
 
 @pytest.mark.parametrize("path", ["/dev", "/proc/x", "/run/x", "/sys/x", "/tmp/x", "/var/run/x", "x"])
@@ -47,6 +47,19 @@ def test_what_is_another_after_a_boot_is_not_looked_at(path: str) -> None:
 def asked(tree: Tree, *rules: str) -> Files:
     keys = [key for text in rules for rule in parse(f'{text}, OPTIONS+="watch"\n', "/etc/udev/rules.d/a.rules") for key in rule.keys]
     return Files.read(tree.host(), keys)
+
+
+def test_so_many_folders_are_read_and_no_more(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    for number in range(MOST_FOLDERS + 1):
+        tree.file(f"/etc/{number}/on")
+    found = asked(tree, *(f'TEST=="/etc/{number}/on"' for number in range(MOST_FOLDERS + 1)))
+    assert [found.has(f"/etc/{number}/on") for number in (0, MOST_FOLDERS - 1, MOST_FOLDERS)] == [True, True, None]
+
+
+def test_so_many_files_are_imported_and_no_more(tmp_path: Path) -> None:
+    found = asked(Tree(tmp_path), *(f'IMPORT{{file}}="/etc/{number}"' for number in range(MOST_FOLDERS + 1)))
+    assert sorted(found.imported) == sorted(f"/etc/{number}" for number in range(MOST_FOLDERS))
 
 
 def test_the_folders_and_files_that_rules_ask_for_are_read(tmp_path: Path) -> None:
@@ -182,4 +195,4 @@ def test_a_line_of_an_imported_file_is_a_property(tmp_path: Path, line: str, fou
     ],
 )
 def test_a_kernel_parameter_that_stays_the_same_is_known(name: str, value: str | None) -> None:
-    assert Surroundings(release="6.1").sysctl(name) == value
+    assert EventContext(release="6.1").sysctl(name) == value

@@ -136,7 +136,7 @@ def _property(line: str) -> tuple[str, str] | None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Surroundings:
+class EventContext:
     """``complete`` if all rules were read that could set a property or tag that these rules ask for; ``has_groups`` says whether devices
     are in IOMMU groups as they are now, None if that is not known."""
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-import world_judgement
+import world_comparison
 import world_report
+from world_comparison import ANOTHER, JudgedHost, Result, judge
 from world_configuration import Planted, World
-from world_judgement import ANOTHER, JudgedHost, Result, judge
 from world_records import Record, Seen
 
 ADDRESS = "0000:00:02.0"
@@ -50,7 +50,7 @@ def judged(said: Said | None, seen: str | None, *planted: Planted) -> JudgedHost
 def test_an_answer_is_right_wrong_or_open(said: Said | None, seen: str | None, result: Result) -> None:
     host = judged(said, seen)
     assert [one.result for one in host.functions] == [result]
-    assert host.is_bad == (result in world_judgement.BAD)
+    assert host.is_bad == (result in world_comparison.BAD)
 
 
 def test_a_function_that_is_gone_after_the_boot_has_no_driver() -> None:
@@ -66,7 +66,7 @@ def test_a_mechanism_counts_for_the_function_that_it_is_about() -> None:
     host = judged(
         Said(None, "unknown", (None,)), None, Planted("timer", ADDRESS), Planted("cron", "0000:00:03.0"), Planted("for all: nomodule")
     )
-    found = world_judgement.by_mechanism([host])
+    found = world_comparison.by_mechanism([host])
     assert {name: (count["hosts"], count["functions"], count["unknown"]) for name, count in found.items()} == {
         "timer": (1, 1, 1),
         "cron": (1, 0, 0),
