@@ -14,7 +14,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import SETTLED
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import DIRECTORY
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CACHE_DIRECTORY
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import DeviceReportRequest, gather
 from ansible_collections.vfio.variants.tests.bench.large_host import FUNCTIONS, KERNELS, large_host

@@ -19,6 +19,7 @@ from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
     HERE,
     MOVER,
     NATIVE,
+    NIC,
     OWN,
     RULE,
     TO_GUEST,
@@ -26,6 +27,7 @@ from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
     Truth,
     compare,
 )
+from ansible_collections.vfio.variants.tests.unit.test_hosts_of_testers import image
 
 if t.TYPE_CHECKING:
     from pathlib import Path

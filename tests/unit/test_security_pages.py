@@ -13,9 +13,9 @@ import yaml
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_effects import MOST_EFFECTS
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import regular_file, together
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CACHE_DIRECTORY
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.lock import LOCK_DIRECTORY
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import SWEPT
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.unchanged import DIRECTORY as CACHE_DIRECTORY
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs import image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.findings import MOST

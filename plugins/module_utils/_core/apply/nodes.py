@@ -14,7 +14,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply import u
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.accounts import check_accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.asked_nodes import nodes_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import Accounts
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import ANY_CODE
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.node_access import NodeAccess, read_access, set_access

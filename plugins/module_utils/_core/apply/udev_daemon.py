@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import ANY_CODE
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
@@ -19,7 +21,7 @@ def settle(host: Host, seconds: float, leeway: float) -> None:
     Raises HostError if udevadm does not answer within ``leeway`` seconds more.
     """
     if host.exists(CONTROL):
-        host.run(["udevadm", "settle", f"--timeout={seconds:g}"], seconds + leeway, ok=range(256))
+        host.run(["udevadm", "settle", f"--timeout={seconds:g}"], seconds + leeway, ok=ANY_CODE)
 
 
 def reload_rules(host: Host) -> None:

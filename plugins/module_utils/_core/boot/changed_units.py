@@ -16,7 +16,13 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.conditions import Conditions
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.exit_status import succeeds
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.services import environment_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import FOLDERS, Setting, Unit, UnitFiles, drop_in_names
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import (
+    FOLDERS,
+    Unit,
+    UnitFiles,
+    UnitSetting,
+    drop_in_names,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -82,9 +88,9 @@ _SEPARATE = re.compile(r"(?<!\S)(--(?:action|type|prioritized-subsystem|subsyste
 class Changes:
     """``settings`` are those of files beside the distribution's unit; ``matters`` those that leave the work open; ``off`` keeps it off."""
 
-    settings: tuple[Setting, ...] = ()
-    matters: tuple[Setting, ...] = ()
-    off: Setting | None = None
+    settings: tuple[UnitSetting, ...] = ()
+    matters: tuple[UnitSetting, ...] = ()
+    off: UnitSetting | None = None
 
     def named(self, *keys: str) -> frozenset[str]:
         """The units that settings of these keys name."""
@@ -101,7 +107,7 @@ def read(tree: FileTree, name: str, cmdline: Cmdline | None) -> Changes:
     files = UnitFiles(tree)
     unit = files.load(name)
     if unit is None:
-        work = Setting("Service", "ExecStart", _WORK.get(name, ""), "")
+        work = UnitSetting("Service", "ExecStart", _WORK.get(name, ""), "")
         beside = files.beside(name)
         unit = Unit(name, (name,), "", (work, *beside)) if beside else None
     if unit is None:
@@ -121,9 +127,9 @@ def _may_be_changed(tree: FileTree, name: str) -> bool:
     return False
 
 
-def _judged(tree: FileTree, unit: Unit, settings: tuple[Setting, ...], conditions: Conditions) -> Changes:
+def _judged(tree: FileTree, unit: Unit, settings: tuple[UnitSetting, ...], conditions: Conditions) -> Changes:
     matters = [one for one in settings if _matters(tree, unit, one)]
-    off: Setting | None = None
+    off: UnitSetting | None = None
     for kind in _KINDS:
         holds, asked = _conditions(unit, settings, kind, conditions)
         off = asked if holds is False and off is None else off
@@ -137,9 +143,11 @@ def _judged(tree: FileTree, unit: Unit, settings: tuple[Setting, ...], condition
     return Changes(settings, tuple(matters), off)
 
 
-def _conditions(unit: Unit, settings: t.Collection[Setting], kind: str, conditions: Conditions) -> tuple[bool | None, Setting | None]:
+def _conditions(
+    unit: Unit, settings: t.Collection[UnitSetting], kind: str, conditions: Conditions
+) -> tuple[bool | None, UnitSetting | None]:
     """Whether the conditions, or assertions, hold as far as they are not the distribution's, and the last of those that are changed."""
-    asked: list[Setting] = []
+    asked: list[UnitSetting] = []
     for one in unit.settings:
         if one.section == "Unit" and one.key.startswith(kind):
             asked = [*asked, one] if one.value else []
@@ -150,11 +158,11 @@ def _conditions(unit: Unit, settings: t.Collection[Setting], kind: str, conditio
     return (conditions.hold(counted), own[-1]) if own else (True, None)
 
 
-def _is_stock(one: Setting) -> bool:
+def _is_stock(one: UnitSetting) -> bool:
     return re.fullmatch(_STOCK.get(one.key, r"(?!)"), one.value) is not None
 
 
-def _matters(tree: FileTree, unit: Unit, one: Setting) -> bool:
+def _matters(tree: FileTree, unit: Unit, one: UnitSetting) -> bool:
     if one.section not in ("Unit", "Service"):
         return False
     if one.key in _TAKING:

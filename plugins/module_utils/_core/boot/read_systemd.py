@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Step
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Setting
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import UnitSetting
 
 LISTS = ("/etc/modules-load.d", "/usr/local/lib/modules-load.d", "/usr/lib/modules-load.d", "/lib/modules-load.d")
 UNITS = ("/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
@@ -123,7 +123,7 @@ def _from_files(tree: FileTree) -> t.Iterator[ListedModule]:
             yield ListedModule(normalize_module_name(module), f"{tree.shown(said)}:{number}", written=module)
 
 
-def _off(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> t.Mapping[str, Setting | None]:
+def _off(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> t.Mapping[str, UnitSetting | None]:
     """The units that do not run: linked to /dev/null, in `systemd.mask=` (systemd-debug-generator), or with a condition that fails."""
     units = (LIST_UNIT, *UDEV_UNITS)
     masked = {unit: None for unit in units if mask_of(tree, unit, UNITS) is not None}

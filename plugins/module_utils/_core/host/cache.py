@@ -10,7 +10,7 @@ import json
 import time
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import DIRECTORY, UNCHANGED
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CACHE_DIRECTORY, UNCHANGED
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.code_digest import NoSourceError, code_digest
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host

@@ -10,7 +10,7 @@ import secrets
 import stat as stat_bits
 import typing as t
 
-DIRECTORY = "/var/cache/vfio-variants"
+CACHE_DIRECTORY = "/var/cache/vfio-variants"
 UNCHANGED = "unchanged-"
 """Begins the names of records, of which more are kept than of other files."""
 DIRECTORY_MODE = 0o700

@@ -14,7 +14,12 @@ import json
 import time
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import DIRECTORY, UNCHANGED, CacheDirectory, opened_private
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import (
+    CACHE_DIRECTORY,
+    UNCHANGED,
+    CacheDirectory,
+    opened_private,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.kept_facts import KeptFacts
 

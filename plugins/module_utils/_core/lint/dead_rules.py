@@ -149,7 +149,7 @@ def _unknown_driver(driver: str, boot: Boot, host: HostPolicy) -> tuple[str, str
     if driver in registered or driver in NO_DRIVER:
         return None
     module = normalize_module_name(driver)
-    candidates = sorted(registered | {KNOWN.get(name, name) for name in host.vfio_modules if name in host.modules})
+    candidates = sorted(registered | {KNOWN_DRIVERS.get(name, name) for name in host.vfio_modules if name in host.modules})
     facts = boot.modules.get(module)
     names = tuple(known.name for known in facts.drivers) if facts is not None else ()
     names = names or ((KNOWN_DRIVERS[module],) if module in KNOWN_DRIVERS else ())

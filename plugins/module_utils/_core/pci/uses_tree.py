@@ -71,7 +71,7 @@ class Below:
         return tuple(node for node in self.nodes.values() if node.is_block)
 
     @property
-    def flash(self) -> tuple[Node, ...]:
+    def flash(self) -> tuple[TreeNode, ...]:
         """Flash memory without a disk's controller (MTD)."""
         return tuple(node for node in self.nodes.values() if FLASH.fullmatch(node.name))
 

@@ -116,7 +116,7 @@ def judged(view: FileTree, paths: t.Iterable[str], kernel: Kernel, host: Host | 
     return tuple(found)
 
 
-def _of_script(judge: Judge, ownership: ImageOwnership, path: str) -> tuple[Influence, ...]:
+def _of_script(judge: ProgramAnalysis, ownership: ImageOwnership, path: str) -> tuple[Influence, ...]:
     content = judge.tree.head(path, LARGEST) if path in _OF_UDEV and not ownership.is_intact(path) else None
     if content is None:
         return judge.of_file(path, judge.tree.shown(path))

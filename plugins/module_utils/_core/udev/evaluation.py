@@ -165,7 +165,7 @@ class Evaluation:
         state.forget()
         return None
 
-    def _import_kept(self, key: Key) -> Answer:
+    def _import_kept(self, key: Key) -> Holds:
         """A property that udev's database has of the device's events before: none at the first."""
         if self._around.is_first and self._state.action == ADD:
             return key.is_negated

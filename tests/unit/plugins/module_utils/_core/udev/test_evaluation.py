@@ -265,7 +265,7 @@ def test_the_properties_of_a_bridge_take_the_place_of_the_device_s_own() -> None
 
     def properties_of(pattern: str, *others: Device) -> dict[str, str | None]:
         rules = parse(f'IMPORT{{parent}}="{pattern}"\n', "/etc/udev/rules.d/90-site.rules", 257)
-        found = Evaluation(rules, Surroundings(complete=True), Subject.of(card, {one.address: one for one in others}), "add")
+        found = Evaluation(rules, EventContext(complete=True), Subject.of(card, {one.address: one for one in others}), "add")
         found.done()
         return found.state.properties
 
