@@ -12,16 +12,26 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
+    BOTH,
+    CARD,
+    IDS,
+    LIB,
+    NATIVE,
+    NEITHER,
+    OWN,
+    SAME,
+    Drawn,
+    Truth,
+    compare,
+    saved,
+)
 from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
-from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import BOTH, IDS, NATIVE, NEITHER, OWN, Drawn
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_strangers import saved
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import CARD, LIB, SAME, compare
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-    from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import Truth
 
 TRIGGER, UDEVD, LISTS = "systemd-udev-trigger.service", "systemd-udevd.service", "systemd-modules-load.service"
 ALL = "udevadm trigger --type=all --action=add --prioritized-subsystem=module,block,tpmrm,net,tty,input"

@@ -10,23 +10,26 @@ import pytest
 
 from ansible_collections.vfio.variants.tests.unit import initramfs_files
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
-from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
-from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import (
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
+    ADDED,
     BOUND,
+    CARD,
     CARD_LINK,
     CONF,
     LOAD,
+    MOVER,
+    MOVES,
     OVERRIDE,
     OWN,
     RULE,
+    THIS,
     TO_GUEST,
     UNBIND,
     UNIT,
     Drawn,
 )
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_strangers import THIS
+from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
 from ansible_collections.vfio.variants.tests.unit.test_hosts_of_testers import image
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import ADDED, CARD, MOVER, MOVES
 
 if t.TYPE_CHECKING:
     from pathlib import Path

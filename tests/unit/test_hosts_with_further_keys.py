@@ -11,8 +11,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import (
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
+    ADDED,
     BOTH,
+    CARD,
     CARDS,
     GUEST,
     IDS,
@@ -21,17 +23,19 @@ from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import 
     NEITHER,
     OVERRIDE,
     RULE,
+    SAME,
+    THIS,
     Drawn,
+    Truth,
+    compare,
+    rule,
 )
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_strangers import THIS, rule
 from ansible_collections.vfio.variants.tests.unit.test_hosts_of_testers import image
 from ansible_collections.vfio.variants.tests.unit.test_hosts_with_conditions import BARE, GUEST_MACHINE
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import ADDED, CARD, SAME, compare
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-    from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import Truth
 
 ACTS = f"{OVERRIDE}, {LOAD}"
 BY_FILE = f'ATTR{{driver_override}}="$env{{WANTED}}", {LOAD}'

@@ -11,14 +11,22 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import CARD_LINK, NATIVE, ONE_LOST, OWN, Drawn
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_strangers import HERE
-from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import CARD, MOVER, compare
+from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
+    CARD,
+    CARD_LINK,
+    HERE,
+    MOVER,
+    NATIVE,
+    ONE_LOST,
+    OWN,
+    Drawn,
+    Truth,
+    compare,
+)
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-    from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import Truth
 
 THE_CARD: Truth = {CARD: None}
 """What has the other card is open, too, as nothing says for which of them it is."""

@@ -327,7 +327,7 @@ def _answer(key: Key, subject: Subject, around: EventContext, state: EventState)
     if name == "TAG":
         return _about_tags(key, around, state)
     if name == "CONST":
-        found = {key.agrees(value) for value in around.constant(key.attribute or "")}
+        found = {key.matches(value) for value in around.constant(key.attribute or "")}
         return found.pop() if len(found) == 1 else None
     if name == "TEST":
         return _about_file(key, subject, around, state)
