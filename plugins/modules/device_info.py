@@ -38,7 +38,8 @@ options:
     description:
       - V(brief) returns one flat entry for each device, for people and for conditions on a driver.
       - V(full) returns the same fields and all others, about each kernel, each device's modules, and the C(modprobe.d) lines about them.
-      - V(line) returns RV(summary) alone, so that an ad-hoc command prints one line for each host. It is the default for C(ansible -o).
+      - V(line) returns RV(summary) alone, so that an ad-hoc command prints one line for each host. It is the default where
+        C(ansible) has its option C(--one-line).
     type: str
     choices: [line, brief, full]
     default: brief

@@ -16,7 +16,6 @@ LIMITS = {
     "bytes that a run with nothing to do sends beyond a module that does nothing": 60_000.0,
     "imports of a run with nothing to do, in those of ansible.module_utils.basic": 0.5,
     "dkms_package that builds and installs, in dkms install": 1.1,
-    "dkms_package for 2 kernels, in dkms install for one after the other": 1.1,
     "bytes of the page of 1000 hosts": 5_000_000.0,
     "seconds to open the page of 1000 hosts": 2.0,
     "opening the page of 1000 hosts, in that of a page of as many bytes of text": 5.0,

@@ -76,7 +76,7 @@ def test_an_allowance_is_for_one_word_in_its_files_only() -> None:
         ("two twins", 1),
         ("which, cannot be told", 1),
         ("the verdict of a witness", 2),
-        ("world_comparison", 1),
+        ("world_judgement", 1),
         ("class Workbench: of a workshop", 2),
         ("the machine of above", 1),
         ("facts that are dear to read", 1),

@@ -85,7 +85,7 @@ _SEPARATE = re.compile(r"(?<!\S)(--(?:action|type|prioritized-subsystem|subsyste
 
 
 @dataclasses.dataclass(frozen=True)
-class Changes:
+class UnitChanges:
     """``settings`` are those of files beside the distribution's unit; ``matters`` those that leave the work open; ``off`` keeps it off."""
 
     settings: tuple[UnitSetting, ...] = ()
@@ -97,10 +97,10 @@ class Changes:
         return frozenset(word for one in self.settings if one.section == "Unit" and one.key in keys for word in one.value.split())
 
 
-NOTHING = Changes()
+NOTHING = UnitChanges()
 
 
-def read(tree: FileTree, name: str, cmdline: Cmdline | None) -> Changes:
+def read(tree: FileTree, name: str, cmdline: Cmdline | None) -> UnitChanges:
     """What is changed of one of the three units; of another unit, whatever it runs otherwise matters."""
     if not _may_be_changed(tree, name):
         return NOTHING
@@ -127,7 +127,7 @@ def _may_be_changed(tree: FileTree, name: str) -> bool:
     return False
 
 
-def _judged(tree: FileTree, unit: Unit, settings: tuple[UnitSetting, ...], conditions: Conditions) -> Changes:
+def _judged(tree: FileTree, unit: Unit, settings: tuple[UnitSetting, ...], conditions: Conditions) -> UnitChanges:
     matters = [one for one in settings if _matters(tree, unit, one)]
     off: UnitSetting | None = None
     for kind in _KINDS:
@@ -140,7 +140,7 @@ def _judged(tree: FileTree, unit: Unit, settings: tuple[UnitSetting, ...], condi
     given = [one for one in settings if one.section == "Service" and one.key in ("Environment", "EnvironmentFile")]
     if given and any(map(_ACTING.match, environment_of(unit, tree))):
         matters.append(given[-1])
-    return Changes(settings, tuple(matters), off)
+    return UnitChanges(settings, tuple(matters), off)
 
 
 def _conditions(

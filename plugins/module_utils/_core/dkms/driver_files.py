@@ -66,7 +66,7 @@ def keep_from_archive(host: Host, file: t.BinaryIO, keeper: Keeper) -> None:
         _keep_members(stream, keeper)
 
 
-def members_of(stream: Plain) -> t.Iterator[tuple[tarfile.TarInfo, t.IO[bytes] | None]]:
+def members_of(stream: ForwardStream) -> t.Iterator[tuple[tarfile.TarInfo, t.IO[bytes] | None]]:
     """Each member of a tar archive, with its content if it is a file."""
     with tarfile.open(fileobj=t.cast("t.IO[bytes]", stream), mode="r|") as archive:
         for _number in range(MOST_MEMBERS):
@@ -83,7 +83,7 @@ class _EnoughError(Exception):
     """All that is wanted was read."""
 
 
-class Plain:
+class ForwardStream:
     """A stream that ends where the compressed one does."""
 
     def __init__(self, stream: FileReader | Unpacker | t.BinaryIO) -> None:
@@ -94,18 +94,18 @@ class Plain:
 
 
 @contextlib.contextmanager
-def plain(host: Host, file: t.BinaryIO) -> t.Iterator[Plain]:
+def plain(host: Host, file: t.BinaryIO) -> t.Iterator[ForwardStream]:
     """What begins at the file's position, unpacked if it is compressed."""
     start = file.read(LONGEST_MAGIC)
     file.seek(-len(start), io.SEEK_CUR)
     if kind(start) is None:
-        yield Plain(file)
+        yield ForwardStream(file)
     else:
         with unpacked(host, file, LARGEST_ARCHIVE) as stream:
-            yield Plain(stream)
+            yield ForwardStream(stream)
 
 
-def _keep_members(stream: Plain, keeper: Keeper) -> None:
+def _keep_members(stream: ForwardStream, keeper: Keeper) -> None:
     """Raises _EnoughError as soon as nothing more can come: a folder's files are together in an archive."""
     seen_drivers = False
     for member, content in members_of(stream):

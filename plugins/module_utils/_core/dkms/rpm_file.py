@@ -56,7 +56,7 @@ class RpmFile:
         return f"{self.name}-{self.version}-{self.release}"
 
 
-class Content:
+class RpmContent:
     """The content of a file in a package, as a stream, in which the last bytes that were read can be put back."""
 
     def __init__(self, reader: FileReader | Unpacker, size: int) -> None:
@@ -115,7 +115,7 @@ def _read_header(file: t.BinaryIO) -> tuple[dict[int, str], int]:
 
 
 @contextlib.contextmanager
-def files_of(host: Host, path: str, package: RpmFile) -> t.Iterator[t.Iterator[tuple[str, Content]]]:
+def files_of(host: Host, path: str, package: RpmFile) -> t.Iterator[t.Iterator[tuple[str, RpmContent]]]:
     """The files in a package, by their names, to be read one after the other.
 
     Raises CorruptFileError or OSError if it is damaged, HostError if the host lacks the program that unpacks it.
@@ -131,7 +131,7 @@ def files_of(host: Host, path: str, package: RpmFile) -> t.Iterator[t.Iterator[t
                 yield _files(reader)
 
 
-def _files(reader: FileReader | Unpacker) -> t.Iterator[tuple[str, Content]]:
+def _files(reader: FileReader | Unpacker) -> t.Iterator[tuple[str, RpmContent]]:
     for member in members(reader):
         if member.is_file:
-            yield member.name, Content(reader, member.size)
+            yield member.name, RpmContent(reader, member.size)

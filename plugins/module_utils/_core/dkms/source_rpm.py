@@ -25,8 +25,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.compressi
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.driver_files import Plain
-    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.rpm_file import Content, RpmFile
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.driver_files import ForwardStream
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.rpm_file import RpmContent, RpmFile
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 Patched = t.Mapping[str, str]
@@ -65,14 +65,14 @@ def read_source_rpm(host: Host, path: str) -> tuple[RpmFile, t.Mapping[str, byte
     return package, kept, patched
 
 
-def _kernel_in(host: Host, content: Content, path: str) -> t.Mapping[str, bytes]:
+def _kernel_in(host: Host, content: RpmContent, path: str) -> t.Mapping[str, bytes]:
     """The files of the drivers; none if the archive is of something else, such as the checks of a kernel's interface."""
     keeper = Keeper(path)
     keep_from_archive(host, t.cast("t.BinaryIO", content), keeper)
     return keeper.files if _KERNEL.search(keeper.files.get(MAKEFILE, b"").decode("utf-8", "replace")) else {}
 
 
-def _changes(host: Host, content: Content, name: str) -> t.Iterator[tuple[str, str]]:
+def _changes(host: Host, content: RpmContent, name: str) -> t.Iterator[tuple[str, str]]:
     """What a patch, or an archive of them, changes of the drivers, and the name of the patch."""
     with plain(host, t.cast("t.BinaryIO", content)) as stream:
         if not ARCHIVE.search(name):
@@ -83,7 +83,7 @@ def _changes(host: Host, content: Content, name: str) -> t.Iterator[tuple[str, s
                 yield from ((changed, member.name) for changed in _changed(patch))
 
 
-def _changed(stream: Plain | t.IO[bytes]) -> t.Iterator[str]:
+def _changed(stream: ForwardStream | t.IO[bytes]) -> t.Iterator[str]:
     rest = b""
     while piece := stream.read(CHUNK):
         *whole, rest = (rest + piece).rsplit(b"\n", 1)

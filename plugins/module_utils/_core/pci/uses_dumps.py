@@ -29,7 +29,7 @@ _KIND_OF_SERVERS = {"nfs": "nfs", "cifs": "nfs", "ssh": "fuse.sshfs", "sftp": "f
 """By which kind of file system's source its server is read."""
 
 
-class Target(t.NamedTuple):
+class DumpTarget(t.NamedTuple):
     """A disk or server as the line of a file names it, and the kind of its file system; empty for a disk as it is."""
 
     source: str
@@ -37,20 +37,20 @@ class Target(t.NamedTuple):
     where: str
 
 
-def crash_targets(host: Host) -> t.Iterator[Target]:
+def crash_targets(host: Host) -> t.Iterator[DumpTarget]:
     """Where the kernel of a crash writes the memory (kdump.conf(5), kdump-tools(5), kdump(5) of SUSE)."""
     for line, found in numbered_matches(_TARGET, _text(host, KDUMP)):
         kind = "" if found[1] == "raw" else _KIND_OF_SERVERS.get(found[1], found[1])
-        yield Target(found[2] if found[1] != "ssh" else f"{found[2]}:/", kind, f"{KDUMP}:{line}")
+        yield DumpTarget(found[2] if found[1] != "ssh" else f"{found[2]}:/", kind, f"{KDUMP}:{line}")
     for path in KDUMP_VARIABLES:
         for line, found in numbered_matches(_VARIABLE, _text(host, path)):
             where = f"{path}:{line}"
             if found[1] == "KDUMP_SAVEDIR":
                 urls = (_URL.match(word) for word in found[2].split())
-                yield from (Target(f"{url[2] or ''}@{url[3]}:/", _KIND_OF_SERVERS[url[1]], where) for url in urls if url is not None)
+                yield from (DumpTarget(f"{url[2] or ''}@{url[3]}:/", _KIND_OF_SERVERS[url[1]], where) for url in urls if url is not None)
             elif found[2].strip():
                 kind = _KIND_OF_SERVERS[found[1].lower()]
-                yield Target(found[2].strip() if found[1] == "NFS" else f"{found[2].strip()}:/", kind, where)
+                yield DumpTarget(found[2].strip() if found[1] == "NFS" else f"{found[2].strip()}:/", kind, where)
 
 
 def hibernation_disks(host: Host) -> t.Iterator[tuple[str, str]]:

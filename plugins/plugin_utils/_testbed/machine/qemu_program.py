@@ -31,15 +31,15 @@ _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 
 @dataclass(frozen=True)
-class Build:
+class QemuBuild:
     """The emulator of one architecture: its program, and the packages that it and its firmware are in."""
 
     program: str
     packages: tuple[str, ...]
 
 
-AMD64 = Build("qemu-system-x86_64", ("qemu-system-x86", "qemu-utils", "seabios"))
-ARM64 = Build("qemu-system-aarch64", ("qemu-system-arm", "qemu-utils", "qemu-efi-aarch64"))
+AMD64 = QemuBuild("qemu-system-x86_64", ("qemu-system-x86", "qemu-utils", "seabios"))
+ARM64 = QemuBuild("qemu-system-aarch64", ("qemu-system-arm", "qemu-utils", "qemu-efi-aarch64"))
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _of_system() -> Qemu | None:
     return Qemu((emulator,), (disk_tool,), text.splitlines()[0])
 
 
-def unpacked(build: Build, cache: Cache, mirror: t.Callable[[], str], say: Say) -> Qemu:
+def unpacked(build: QemuBuild, cache: Cache, mirror: t.Callable[[], str], say: Say) -> Qemu:
     """The one in the cache, which is unpacked there if it is not yet."""
     keys = {suite: hashlib.sha256(json.dumps((suite.name, build.packages)).encode()).hexdigest()[:16] for suite in _SUITES}
     places = {suite: cache.qemu / key for suite, key in keys.items()}
@@ -105,7 +105,7 @@ def unpacked(build: Build, cache: Cache, mirror: t.Callable[[], str], say: Say) 
     raise ArchiveUnavailableError(missing)
 
 
-def _made(build: Build, suite: Suite, place: Path, cache: Cache, mirror: str, progress: Progress) -> Qemu:
+def _made(build: QemuBuild, suite: Suite, place: Path, cache: Cache, mirror: str, progress: Progress) -> Qemu:
     with cache.lock(place.name), cache.building(place) as folder:
         root_tree.extract(suite, mirror, build.packages, folder / "root", progress, timeout=1800, other_versions=False)
         made = _called(build, folder / "root")
@@ -115,7 +115,7 @@ def _made(build: Build, suite: Suite, place: Path, cache: Cache, mirror: str, pr
     return _called(build, place / "root")
 
 
-def _called(build: Build, root: Path) -> Qemu:
+def _called(build: QemuBuild, root: Path) -> Qemu:
     """Run by its own dynamic loader with its own libraries, so that neither a chroot nor the system's libc matters."""
     loader = (str(root / "usr/lib64/ld-linux-x86-64.so.2"), "--library-path", str(root / _LIBRARIES))
     data = [word for name in ("qemu", "seabios") for word in ("-L", str(root / "usr/share" / name))]
