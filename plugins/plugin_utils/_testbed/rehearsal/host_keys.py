@@ -17,7 +17,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.fir
 
 
 @dataclass(frozen=True)
-class FirmwareKeys:
+class MachineKeys:
     """Certificates in DER.  Without any the machine has no Secure Boot."""
 
     database: tuple[bytes, ...] = ()
@@ -27,10 +27,10 @@ class FirmwareKeys:
         return len(self.database) + len(self.owner)
 
 
-NO_KEYS = FirmwareKeys()
+NO_KEYS = MachineKeys()
 
 
-def keys_for(signatures: t.Mapping[str, t.Any], *, by_shim: bool) -> FirmwareKeys:
+def keys_for(signatures: t.Mapping[str, t.Any], *, by_shim: bool) -> MachineKeys:
     """The host's keys, with which the machine has Secure Boot on; none where it cannot be as it is on the host.
 
     That is so where the kernel takes modules that were signed on the host by shim's word alone, and shim does not start it here.
@@ -39,10 +39,10 @@ def keys_for(signatures: t.Mapping[str, t.Any], *, by_shim: bool) -> FirmwareKey
     if signatures["signed_here"] and not signatures["keys_of_firmware"] and not by_shim:
         return NO_KEYS
     database = [one for one in signatures["keys"] if one not in owner]
-    return FirmwareKeys(tuple(map(bytes.fromhex, database)), tuple(bytes.fromhex(one) for one in signatures["owner_keys"] if one in owner))
+    return MachineKeys(tuple(map(bytes.fromhex, database)), tuple(bytes.fromhex(one) for one in signatures["owner_keys"] if one in owner))
 
 
-def firmware_words(uefi: Firmware, folder: Path, keys: FirmwareKeys) -> tuple[str, ...]:
+def firmware_words(uefi: Firmware, folder: Path, keys: MachineKeys) -> tuple[str, ...]:
     """QEMU's arguments for UEFI, with Secure Boot by the ``keys`` if there are any; the firmware's variables are in ``folder``."""
     store = folder / STORE
     owner, database = (_written(folder, kind, known) for kind, known in (("owner", keys.owner), ("database", keys.database)))

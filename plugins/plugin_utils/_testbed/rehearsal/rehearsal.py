@@ -30,7 +30,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.b
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import Plan
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import Predicted
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.file_store import Collected, FileStore
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.host_keys import FirmwareKeys
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.host_keys import MachineKeys
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.located import located
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.planned_policy import NO_POLICY, PlannedPolicy
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import BootTrace
@@ -171,7 +171,7 @@ class Rehearsal:
         self.different += [f"the kernel is not given {one}" for one in removed]
         return _Start(keys, arguments, image.parent / signed_start.PARTITION if by_shim else None)
 
-    def _emulator(self, release: str, image: Path, keys: FirmwareKeys) -> tuple[qemu_program.Qemu, str]:
+    def _emulator(self, release: str, image: Path, keys: MachineKeys) -> tuple[qemu_program.Qemu, str]:
         """QEMU with the kind of firmware that the host has, with Secure Boot if there are ``keys`` for it, and its accelerator."""
         qemu = qemu_program.provide(self.cache, self._mirror, self.progress.say)
         chosen = accelerator.choose(self.settings.accelerator, self.cache, qemu, _HostKernel((release,), image), self.progress.say)
@@ -219,7 +219,7 @@ class Rehearsal:
 class _Start:
     """``partition`` has the loaders that start the kernel, if any do."""
 
-    keys: FirmwareKeys
+    keys: MachineKeys
     arguments: tuple[str, ...]
     partition: Path | None
 
