@@ -45,8 +45,9 @@ NO_ADD = 'ACTION!="add", GOTO="end"\nSUBSYSTEM!="pci", GOTO="end"\n'
 WANTED = "WANTED=vfio-pci\n"
 
 
-def machine(truth: Truth, key: str, machine_: t.Mapping[str, str] | None = BARE, may_be_open: bool = False) -> Drawn:
-    return rule(truth, f"{THIS}, {key}, {ACTS}", "", (CARD,) if may_be_open else (), **(machine_ or {}))
+def machine(truth: Truth, key: str, machine_: t.Mapping[str, str] | None = None, may_be_open: bool = False) -> Drawn:
+    """On a real machine, unless files say of another one."""
+    return rule(truth, f"{THIS}, {key}, {ACTS}", "", (CARD,) if may_be_open else (), **(BARE if machine_ is None else machine_))
 
 
 def file(truth: Truth, path: str, text: str = WANTED, key: str = "", pins: str = THIS) -> Drawn:
@@ -71,9 +72,9 @@ HOSTS: dict[str, Drawn] = {
     "a virtual machine, in one": machine(GUEST, 'CONST{virt}!="none"', GUEST_MACHINE),
     "a container, in a machine": machine(NATIVE, 'CONST{virt}=="docker"', GUEST_MACHINE),
     "one kind of machine, in one": machine(GUEST, 'CONST{virt}=="qemu|kvm"', GUEST_MACHINE, may_be_open=True),
-    "some machine, which is not known": machine(GUEST, 'CONST{virt}=="none"', None, may_be_open=True),
-    "any machine": machine(GUEST, 'CONST{virt}=="?*"', None),
-    "an architecture by a pattern": machine(GUEST, 'CONST{arch}=="x86*"', None),
+    "some machine, which is not known": machine(GUEST, 'CONST{virt}=="none"', {}, may_be_open=True),
+    "any machine": machine(GUEST, 'CONST{virt}=="?*"', {}),
+    "an architecture by a pattern": machine(GUEST, 'CONST{arch}=="x86*"', {}),
     "a confidential machine, before udev knew of them": machine(NATIVE, 'CONST{cvm}=="none"'),
     "no virtual machine, in the initramfs": in_image(ONE, f'{THIS}, CONST{{virt}}=="none", {ACTS}', BARE),
     "a virtual machine, in the initramfs": in_image(NEITHER, f'{THIS}, CONST{{virt}}!="none", {ACTS}', BARE),

@@ -90,7 +90,11 @@ def test_a_module_that_ends_too_early_is_named(tmp_path: Path, program: str, end
 
 
 @pytest.mark.parametrize("options", [("-1",), ("-19",), ("--no-check",), ("--content-size", "-3")])
-@pytest.mark.parametrize("plain", [b"", b"one", BOMB[:LIMIT], hashlib.shake_128(b"any").digest(3 << 18), bytes(range(256)) * 5000])
+@pytest.mark.parametrize(
+    "plain",
+    [b"", b"one", BOMB[:LIMIT], hashlib.shake_128(b"any").digest(3 << 18), bytes(range(256)) * 5000],
+    ids=["empty", "short", "zeros", "any", "all"],
+)
 def test_the_end_of_a_frame_is_where_zstd_has_written_the_next_one(plain: bytes, options: tuple[str, ...]) -> None:
     frame = subprocess.run(["zstd", "-q", "-c", *options], input=plain, stdout=subprocess.PIPE, check=True).stdout
     for behind in (b"", b"\0\0behind it", frame):

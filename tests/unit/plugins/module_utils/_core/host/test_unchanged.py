@@ -57,7 +57,7 @@ def test_what_was_recorded_is_recalled(kept: Kept) -> None:
 
 def test_the_frequencies_of_processors_may_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a real machine `cpu MHz` of /proc/cpuinfo is another whenever it is read."""
-    monkeypatch.setattr(unchanged, "DIRECTORY", str(tmp_path / "records"))
+    monkeypatch.setattr(unchanged, "CACHE_DIRECTORY", str(tmp_path / "records"))
     tree = Tree(tmp_path / "root").file("/proc/cpuinfo", "vendor_id\t: GenuineIntel\ncpu MHz\t\t: 800.000\n")
     host = tree.host()
     with host.recorded() as log:
