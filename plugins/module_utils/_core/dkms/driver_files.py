@@ -98,11 +98,8 @@ def plain(host: Host, file: t.BinaryIO) -> t.Iterator[ForwardStream]:
     """What begins at the file's position, unpacked if it is compressed."""
     start = file.read(LONGEST_MAGIC)
     file.seek(-len(start), io.SEEK_CUR)
-    if kind(start) is None:
-        yield ForwardStream(file)
-    else:
-        with unpacked(host, file, LARGEST_ARCHIVE) as stream:
-            yield ForwardStream(stream)
+    with contextlib.ExitStack() as stack:
+        yield ForwardStream(file if kind(start) is None else stack.enter_context(unpacked(host, file, LARGEST_ARCHIVE)))
 
 
 def _keep_members(stream: ForwardStream, keeper: Keeper) -> None:

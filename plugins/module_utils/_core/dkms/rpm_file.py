@@ -120,15 +120,12 @@ def files_of(host: Host, path: str, package: RpmFile) -> t.Iterator[t.Iterator[t
 
     Raises CorruptFileError or OSError if it is damaged, HostError if the host lacks the program that unpacks it.
     """
-    with host.open(path) as file:
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(host.open(path))
         file.seek(package.start)
         start = file.read(LONGEST_MAGIC)
         file.seek(-len(start), io.SEEK_CUR)
-        if kind(start) is None:
-            yield _files(FileReader(file))
-        else:
-            with unpacked(host, file, LARGEST_ARCHIVE) as reader:
-                yield _files(reader)
+        yield _files(FileReader(file) if kind(start) is None else stack.enter_context(unpacked(host, file, LARGEST_ARCHIVE)))
 
 
 def _files(reader: FileReader | Unpacker) -> t.Iterator[tuple[str, RpmContent]]:

@@ -72,15 +72,13 @@ def _kernel_in(host: Host, content: RpmContent, path: str) -> t.Mapping[str, byt
     return keeper.files if _KERNEL.search(keeper.files.get(MAKEFILE, b"").decode("utf-8", "replace")) else {}
 
 
-def _changes(host: Host, content: RpmContent, name: str) -> t.Iterator[tuple[str, str]]:
+def _changes(host: Host, content: RpmContent, name: str) -> list[tuple[str, str]]:
     """What a patch, or an archive of them, changes of the drivers, and the name of the patch."""
     with plain(host, t.cast("t.BinaryIO", content)) as stream:
         if not ARCHIVE.search(name):
-            yield from ((changed, name) for changed in _changed(stream))
-            return
-        for member, patch in members_of(stream):
-            if patch is not None:
-                yield from ((changed, member.name) for changed in _changed(patch))
+            return [(changed, name) for changed in _changed(stream)]
+        patches = ((member.name, patch) for member, patch in members_of(stream) if patch is not None)
+        return [(changed, patch_name) for patch_name, patch in patches for changed in _changed(patch)]
 
 
 def _changed(stream: ForwardStream | t.IO[bytes]) -> t.Iterator[str]:
