@@ -20,7 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, FileState, diff, needed
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline, longest_line, name_and_value
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline, cut_off, name_and_value
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import Way
@@ -148,14 +148,13 @@ def _predicted(entry: BootEntryCmdline, change: ArgumentChange) -> BootEntryCmdl
 
 def _refuse_too_long(host: Host, after: t.Iterable[BootEntryCmdline]) -> None:
     """Raises HostError where the kernel would not read a line to its end, for which no loader fails."""
-    longest = longest_line(host.machine)
     running = cmdline_way.running_arguments(host) or ()
     added = [word for word in running if name_and_value(word)[0] in cmdline_settings.ADDED]
     for entry in after:
-        size = len(" ".join((*added, *entry.cmdline.arguments)).encode("utf-8", "surrogateescape"))
-        if longest is not None and size > longest:
+        cut = cut_off(host.machine, (*added, *entry.cmdline.arguments))
+        if cut is not None:
             raise HostError(
-                f"arguments: with them {entry.source} would have {size} bytes, of which a kernel of {host.machine} reads {longest}.",
+                f"arguments: with them {entry.source} would have {cut[0]} bytes, of which a kernel of {host.machine} reads {cut[1]}.",
                 "Remove other arguments first.",
             )
 

@@ -18,7 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.bo
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.other_loaders import MAY_BOOT_WITH
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_once import read_once
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline, longest_line
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline, cut_off
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 
 if t.TYPE_CHECKING:
@@ -139,15 +139,14 @@ def _entry(files: BootFiles, menu: Menu, item: MenuItem, known: dict[str, str | 
 
 def _cut_off(host: Host, menu: Menu, item: MenuItem) -> tuple[str, ...]:
     """What loaders do with a line that the kernel does not read to its end differs: they leave out words, or cut one in two."""
-    longest = longest_line(host.machine)
     if menu.source.endswith("grub.cfg"):
         added = [f"BOOT_IMAGE={item.kernel}"]
     else:
         added = [word for word in (f"initrd={path}" for path in item.initrds) if word not in item.arguments]
-    size = len(" ".join((*added, item.arguments)).encode("utf-8", "surrogateescape"))
-    if longest is None or size <= longest:
+    cut = cut_off(host.machine, (*added, item.arguments))
+    if cut is None:
         return ()
-    return (f"{item.source}: its arguments have {size} bytes, of which a kernel of {host.machine} reads {longest}.",)
+    return (f"{item.source}: its arguments have {cut[0]} bytes, of which a kernel of {host.machine} reads {cut[1]}.",)
 
 
 def _agreed(menus: t.Sequence[Menu], answers: t.Sequence[NextBoot]) -> NextBoot:

@@ -8,12 +8,11 @@ An archive of 150 MB is read once from front to end and nothing of it is written
 from __future__ import annotations
 
 import contextlib
-import io
 import re
 import tarfile
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import LONGEST_MAGIC, kind, unpacked
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import unpacked_if_packed
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 if t.TYPE_CHECKING:
@@ -62,11 +61,11 @@ def keep_from_archive(host: Host, file: t.BinaryIO, keeper: Keeper) -> None:
 
     Raises tarfile.TarError, CorruptFileError, EOFError or OSError if it is damaged.
     """
-    with contextlib.suppress(_EnoughError), plain(host, file) as stream:
+    with contextlib.suppress(_EnoughError), unpacked_if_packed(host, file, LARGEST_ARCHIVE) as stream:
         _keep_members(stream, keeper)
 
 
-def members_of(stream: ForwardStream) -> t.Iterator[tuple[tarfile.TarInfo, t.IO[bytes] | None]]:
+def members_of(stream: FileReader | Unpacker) -> t.Iterator[tuple[tarfile.TarInfo, t.IO[bytes] | None]]:
     """Each member of a tar archive, with its content if it is a file."""
     with tarfile.open(fileobj=t.cast("t.IO[bytes]", stream), mode="r|") as archive:
         for _number in range(MOST_MEMBERS):
@@ -83,26 +82,7 @@ class _EnoughError(Exception):
     """All that is wanted was read."""
 
 
-class ForwardStream:
-    """A stream that ends where the compressed one does."""
-
-    def __init__(self, stream: FileReader | Unpacker | t.BinaryIO) -> None:
-        self._stream = stream
-
-    def read(self, size: int) -> bytes:
-        return self._stream.read(size)
-
-
-@contextlib.contextmanager
-def plain(host: Host, file: t.BinaryIO) -> t.Iterator[ForwardStream]:
-    """What begins at the file's position, unpacked if it is compressed."""
-    start = file.read(LONGEST_MAGIC)
-    file.seek(-len(start), io.SEEK_CUR)
-    with contextlib.ExitStack() as stack:
-        yield ForwardStream(file if kind(start) is None else stack.enter_context(unpacked(host, file, LARGEST_ARCHIVE)))
-
-
-def _keep_members(stream: ForwardStream, keeper: Keeper) -> None:
+def _keep_members(stream: FileReader | Unpacker, keeper: Keeper) -> None:
     """Raises _EnoughError as soon as nothing more can come: a folder's files are together in an archive."""
     seen_drivers = False
     for member, content in members_of(stream):

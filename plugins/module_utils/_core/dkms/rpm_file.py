@@ -14,17 +14,12 @@ import struct
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.driver_files import LARGEST_ARCHIVE
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import (
-    LONGEST_MAGIC,
-    FileReader,
-    Unpacker,
-    kind,
-    unpacked,
-)
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import unpacked_if_packed
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.archive import members
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import FileReader, Unpacker
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 MAGIC = b"\xed\xab\xee\xdb"
@@ -123,9 +118,7 @@ def files_of(host: Host, path: str, package: RpmFile) -> t.Iterator[t.Iterator[t
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(host.open(path))
         file.seek(package.start)
-        start = file.read(LONGEST_MAGIC)
-        file.seek(-len(start), io.SEEK_CUR)
-        yield _files(FileReader(file) if kind(start) is None else stack.enter_context(unpacked(host, file, LARGEST_ARCHIVE)))
+        yield _files(stack.enter_context(unpacked_if_packed(host, file, LARGEST_ARCHIVE)))
 
 
 def _files(reader: FileReader | Unpacker) -> t.Iterator[tuple[str, RpmContent]]:

@@ -14,19 +14,19 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.driver_files import (
     ARCHIVE,
     DRIVERS,
+    LARGEST_ARCHIVE,
     MAKEFILE,
     Keeper,
     keep_from_archive,
     members_of,
-    plain,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.rpm_file import files_of, read_rpm
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import CHUNK
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import CHUNK, unpacked_if_packed
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.driver_files import ForwardStream
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.rpm_file import RpmContent, RpmFile
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import FileReader, Unpacker
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 Patched = t.Mapping[str, str]
@@ -74,14 +74,14 @@ def _kernel_in(host: Host, content: RpmContent, path: str) -> t.Mapping[str, byt
 
 def _changes(host: Host, content: RpmContent, name: str) -> list[tuple[str, str]]:
     """What a patch, or an archive of them, changes of the drivers, and the name of the patch."""
-    with plain(host, t.cast("t.BinaryIO", content)) as stream:
+    with unpacked_if_packed(host, t.cast("t.BinaryIO", content), LARGEST_ARCHIVE) as stream:
         if not ARCHIVE.search(name):
             return [(changed, name) for changed in _changed(stream)]
         patches = ((member.name, patch) for member, patch in members_of(stream) if patch is not None)
         return [(changed, patch_name) for patch_name, patch in patches for changed in _changed(patch)]
 
 
-def _changed(stream: ForwardStream | t.IO[bytes]) -> t.Iterator[str]:
+def _changed(stream: FileReader | Unpacker | t.IO[bytes]) -> t.Iterator[str]:
     rest = b""
     while piece := stream.read(CHUNK):
         *whole, rest = (rest + piece).rsplit(b"\n", 1)

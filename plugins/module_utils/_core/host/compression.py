@@ -199,8 +199,7 @@ def unpacked(host: Host, file: t.BinaryIO, most: int = LARGEST_STREAM, is_whole:
     ``is_whole`` is not set, one frame, as the kernel takes it for a stream (lib/decompress_unzstd.c).
     Raises CorruptFileError if the stream is corrupt or has more than ``most`` bytes, HostError if the command is missing.
     """
-    start = file.read(LONGEST_MAGIC)
-    file.seek(-len(start), io.SEEK_CUR)
+    start = FileReader(file).peek(LONGEST_MAGIC)
     found = kind(start)
     if found is None:
         raise CorruptFileError(f"it contains bytes that start neither an archive nor a compressed stream ({start.hex(' ')})")
@@ -215,6 +214,14 @@ def unpacked(host: Host, file: t.BinaryIO, most: int = LARGEST_STREAM, is_whole:
         plain = _unpack_by_command(host, found, stream, directory, most)
         with open(plain, "rb") as content:
             yield FileReader(content)
+
+
+@contextlib.contextmanager
+def unpacked_if_packed(host: Host, file: t.BinaryIO, most: int) -> t.Iterator[FileReader | Unpacker]:
+    """A reader of what begins at the file's position, unpacked if it is compressed.  Raises as `unpacked()` does."""
+    reader = FileReader(file)
+    with contextlib.ExitStack() as stack:
+        yield reader if kind(reader.peek(LONGEST_MAGIC)) is None else stack.enter_context(unpacked(host, file, most))
 
 
 def unpacked_bytes(host: Host, data: bytes) -> bytes:

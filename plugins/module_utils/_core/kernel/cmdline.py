@@ -26,10 +26,11 @@ END = "--"
 """Behind it nothing is for the kernel or a module (parse_args() in kernel/params.c)."""
 
 
-def longest_line(machine: str) -> int | None:
-    """How many bytes of a command line a kernel reads at most; None where that is not known."""
-    size = LINE_SIZES.get(machine)
-    return None if size is None else size - 1
+def cut_off(machine: str, words: t.Iterable[str]) -> tuple[int, int] | None:
+    """How many bytes a line of these words has, and how many of them a kernel reads; None if all, or if that is not known."""
+    size = len(" ".join(words).encode("utf-8", "surrogateescape"))
+    longest = LINE_SIZES.get(machine, size + 1) - 1
+    return (size, longest) if size > longest else None
 
 
 @dataclasses.dataclass(frozen=True)
