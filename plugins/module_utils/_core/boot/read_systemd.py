@@ -28,6 +28,8 @@ UNITS = ("/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/syste
 PROGRAM = "systemd-modules-load"
 LIST_UNIT, TRIGGER_UNIT = changed_units.LISTS, changed_units.TRIGGER
 UDEV_UNITS = (changed_units.UDEVD, TRIGGER_UNIT)
+ALL_UNITS = (LIST_UNIT, *UDEV_UNITS)
+ByUnit = t.Mapping[str, changed_units.UnitChanges]
 SETTLE_UNIT = "systemd-udev-settle.service"
 FIRST, LAST = "first", "last"
 SEVERAL_AT_A_TIME = 259
@@ -36,11 +38,12 @@ SEVERAL_AT_A_TIME = 259
 
 def steps(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> tuple[tuple[Step, ...], tuple[str, ...]]:
     """The steps of systemd's units, and doubts."""
-    off = _off(tree, cmdline, in_initrd)
+    changes = _changes(tree, cmdline)
+    off = _off(tree, cmdline, in_initrd, changes)
     loading = None if LIST_UNIT in off else _load_list(tree, cmdline, source, in_initrd)
     coldplug = None if any(unit in off for unit in UDEV_UNITS) else Coldplug()
-    working = [unit for unit in (LIST_UNIT, *UDEV_UNITS) if unit not in off and (loading is not None or unit != LIST_UNIT)]
-    order, doubts = _order(tree, working, cmdline)
+    working = {unit: changes[unit] for unit in ALL_UNITS if unit not in off and (loading is not None or unit != LIST_UNIT)}
+    order, doubts = _order(working)
     doubts += _emergency_doubt(cmdline, source, in_initrd)
     if loading is None or coldplug is None:
         works = tuple(work for work in (loading, coldplug) if work is not None)
@@ -62,7 +65,7 @@ def _emergency_doubt(cmdline: Cmdline, source: str, in_initrd: bool) -> tuple[st
 
 def why_no_coldplug(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> Reason | None:
     """What masks the units that replay the devices' events, or the condition that they do not meet; None if they run."""
-    off = _off(tree, cmdline, in_initrd)
+    off = _off(tree, cmdline, in_initrd, _changes(tree, cmdline))
     unit = next((unit for unit in UDEV_UNITS if unit in off), None)
     if unit is None:
         return None
@@ -82,7 +85,7 @@ def why_no_lists(tree: FileTree, cmdline: Cmdline, source: str) -> str | None:
     mask = mask_of(tree, LIST_UNIT, UNITS)
     if mask is not None:
         return tree.shown(mask)
-    off = _off(tree, cmdline, in_initrd=False)
+    off = _off(tree, cmdline, False, _changes(tree, cmdline))
     if LIST_UNIT not in off:
         return None
     condition = off[LIST_UNIT]
@@ -91,7 +94,7 @@ def why_no_lists(tree: FileTree, cmdline: Cmdline, source: str) -> str | None:
 
 def loads_lists(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> bool:
     """Whether systemd-modules-load runs, whatever it finds."""
-    return LIST_UNIT not in _off(tree, cmdline, in_initrd)
+    return LIST_UNIT not in _off(tree, cmdline, in_initrd, _changes(tree, cmdline))
 
 
 def _load_list(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> LoadList | None:
@@ -123,20 +126,22 @@ def _from_files(tree: FileTree) -> t.Iterator[ListedModule]:
             yield ListedModule(normalize_module_name(module), f"{tree.shown(said)}:{number}", written=module)
 
 
-def _off(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> t.Mapping[str, UnitSetting | None]:
+def _changes(tree: FileTree, cmdline: Cmdline) -> ByUnit:
+    return {unit: changed_units.read(tree, unit, cmdline) for unit in ALL_UNITS}
+
+
+def _off(tree: FileTree, cmdline: Cmdline, in_initrd: bool, changes: ByUnit) -> t.Mapping[str, UnitSetting | None]:
     """The units that do not run: linked to /dev/null, in `systemd.mask=` (systemd-debug-generator), or with a condition that fails."""
-    units = (LIST_UNIT, *UDEV_UNITS)
-    masked = {unit: None for unit in units if mask_of(tree, unit, UNITS) is not None}
+    masked = {unit: None for unit in ALL_UNITS if mask_of(tree, unit, UNITS) is not None}
     masked |= dict.fromkeys(generators.masked_by_word(tree, cmdline, in_initrd))
-    failing = ((unit, changed_units.read(tree, unit, cmdline).off) for unit in units if unit not in masked)
+    failing = ((unit, one.off) for unit, one in changes.items() if unit not in masked)
     return {**masked, **{unit: condition for unit, condition in failing if condition is not None}}
 
 
-def _order(tree: FileTree, units: t.Sequence[str], cmdline: Cmdline) -> tuple[str | None, tuple[str, ...]]:
+def _order(units: ByUnit) -> tuple[str | None, tuple[str, ...]]:
     """Which comes first, if the units were ordered by the administrator; and doubts because of changes to these units."""
     order, doubts = None, []
-    for unit in units:
-        changes = changed_units.read(tree, unit, cmdline)
+    for unit, changes in units.items():
         after = changes.named("After")
         # The trigger unit ends when the events are sent: only the settle unit waits for the modules that they load.
         if unit == LIST_UNIT and SETTLE_UNIT in after & changes.named("Wants", "Requires"):

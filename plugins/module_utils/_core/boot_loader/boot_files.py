@@ -8,6 +8,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import names_if_any
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -60,10 +61,7 @@ class BootFiles:
 
     def names(self, place: str) -> tuple[str, ...]:
         """The names in a directory; empty if it cannot be listed."""
-        try:
-            return self.host.names(place)
-        except HostError:
-            return ()
+        return names_if_any(self.host, place)
 
 
 def candidates(path: str) -> tuple[str, ...]:

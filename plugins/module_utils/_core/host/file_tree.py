@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import end_of_links
 
 NOTHING = "/dev/null"
@@ -43,6 +44,14 @@ class FileTree(t.Protocol):
 
     def leave_out(self, path: str, why: str) -> None:
         """Raises HostError: the file exists and is not read.  A tree that goes on without such files notes it instead."""
+
+
+def names_if_any(tree: FileTree, folder: str) -> tuple[str, ...]:
+    """What is in it; empty if it cannot be listed."""
+    try:
+        return tree.names(folder)
+    except HostError:
+        return ()
 
 
 def leads_to_nothing(tree: FileTree, path: str) -> bool:

@@ -9,6 +9,7 @@ import json
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import names_if_any
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import properties
 
 if t.TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Containers:
                 continue
             seen.add(space)
             here = f"/proc/{process}/root{NETWORK}"
-            for name in self._names(here):
+            for name in names_if_any(self._host, here):
                 kind = properties(self._attribute(f"{here}/{name}/uevent")).get("DEVTYPE")
                 lower = self._attribute(f"{here}/{name}/iflink")
                 if kind in ON_ANOTHER and lower:
@@ -77,7 +78,7 @@ class Containers:
 
     def _of_named_networks(self, seen: t.Container[str | None]) -> t.Iterator[tuple[str, str]]:
         """Those of namespaces that `ip netns` has made, in which no process needs to run."""
-        for space in self._names(NAMED_NETWORKS) if self._host.which("ip") is not None else ():
+        for space in names_if_any(self._host, NAMED_NETWORKS) if self._host.which("ip") is not None else ():
             status = self._host.stat(f"{NAMED_NETWORKS}/{space}")
             if status is None or f"net:[{status.st_ino}]" in seen:
                 continue
@@ -95,12 +96,6 @@ class Containers:
     def _attribute(self, path: str) -> str:
         """What a container has in its place, whatever that is."""
         return (self._host.head(path, LARGEST_ATTRIBUTE) or b"").decode("utf-8", "surrogateescape").strip()
-
-    def _names(self, folder: str) -> tuple[str, ...]:
-        try:
-            return self._host.names(folder)
-        except HostError:
-            return ()
 
     @functools.cached_property
     def _with_own_devices(self) -> tuple[tuple[str, str], ...]:

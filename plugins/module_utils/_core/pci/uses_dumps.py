@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import names_if_any
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.numbered_matches import numbered_matches
 
 if t.TYPE_CHECKING:
@@ -58,7 +58,7 @@ def hibernation_disks(host: Host) -> t.Iterator[tuple[str, str]]:
     number = host.text_or_none(RESUME_NOW)
     if number is not None and number not in NONE_OF_HIBERNATION:
         yield number, RESUME_NOW
-    for path in (RESUME_FILE, *(f"{RESUME_FOLDER}/{name}" for name in _names(host, RESUME_FOLDER))):
+    for path in (RESUME_FILE, *(f"{RESUME_FOLDER}/{name}" for name in names_if_any(host, RESUME_FOLDER))):
         for line, found in numbered_matches(_RESUME, _text(host, path)):
             if found[1] not in ("none", "auto"):
                 yield found[1], f"{path}:{line}"
@@ -66,10 +66,3 @@ def hibernation_disks(host: Host) -> t.Iterator[tuple[str, str]]:
 
 def _text(host: Host, path: str) -> str:
     return (host.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape")
-
-
-def _names(host: Host, folder: str) -> tuple[str, ...]:
-    try:
-        return host.names(folder)
-    except HostError:
-        return ()

@@ -8,8 +8,7 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name, names_if_any
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_dumps import crash_targets, hibernation_disks
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_keys import KEY
 
@@ -108,7 +107,7 @@ def read_entries(
         *(MountUse(f"the firmware has started this host from {source} ({option})", "boot", source) for option, source in partitions),
         *(
             MountUse(f"the pool {pool} is imported", "data_mounts", pool, "zfs")
-            for pool in _names(host, POOLS)
+            for pool in names_if_any(host, POOLS)
             if host.is_dir(f"{POOLS}/{pool}")
         ),
         *(MountUse(f"UUID={uuid} is an EFI partition of {PROXMOX_ESPS}", "boot", f"UUID={uuid}") for uuid in _lines(host, PROXMOX_ESPS)),
@@ -207,13 +206,6 @@ def _checked_disks(host: Host) -> t.Iterator[MountUse]:
             guard: MountGuard = "root" if fields[0] in ("root", "usr") or _EARLY.intersection(options) else "data_mounts"
             for disk in map(_plain, fields[1:columns]):
                 yield MountUse(f"{disk} is needed for {fields[0]} at boot ({table}:{number})", guard, disk)
-
-
-def _names(host: Host, folder: str) -> tuple[str, ...]:
-    try:
-        return host.names(folder)
-    except HostError:
-        return ()
 
 
 def _lines(host: Host, path: str) -> tuple[str, ...]:

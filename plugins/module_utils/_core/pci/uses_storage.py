@@ -10,7 +10,7 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import names_if_any
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import end_of_links
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Below, TreeNode
 
@@ -124,7 +124,7 @@ class Storage:
 
     def _may_become_a_layer(self, node: TreeNode) -> bool:
         known = self.udev(node)
-        return known is not None and known.get("ID_FS_TYPE") in _PARTS_OF_LAYERS and not self._names(f"{node.folder}/holders")
+        return known is not None and known.get("ID_FS_TYPE") in _PARTS_OF_LAYERS and not names_if_any(self._host, f"{node.folder}/holders")
 
     def udev(self, node: TreeNode) -> t.Mapping[str, str] | None:
         """What udev knows about a disk; None if it knows nothing at all."""
@@ -261,7 +261,7 @@ class Storage:
 
         A journal inside is called after its disk and its inode, one outside after its disk (jbd2_journal_init_dev() in fs/jbd2).
         """
-        names = [name.replace("!", "/") for name in self._names(JOURNALS)]
+        names = [name.replace("!", "/") for name in names_if_any(self._host, JOURNALS)]
         outside = {f"/dev/{name}" for name in names if self._host.exists(f"/sys/class/block/{name.replace('/', '!')}")}
         bases = {posixpath.basename(disk) for disk in disks}
         is_inside = any(name.rpartition("-")[0] in bases for name in names if f"/dev/{name}" not in outside)
@@ -351,7 +351,7 @@ class Storage:
             backing.servers.add(match[1])
 
     def _collect_iscsi(self, session: str, backing: Backing) -> None:
-        for connection in self._names(session):
+        for connection in names_if_any(self._host, session):
             if not connection.startswith("connection"):
                 continue
             here = f"/sys/class/iscsi_connection/{connection}"
@@ -367,7 +367,7 @@ class Storage:
         controllers = [found[1]] if found else []
         subsystem = re.search(r"(nvme-subsys\d+)/", path)
         if subsystem is not None:
-            names = self._names(f"/sys/class/nvme-subsystem/{subsystem[1]}")
+            names = names_if_any(self._host, f"/sys/class/nvme-subsystem/{subsystem[1]}")
             controllers = [name for name in names if re.fullmatch(r"nvme\d+", name)]
         for controller in controllers:
             here = f"/sys/class/nvme/{controller}"
@@ -384,7 +384,7 @@ class Storage:
 
     def _lowest(self, disk: str, layer: int) -> t.Iterator[str]:
         """The disks that a stacked one is made of, or itself."""
-        slaves = self._names(f"/sys/class/block/{disk}/slaves") if layer < MOST_LAYERS else ()
+        slaves = names_if_any(self._host, f"/sys/class/block/{disk}/slaves") if layer < MOST_LAYERS else ()
         if not slaves:
             yield disk
         for slave in slaves:
@@ -393,21 +393,15 @@ class Storage:
     @functools.cached_property
     def _members(self) -> tuple[frozenset[str], ...]:
         """The disks of each file system that can have several: btrfs and bcachefs."""
-        found = [self._names(f"/sys/fs/btrfs/{one}/devices") for one in self._names("/sys/fs/btrfs")]
-        for one in self._names("/sys/fs/bcachefs"):
+        found = [names_if_any(self._host, f"/sys/fs/btrfs/{one}/devices") for one in names_if_any(self._host, "/sys/fs/btrfs")]
+        for one in names_if_any(self._host, "/sys/fs/bcachefs"):
             here = f"/sys/fs/bcachefs/{one}"
-            disks = (self._host.link_name(f"{here}/{name}/block") for name in self._names(here) if name.startswith("dev-"))
+            disks = (self._host.link_name(f"{here}/{name}/block") for name in names_if_any(self._host, here) if name.startswith("dev-"))
             found.append(tuple(disk for disk in disks if disk is not None))
         return tuple(frozenset(disks) for disks in found)
 
     @functools.cached_property
     def _udev_database(self) -> tuple[tuple[str, t.Mapping[str, str]], ...]:
-        names = [name for name in self._names("/run/udev/data") if name.startswith("b")]
+        names = [name for name in names_if_any(self._host, "/run/udev/data") if name.startswith("b")]
         found = ((name[1:], self.udev(TreeNode("", name[1:]))) for name in names)
         return tuple((number, known) for number, known in found if known is not None)
-
-    def _names(self, folder: str) -> tuple[str, ...]:
-        try:
-            return self._host.names(folder)
-        except HostError:
-            return ()

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import names_if_any
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -52,22 +52,22 @@ def _disks_of_nvme(host: Host) -> t.Iterator[tuple[str, str]]:
 
 
 def _namespaces(host: Host) -> t.Iterator[tuple[str, str]]:
-    for name in _names(host, SUBSYSTEMS):
+    for name in names_if_any(host, SUBSYSTEMS):
         yield name, f"{SUBSYSTEMS}/{name}/passthru"
-        yield from ((name, f"{SUBSYSTEMS}/{name}/namespaces/{space}") for space in _names(host, f"{SUBSYSTEMS}/{name}/namespaces"))
+        yield from ((name, f"{SUBSYSTEMS}/{name}/namespaces/{space}") for space in names_if_any(host, f"{SUBSYSTEMS}/{name}/namespaces"))
 
 
 def _disks_of_scsi(host: Host) -> t.Iterator[tuple[str, str]]:
     """A disk is held (iblock_configure_device()), but a tape or a changer that is passed on is not (drivers/target/target_core_pscsi.c)."""
-    for store in _names(host, STORES):
-        for name in _names(host, f"{STORES}/{store}"):
+    for store in names_if_any(host, STORES):
+        for name in names_if_any(host, f"{STORES}/{store}"):
             path = host.text_or_none(f"{STORES}/{store}/{name}/udev_path")
             if path and _is_on(host, f"{STORES}/{store}/{name}"):
                 yield path, f"SCSI target {name}"
 
 
 def _disks_of_rdma(host: Host) -> t.Iterator[tuple[str, str]]:
-    for name in _names(host, BLOCK_SERVER):
+    for name in names_if_any(host, BLOCK_SERVER):
         disk = host.link_name(f"{BLOCK_SERVER}/{name}/block_dev")
         if disk is not None:
             yield f"/dev/{disk}", f"RNBD {name}"
@@ -75,21 +75,21 @@ def _disks_of_rdma(host: Host) -> t.Iterator[tuple[str, str]]:
 
 def _over_ports(host: Host, names: t.Collection[str]) -> t.Iterator[str]:
     """By ports of Fibre Channel, and of InfiniBand, whose targets have the port's GUID or GID (srpt_refresh_port())."""
-    for fabric in _names(host, TARGETS):
-        for name in _names(host, f"{TARGETS}/{fabric}"):
-            groups = _names(host, f"{TARGETS}/{fabric}/{name}") if _is_one_of(_digits(name), names) else ()
+    for fabric in names_if_any(host, TARGETS):
+        for name in names_if_any(host, f"{TARGETS}/{fabric}"):
+            groups = names_if_any(host, f"{TARGETS}/{fabric}/{name}") if _is_one_of(_digits(name), names) else ()
             if any(_is_on(host, f"{TARGETS}/{fabric}/{name}/{group}") for group in groups):
                 yield f"disks are served to other hosts over its port {name} (target {fabric})"
-    for port in _names(host, NVME_PORTS):
+    for port in names_if_any(host, NVME_PORTS):
         found = NAME_OF_FC.search(host.text_or_none(f"{NVME_PORTS}/{port}/addr_traddr") or "")
         # A port without subsystems is off.
-        if found is not None and _is_one_of(_digits(found[1]), names) and _names(host, f"{NVME_PORTS}/{port}/subsystems"):
+        if found is not None and _is_one_of(_digits(found[1]), names) and names_if_any(host, f"{NVME_PORTS}/{port}/subsystems"):
             yield f"disks are served to other hosts over its port {found[1]} (NVMe target)"
 
 
 def _guids(host: Host, folder: str) -> t.Iterator[str]:
     """The interface's half of each port's GID, which is the port's GUID."""
-    for port in _names(host, f"{folder}/ports"):
+    for port in names_if_any(host, f"{folder}/ports"):
         yield _digits(host.text_or_none(f"{folder}/ports/{port}/gids/0") or "")[-LENGTH_OF_GUID:]
 
 
@@ -111,10 +111,3 @@ def _node(host: Host, path: str, below: Below) -> str | None:
         return path
     number = host.device_number(path)
     return next((node.name for node in below.nodes.values() if number is not None and node.number == number), None)
-
-
-def _names(host: Host, folder: str) -> tuple[str, ...]:
-    try:
-        return host.names(folder)
-    except HostError:
-        return ()
