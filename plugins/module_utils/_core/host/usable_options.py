@@ -76,8 +76,10 @@ def refuse_unusable(options: t.Mapping[t.Any, t.Any]) -> None:
         if count > MOST_VALUES:
             raise HostError(f"{place[0]}: the options have more than {MOST_VALUES} values.")
         kind = _kind(place)
-        if kind in DICTIONARIES and not isinstance(value, (t.Mapping, str, type(None))):
+        if kind in DICTIONARIES and not _may_be_dictionary(value):
             raise HostError(f"{_named(place)}: {shown(value)} is not a dictionary.", "Write `name: value` for each of its options.")
+        if f"{kind}[]" in DICTIONARIES and isinstance(value, (t.Mapping, str)):
+            _refuse_no_list(place, value)
         if isinstance(value, t.Mapping):
             _refuse_large(place, value)
             for key in value:
@@ -92,6 +94,23 @@ def refuse_unusable(options: t.Mapping[t.Any, t.Any]) -> None:
             _refuse_text(place, value, kind in SELECTORS or kind in CONTENTS, _longest(kind))
         elif isinstance(value, (int, float)):
             _refuse_number(place, value)
+
+
+def _may_be_dictionary(value: object) -> bool:
+    """Whether check_type_dict() of ansible-core makes one of it: a text is JSON or has `name=value`."""
+    return isinstance(value, (t.Mapping, type(None))) or (isinstance(value, str) and (value.startswith("{") or "=" in value))
+
+
+def _refuse_no_list(place: OptionPath, value: t.Mapping[t.Any, t.Any] | str) -> None:
+    """A text in place of a list is cut at its commas by check_type_list() of ansible-core, those between braces included."""
+    if isinstance(value, t.Mapping):
+        raise HostError(f"{_named(place)}: {shown(value)} is a dictionary, not a list of dictionaries.", "Write `- ` before each of them.")
+    if all(_may_be_dictionary(part) and part.startswith("{") == part.endswith("}") for part in value.split(",")):
+        return
+    raise HostError(
+        f"{_named(place)}: {shown(value)} is a text, not a list of dictionaries.",
+        f"""Write a list; in an ad-hoc command, all options as JSON: -a '{{"{_named(place)}": [{{"NAME": "VALUE"}}]}}'.""",
+    )
 
 
 def _longest(kind: str) -> int:

@@ -47,6 +47,41 @@ def test_no_option_and_no_key_has_a_control_character(place: str, wrap: t.Callab
     refuse_unusable(wrap("a b"))
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"claims": "10de:1db1"}, "claims: '10de:1db1' is a text, not a list of dictionaries. "),
+        ({"claims": '[{"devices": "10de:1db1"}]'}, "claims: '[{\"devices\": \"10de:1db1\"}]' is a text, not a list"),
+        ({"claims": '{"devices": "10de:1db1", "driver": "auto"}'}, "claims: '{\"devices\": "),
+        ({"request": {"claims": "10de:1db1"}}, "request.claims: '10de:1db1' is a text, "),
+        ({"claims": {"devices": "10de:1db1"}}, "claims: {'devices': '10de:1db1'} is a dictionary, not a list of dictionaries. "),
+        ({"claims": ["10de:1db1"]}, "claims[0]: '10de:1db1' is not a dictionary. "),
+        ({"guards": "in_use"}, "guards: 'in_use' is not a dictionary. "),
+        ({"claims": [{"guards": "in_use"}]}, "claims[0].guards: 'in_use' is not a dictionary. "),
+    ],
+)
+def test_a_text_that_makes_no_dictionary_is_refused_by_the_options_name(options: dict[str, t.Any], says: str) -> None:
+    with pytest.raises(HostError, match=rf"^{re.escape(says)}"):
+        refuse_unusable(options)
+
+
+def test_a_text_cut_at_commas_says_how_an_ad_hoc_command_has_a_list() -> None:
+    with pytest.raises(HostError, match=re.escape("""all options as JSON: -a '{"claims": [{"NAME": "VALUE"}]}'.""")):
+        refuse_unusable({"claims": '[{"devices": "10de:1db1"}]'})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"claims": '{"devices": "10de:1db1"}'},
+        {"claims": "devices=10de:1db1"},
+        {"claims": [{"devices": "10de:1db1", "guards": "in_use=ignore"}], "guards": '{"in_use": "ignore"}'},
+    ],
+)
+def test_a_text_of_which_ansible_makes_a_dictionary_is_left_to_it(options: dict[str, t.Any]) -> None:
+    refuse_unusable(options)
+
+
 @pytest.mark.parametrize("options", [{"devices": "10de:*,\n8086:*\n"}, {"claims": [{"devices": ["10de:*\n", "\t8086:*"]}]}])
 def test_selectors_may_stand_on_lines_of_their_own(options: dict[str, t.Any]) -> None:
     refuse_unusable(options)
