@@ -217,10 +217,13 @@ class HostForecast:
             )
         return self._searches[release]
 
-    def on_kernel(self, device: Device, release: str) -> KernelForecast:
-        """The forecast for one device and kernel; devices with the same outcome share the winner object."""
+    def on_kernel(self, device: Device, release: str, changes: bool = True) -> KernelForecast:
+        """The forecast for one device and kernel; devices with the same outcome share the winner object.
+
+        Without ``changes`` nothing is searched that would change it.
+        """
         claimed = self.claimed(device, release)
-        would_change = None if claimed is None else self.suggested_change(device, release, claimed)
+        would_change = None if claimed is None or not changes else self.suggested_change(device, release, claimed)
         return KernelForecast(self.winner(device, release), claimed, would_change)
 
     def _winners(self, release: str) -> t.Mapping[str, Winner]:

@@ -44,11 +44,13 @@ _all_fields = operator.attrgetter(*(field.name for field in dataclasses.fields(D
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """Whether forecasts are part of the report, whether what they take for granted is, and what a boot elsewhere need not show."""
+    """Whether forecasts are part of the report, and of them: what they take for granted, what a boot elsewhere need not show, and what
+    would change them, which is searched by many forecasts more."""
 
     forecast: bool = True
     assumes: bool = False
     hidden: bool = False
+    changes: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Forecasts:
         for device in devices:
             on_kernels[device.address] = here = {}
             for release in host_forecast.boots:
-                forecast = host_forecast.on_kernel(device, release)
+                forecast = host_forecast.on_kernel(device, release, wanted.changes)
                 # Winners are shared objects, which the host's forecast keeps alive.
                 causes = hidden[release][device.address] if hidden else ()
                 key = (id(forecast.winner), forecast.claimed, forecast.would_change, causes)

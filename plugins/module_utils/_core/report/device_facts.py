@@ -76,7 +76,8 @@ def _gather(host: Host, request: DeviceReportRequest, check_mode: bool) -> Resul
             "Leave out devices, describe them with hardware, or look at a running host.",
         )
     chosen = inventory.devices if request.selectors is None else select(inventory, request.selectors, request.allow_missing)
-    wanted = Wanted(request.forecast, request.assumes)
+    # Brief answers do not show what would change them.
+    wanted = Wanted(request.forecast, request.assumes, changes=request.detail == "full")
     report = CachedReport.recall(host, inventory, chosen, described, wanted, Cache(host, not check_mode))
     devices = []
     for device in chosen:

@@ -59,6 +59,13 @@ def test_where_the_policy_claims_in_vain_the_change_that_helps_is_told() -> None
     assert told.would_change == "Add `softdep nouveau pre: vfio-pci` to /etc/modprobe.d/00-vfio.conf."
 
 
+def test_what_nobody_is_shown_is_not_searched_for() -> None:
+    found = host_forecast(boot(modprobe="options vfio-pci ids=10de:1db1\n", rules=STOCK_RULES))
+    told = found.on_kernel(GPU, DEBIAN_13, changes=False)
+    assert (told.winner.driver, told.claimed, told.would_change) == ("nouveau", "vfio-pci", None)
+    assert not found._suggested
+
+
 def test_driverctl_has_the_last_word_then_the_last_rule_then_ids() -> None:
     ids = "options vfio-pci ids=10de:1db1\n"
     later = Later(driverctl={GPU.address: Assigned("none", "/etc/driverctl.d/pci-0000:01:00.0")})

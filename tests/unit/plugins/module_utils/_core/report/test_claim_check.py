@@ -97,6 +97,14 @@ def test_what_would_help_is_told_beside_the_failure(tmp_path: Path) -> None:
     assert GPU in device["kernels"][DEBIAN_13]["would_change"]
 
 
+def test_what_would_help_is_part_of_the_full_answer_about_a_host_and_nothing_else_differs(tmp_path: Path) -> None:
+    tree = host(tmp_path).file(RULES, OVERRIDE).pci(GPU, V100, driver="nouveau", group=1)
+    (brief,), (full,) = (info(tree, detail=detail)["devices"] for detail in ("brief", "full"))
+    assert full["next_boot"]["would_change"] == f"Rebuild /boot/initrd.img-{DEBIAN_13}: it does not have what the root's files say."
+    assert brief == {name: full[name] for name in brief}
+    assert brief["next_driver"] == "nouveau"
+
+
 def test_what_a_forecast_takes_for_granted_is_returned_on_request_from_the_cache_too(tmp_path: Path) -> None:
     tree = host(tmp_path, policy=OVERRIDE).pci(GPU, V100, driver="nouveau", group=1)
     said = "The probe of vfio-pci succeeds, which is not bound to the device now."
