@@ -79,9 +79,12 @@ options:
     elements: path
     default: []
   accelerator:
-    description: V(auto) is V(kvm) if a stock kernel boots in it, else V(tcg), which emulates the processor.
+    description:
+      - V(auto) is V(kvm) if a stock kernel boots in it, else V(tcg), which emulates the processor.
+      - V(counted) emulates it by one thread, with a clock that counts instructions. What takes processor time in such a machine takes the
+        same however busy the controller is, and every run is alike, so that it serves for measurements. It is slower.
     type: str
-    choices: [auto, kvm, tcg]
+    choices: [auto, kvm, tcg, counted]
     default: auto
   functions:
     description: PCI functions of the machine.
@@ -309,7 +312,7 @@ boot_seconds:
   type: float
   sample: 31.4
 accelerator:
-  description: QEMU's accelerator, V(kvm) or V(tcg).
+  description: QEMU's accelerator, V(kvm), V(tcg) or V(counted).
   returned: when it runs
   type: str
   sample: tcg
@@ -356,7 +359,7 @@ def argument_spec() -> dict[str, t.Any]:
         "iommu": {"type": "str", "choices": ["intel", "amd", "none"], "default": "intel"},
         "firmware": {"type": "str", "choices": ["bios", "uefi", "secure_boot"], "default": "bios"},
         "enrolled": {"type": "list", "elements": "path", "default": [], "no_log": False},
-        "accelerator": {"type": "str", "choices": ["auto", "kvm", "tcg"], "default": "auto"},
+        "accelerator": {"type": "str", "choices": ["auto", "kvm", "tcg", "counted"], "default": "auto"},
         "functions": {
             "type": "list",
             "elements": "dict",

@@ -32,7 +32,7 @@ from world_tree import WorldTrees
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import COUNTED
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import COUNTED_ALONE
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import ABSENT
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import RehearsalSettings
 from ansible_collections.vfio.variants.tests.exit_codes import exit_code
@@ -124,7 +124,7 @@ class _Comparisons:
             repeat=1,
             hold=options.hold,
             timeout=_TIMEOUT,
-            accelerator=COUNTED if options.counted else "auto",
+            accelerator=COUNTED_ALONE if options.counted else "auto",
             keep=options.keep,
             mirror=None,
         )

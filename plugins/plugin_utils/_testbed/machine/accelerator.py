@@ -18,7 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.program import run
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress, Say
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import COUNTED, accelerator_words
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import COUNTED, COUNTED_ALONE, accelerator_words
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
 
 _DEVICE = Path("/dev/kvm")
@@ -38,11 +38,11 @@ class Bootable(t.Protocol):
 
 
 def choose(wish: str, cache: Cache, qemu: Qemu, image: Bootable, say: Say) -> str:
-    """`kvm` or `tcg`, or `COUNTED` where that is wished.
+    """`kvm` or `tcg`, or a clock that counts where that is wished.
 
     The result of a probe holds until this machine reboots or QEMU or the kernel changes.
     """
-    if wish == COUNTED:
+    if wish in (COUNTED, COUNTED_ALONE):
         return wish
     if wish == "tcg" or (wish == "auto" and not os.access(_DEVICE, os.R_OK | os.W_OK)):
         return "tcg"

@@ -16,8 +16,12 @@ CONSOLE, CONTROL_SOCKET, DISK = "console.log", "control.sock", "disk.qcow2"
 NATIVE_HOTPLUG = ("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
 #: The option of QEMU's nvme that gives it the SR-IOV capability.
 MOST_FUNCTIONS = "sriov_max_vfs"
-#: Emulation of one processor whose clock counts instructions: however busy this machine is, nothing is late, and who waits takes no time.
+#: Emulation by one thread whose clock counts instructions, so that what takes processor time there takes the same however busy this
+#: machine is. Where the machine waits, real time passes.
 COUNTED = "counted"
+#: The same for a machine that nobody talks to: nothing is late, and who waits takes no time.
+COUNTED_ALONE = "counted, without waiting"
+_WAITING = {COUNTED: "on", COUNTED_ALONE: "off"}
 IOMMUS = {
     "none": (),
     "intel": ("-device", "intel-iommu,intremap=on,caching-mode=on"),
@@ -28,9 +32,9 @@ IOMMUS = {
 def accelerator_words(accelerator: str) -> tuple[str, ...]:
     if accelerator == "kvm":
         return ("-accel", "kvm", "-machine", "q35,kernel-irqchip=split", "-cpu", "host")
-    counted = accelerator == COUNTED
-    clock = ("-icount", "shift=0,sleep=off") if counted else ()
-    threads = "single" if counted else "multi"
+    waiting = _WAITING.get(accelerator)
+    clock = () if waiting is None else ("-icount", f"shift=0,sleep={waiting}")
+    threads = "multi" if waiting is None else "single"
     # Nehalem: newer models make Linux use instructions whose emulation is slow.
     return ("-accel", f"tcg,thread={threads},tb-size=1024", *clock, "-machine", "q35,kernel-irqchip=off", "-cpu", "Nehalem-v1")
 

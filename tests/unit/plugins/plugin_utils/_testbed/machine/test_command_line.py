@@ -11,7 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import COUNTED, accelerator_words, arguments
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import COUNTED, COUNTED_ALONE, accelerator_words, arguments
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.options import MachineOptions
 from ansible_collections.vfio.variants.tests.unit.machine_defaults import DEFAULTS
 
@@ -134,11 +134,11 @@ def test_kvm_can_remap_interrupts() -> None:
     assert "q35,kernel-irqchip=split" in accelerator_words("kvm")
 
 
-def test_a_clock_that_counts_instructions_differs_in_nothing_else() -> None:
-    """QEMU counts for one thread alone."""
-    usual, counted = accelerator_words("tcg"), accelerator_words(COUNTED)
-    assert "tcg,thread=single,tb-size=1024" in counted
-    assert [word for word in counted if word not in usual] == ["tcg,thread=single,tb-size=1024", "-icount", "shift=0,sleep=off"]
+@pytest.mark.parametrize(("accelerator", "waiting"), [(COUNTED, "on"), (COUNTED_ALONE, "off")])
+def test_a_clock_that_counts_instructions_differs_in_nothing_else(accelerator: str, waiting: str) -> None:
+    """QEMU counts for one thread alone.  Who talks to a machine needs it to wait as long as everybody else does."""
+    usual, counted = accelerator_words("tcg"), accelerator_words(accelerator)
+    assert [word for word in counted if word not in usual] == ["tcg,thread=single,tb-size=1024", "-icount", f"shift=0,sleep={waiting}"]
 
 
 @pytest.mark.parametrize(
