@@ -7,6 +7,7 @@ The host is a tree; Ansible, its connection, the role and the module are the rea
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import statistics
@@ -30,13 +31,13 @@ FLOOR, ROLE, RECORD = "floor", "role", "record"
 PEERS = {"hand_written": "five hand-written tasks", "lae_proxmox": "the steps of lae.proxmox"}
 """Playbooks in the folder `peers` that claim the same cards, and what they are."""
 PEER_ROUNDS = 5
-CORE = "ansible_collections.vfio.variants.plugins.module_utils._core."
+COLLECTION_MODULES = "ansible_collections.vfio.variants.plugins.modules."
 BASIC = "ansible.module_utils.basic"
 IMPORTS = """
 import sys, time
-sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
 before = time.process_time()
-for name in sys.argv[1:]:
+for name in sys.argv[2:]:
     __import__(name)
 print(time.process_time() - before)
 """
@@ -77,6 +78,19 @@ class Plays:
             raise SystemExit(f"error: the play {name} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
         return done.stdout
 
+    def exploded(self, module: str) -> Path:
+        """Where the files are that Ansible sends for a module, whose request is about a card that is not in this computer."""
+        remote = self.folder / f"sent-{module}"
+        program, options = str(Path(sys.executable).with_name("ansible")), json.dumps({"request": {"claims": [CLAIM]}})
+        argv = [program, "-i", "hosts.yml", "host", "--check", "-m", f"vfio.variants.{module}", "-a", options]
+        env = {**os.environ, "ANSIBLE_REMOTE_TMP": str(remote), "ANSIBLE_PIPELINING": "0", "ANSIBLE_KEEP_REMOTE_FILES": "1"}
+        done = subprocess.run(argv, cwd=self.folder, env=env, capture_output=True, text=True, timeout=300, check=False)
+        sent = next(remote.rglob("AnsiballZ_*.py"), None)
+        if sent is None:
+            raise SystemExit(f"error: {module} was not sent:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        subprocess.run([sys.executable, str(sent), "explode"], env=env, capture_output=True, check=True, timeout=60)
+        return sent.parent / "debug_dir"
+
 
 def measure(folder: Path) -> Iterator[Ratio]:
     plays = Plays(folder)
@@ -88,7 +102,7 @@ def measure(folder: Path) -> Iterator[Ratio]:
         yield _paired(plays, pipelining, how)
     yield from _peers(plays)
     yield _bytes(plays)
-    yield from _imports()
+    yield from _imports(plays)
 
 
 def _paired(plays: Plays, pipelining: str, how: str) -> Ratio:
@@ -129,18 +143,19 @@ def _bytes(plays: Plays) -> Ratio:
     return Ratio(name, f"of {sent[ROLE]}", float(sent[ROLE] - sent[FLOOR]))
 
 
-def _imports() -> Iterator[Ratio]:
-    """Compiled each time, as on a host: what comes in an archive has no bytecode."""
+def _imports(plays: Plays) -> Iterator[Ratio]:
+    """Of what Ansible sends, as a host imports it: ansible-core's part of that is smaller than the controller's, and nothing has bytecode."""
     sizes = {path.stem: size(packed_with(path.stem)) for path in MODULES.glob("*.py")}
     largest = max(sizes, key=sizes.__getitem__)
     for module, name in (("unchanged_info", "a run with nothing to do"), (largest, "the largest module")):
-        core = [CORE + file.removesuffix(".py").replace("/", ".") for file in sorted(packed_with(module))]
-        alone, both = (_import_time(BASIC), _import_time(BASIC, *core))
-        yield Ratio(f"imports of {name}, in those of {BASIC}", module, (both - alone) / alone)
+        place = plays.exploded(module)
+        alone, both = (_import_time(place, BASIC), _import_time(place, BASIC, f"{COLLECTION_MODULES}{module}"))
+        how = f"{module}, as it is sent: {(both - alone) * 1000:.0f} ms"
+        yield Ratio(f"imports of {name}, in those of {BASIC}", how, (both - alone) / alone)
 
 
-def _import_time(*modules: str) -> float:
-    # Without -B Python makes the folder of the prefix where it was started.
-    argv = [sys.executable, "-B", "-X", "pycache_prefix=/nonexistent", "-c", IMPORTS, *modules]
+def _import_time(place: Path, *modules: str) -> float:
+    # Nothing is kept of what is compiled here; the standard library has its bytecode, as on a host.
+    argv = [sys.executable, "-B", "-c", IMPORTS, str(place), *modules]
     rounds = (subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout for _round in range(ROUNDS))
     return statistics.median(map(float, rounds))
