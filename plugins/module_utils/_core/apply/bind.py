@@ -8,11 +8,12 @@ import dataclasses
 import itertools
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding, nodes
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding, module_reload, nodes
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, UnfinishedBindings
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.foreign_variant import foreign_variants
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.guard_check import GuardCheck
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.lost_options import lost_options
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.module_reload import Reloads
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding, is_viable, plan_bind, plan_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import (
@@ -116,15 +117,19 @@ class BindResult:
     devices: tuple[BoundDevice, ...]
     recovery: Recovery
     warnings: tuple[str, ...] = ()
+    reloads: Reloads | None = None
+    """Of drivers of which another version is loaded than is installed; None where devices are returned."""
 
     def result(self) -> Result:
         changed = [device for device in self.devices if device.is_changed]
+        lines = Reloads() if self.reloads is None else self.reloads
         result = {
             "changed": bool(changed),
             "devices": [device.result() for device in self.devices],
+            **({} if self.reloads is None else self.reloads.result()),
             "diff": {
-                "before": "".join(_line(device.before) for device in changed),
-                "after": "".join(_line(device.after) for device in changed),
+                "before": "".join(_line(device.before) for device in changed) + lines.lines(after=False),
+                "after": "".join(_line(device.after) for device in changed) + lines.lines(after=True),
                 "before_header": "owners",
                 "after_header": "owners",
             },
@@ -147,6 +152,7 @@ class JudgedBinding:
     handed: nodes.Handed
     steps: t.Mapping[str, str]
     warnings: tuple[str, ...]
+    reloads: Reloads | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,10 +210,13 @@ def _judged(host: Host, request: BindRequest, check_mode: bool) -> JudgedBinding
     # Before a module is loaded to learn its driver's name.
     planned = _bindings(host, request, claims, inventory, kernel, earlier.ours, load=False)
     _refuse(judge, request, planned, kernel)
+    reloads = None if request.state == "absent" else module_reload.planned(host, inventory, kernel, planned, judge.uses)
+    planned = planned if reloads is None else reloads.applied(planned)
     earlier.refuse_waiting({item.device.address for item in planned if item.changed})
     handed = nodes.planned(host, _whole(request, claims, inventory), inventory, request.state == "absent")
-    warnings = _warnings(request, judge, planned, kernel)
-    return JudgedBinding(kernel, real, earlier, claims, inventory, numbers, planned, handed, handed.steps(host, planned), warnings)
+    warnings = (*_warnings(request, judge, planned, kernel), *(() if reloads is None else reloads.warnings))
+    steps = handed.steps(host, planned)
+    return JudgedBinding(kernel, real, earlier, claims, inventory, numbers, planned, handed, steps, warnings, reloads)
 
 
 def _predicted(recovery: Recovery, found: JudgedBinding) -> BindResult:
@@ -215,7 +224,7 @@ def _predicted(recovery: Recovery, found: JudgedBinding) -> BindResult:
     settled = _settle(host, found.earlier, bindings, check_mode=True)
     later = _result(bindings, _as_planned(found.inventory, bindings), found.kernel, _with(recovery, settled))
     predicted = _with_nodes(host, _without_new_groups(later, real), found.steps, found.handed)
-    return dataclasses.replace(_with_removed(predicted, real, found.numbers), warnings=found.warnings)
+    return dataclasses.replace(_with_removed(predicted, real, found.numbers), warnings=found.warnings, reloads=found.reloads)
 
 
 def _make(host: Host, request: BindRequest, found: JudgedBinding, tell: Tell) -> Bound:
@@ -234,7 +243,8 @@ def _make(host: Host, request: BindRequest, found: JudgedBinding, tell: Tell) ->
         virtual_functions.undo(host, found.numbers)
         raise
     judge = GuardCheck(host, inventory, claims, request.group == "claim")
-    return Bound(found.planned, Inventory.read(host), settled, _warnings(request, judge, bindings, found.kernel))
+    more = () if found.reloads is None else found.reloads.warnings
+    return Bound(found.planned, Inventory.read(host), settled, (*_warnings(request, judge, bindings, found.kernel), *more))
 
 
 def _bind(
@@ -242,6 +252,8 @@ def _bind(
 ) -> tuple[tuple[Binding, ...], tuple[Recovered, ...]]:
     claims, inventory, handed = given
     bindings = _bindings(host, request, claims, inventory, found.kernel, found.earlier.ours, load=True)
+    if found.reloads is not None:
+        bindings = found.reloads.applied(bindings)
     settled = _settle(host, found.earlier, bindings, check_mode=False)
     binding.apply(host, bindings, inventory, request.timeout, found.earlier, lambda: handed.carry_out(host), tell)
     return bindings, settled
@@ -250,7 +262,7 @@ def _bind(
 def _answer(recovery: Recovery, found: JudgedBinding, done: Bound) -> BindResult:
     now = _result(done.bindings, done.after, found.kernel, _with(recovery, done.settled))
     bound = _with_removed(_with_nodes(recovery.host, now, found.steps), found.real, found.numbers)
-    return dataclasses.replace(bound, warnings=done.warnings)
+    return dataclasses.replace(bound, warnings=done.warnings, reloads=found.reloads)
 
 
 def _with(recovery: Recovery, more: t.Iterable[Recovered]) -> Recovery:

@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Drivers of claimed devices of which another version is loaded than is installed: loaded again where nobody holds them, or not, and why."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording import counted
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import image_header
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import registered_drivers
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import IMAGES
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import LOADED
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.old_modules import OldModule, old_of
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import HostUses
+
+RUNNING_BUILD, LOCKED = "/proc/sys/kernel/version", "/proc/sys/kernel/modules_disabled"
+
+
+@dataclasses.dataclass(frozen=True)
+class Reloads:
+    """What becomes of each such module: ``again`` are loaded again, ``kept`` wait for a reboot, each with a clause that says why."""
+
+    again: tuple[OldModule, ...] = ()
+    kept: tuple[tuple[OldModule, str], ...] = ()
+
+    def applied(self, bindings: t.Sequence[Binding]) -> tuple[Binding, ...]:
+        """The bindings, with the modules that are loaded again; every function of theirs is bound anew."""
+        names = {old.name for old in self.again}
+        return tuple(binding.reloaded() if names.intersection(binding.modules) else binding for binding in bindings)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(
+            f"The running kernel has loaded another version of {old.name} than is installed, and it is not loaded again now, as {because}: "
+            "the host uses the installed one after a reboot."
+            for old, because in self.kept
+        )
+
+    def result(self) -> Result:
+        """What a module returns of it."""
+        found: Result = {"reboot_required": bool(self.kept)}
+        if self.again:
+            found["reloaded"] = [{"module": old.name, "before": old.loaded, "after": old.installed} for old in self.again]
+        if self.kept:
+            found["old_in_use"] = [old.name for old, _because in self.kept]
+        return found
+
+    def lines(self, after: bool) -> str:
+        """For a diff."""
+        return "".join(f"{old.name} srcversion={old.installed if after else old.loaded}\n" for old in self.again)
+
+
+def planned(host: Host, inventory: Inventory, kernel: Kernel, bindings: t.Sequence[Binding], uses: HostUses) -> Reloads:
+    """For the VFIO drivers that ``bindings`` want on ``kernel``, which runs."""
+    names = sorted({module for binding in bindings for module in binding.modules} & kernel.vfio_modules)
+    again, kept = [], []
+    for old in old_of(host, kernel, names):
+        own = [binding for binding in bindings if old.name in binding.modules]
+        because = next(_reasons(host, inventory, kernel, old, own, uses), None)
+        if because is None:
+            again.append(old)
+        else:
+            kept.append((old, because))
+    return Reloads(tuple(again), tuple(kept))
+
+
+def _reasons(
+    host: Host, inventory: Inventory, kernel: Kernel, old: OldModule, own: t.Sequence[Binding], uses: HostUses
+) -> t.Iterator[str]:
+    """Why a module cannot be loaded again now, the cheapest to find out first."""
+    if not all(binding.may_reload for binding in own):
+        yield "`reload: false` of a claim does not allow it"
+    yield from _held(host, old.name)
+    wanted = {binding.device.address for binding in own}
+    drivers = registered_drivers(host, old.name)
+    bound = [device for device in inventory.devices if device.driver in drivers]
+    for device in bound:
+        if device.address not in wanted:
+            yield f"{device.address} is bound to it and not claimed for it"
+    yield from _unfit(host, kernel, old)
+    for device in bound:
+        for use in uses.of(device):
+            # The console has left the function when it went to a VFIO driver.
+            if use.guard != "console":
+                yield f"{device.address} is in use: {use.what}"
+
+
+def _held(host: Host, name: str) -> t.Iterator[str]:
+    """By the kernel's own count, in which each opening of a device is, and not the devices that are only bound."""
+    here = f"{LOADED}/{name}"
+    if (host.text_or_none(LOCKED) or "0").strip() != "0":
+        yield "the kernel neither loads nor unloads modules any more (kernel.modules_disabled)"
+    for holder in host.names(f"{here}/holders"):
+        yield f"{holder} needs it"
+    count = (host.text_or_none(f"{here}/refcnt") or "").strip()
+    if not count.isdecimal():
+        yield "this kernel does not unload modules"
+    elif int(count):
+        yield f"it is in use ({counted(int(count), 'reference')})"
+    other = [entry for entry in host.names(f"{here}/drivers") if not entry.startswith("pci:")]
+    if other:
+        yield f"it has drivers on another bus, too ({other[0]})"
+
+
+def _unfit(host: Host, kernel: Kernel, old: OldModule) -> t.Iterator[str]:
+    """Why the kernel might refuse the installed module once the loaded one is gone, which is on disk no more."""
+    info = ModuleInfo.read(host, old.path)
+    if not info.fits(kernel.release):
+        yield f"{old.path} is built for kernel {info.release or 'none'}"
+    for image in (path.format(kernel.release) for path in IMAGES):
+        start = host.head(image, image_header.SETUP)
+        build = image_header.version(start) if start else None
+        running = (host.text_or_none(RUNNING_BUILD) or "").strip()
+        if build is not None and running and not build.rstrip().endswith(running):
+            yield f"{image} is another build of the kernel than the one that runs"
+    for needed in old_of(host, kernel, kernel.dependencies(old.name)):
+        yield f"{needed.name}, which it needs, is loaded in another version than is installed as well"
+    command = next(iter(ModprobeConfig.read(host, release=kernel.release).installs(old.name)), None)
+    if command is not None:
+        yield f"{command.source} has a command of its own for loading it"
+    yield from _untrusted(host, kernel, info)
+
+
+def _untrusted(host: Host, kernel: Kernel, info: ModuleInfo) -> t.Iterator[str]:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import enforced_by
+
+    because = enforced_by(host, kernel.release, Cmdline.read(host))
+    if because is None:
+        return
+    if info.signer is None:
+        yield f"the installed one is not signed, which the kernel asks for ({because})"
+        return
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.trusted_keys import doubt
+
+    doubted = doubt(host, kernel, info.signer)
+    if doubted is not None:
+        yield f"the kernel takes signed modules only ({because}), and {doubted}"
