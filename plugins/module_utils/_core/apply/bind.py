@@ -8,12 +8,11 @@ import dataclasses
 import itertools
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding, module_reload, nodes
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding, nodes
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, UnfinishedBindings
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.foreign_variant import foreign_variants
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.guard_check import GuardCheck
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.lost_options import lost_options
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.module_reload import Reloads
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding, is_viable, plan_bind, plan_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import (
@@ -24,6 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims i
     with_companions,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.reloads import Reloads
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import Accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
@@ -35,6 +35,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import VARIANT, kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import running_release
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import loaded_source
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import CDEV, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.vfio_nodes import described
@@ -210,13 +211,23 @@ def _judged(host: Host, request: BindRequest, check_mode: bool) -> JudgedBinding
     # Before a module is loaded to learn its driver's name.
     planned = _bindings(host, request, claims, inventory, kernel, earlier.ours, load=False)
     _refuse(judge, request, planned, kernel)
-    reloads = None if request.state == "absent" else module_reload.planned(host, inventory, kernel, planned, judge.uses)
+    reloads = None if request.state == "absent" else _reloads(host, inventory, kernel, planned, judge)
     planned = planned if reloads is None else reloads.applied(planned)
     earlier.refuse_waiting({item.device.address for item in planned if item.changed})
     handed = nodes.planned(host, _whole(request, claims, inventory), inventory, request.state == "absent")
     warnings = (*_warnings(request, judge, planned, kernel), *(() if reloads is None else reloads.warnings))
     steps = handed.steps(host, planned)
     return JudgedBinding(kernel, real, earlier, claims, inventory, numbers, planned, handed, steps, warnings, reloads)
+
+
+def _reloads(host: Host, inventory: Inventory, kernel: Kernel, planned: t.Sequence[Binding], judge: GuardCheck) -> Reloads:
+    wanted = {module for item in planned for module in item.modules} & kernel.vfio_modules
+    if all(loaded_source(host, name) is None for name in wanted):
+        return Reloads()
+    # What takes the file of a module apart, and asks whether its key is trusted, is a tenth of what binding would have to import.
+    from ansible_collections.vfio.variants.plugins.module_utils._core.apply import module_reload
+
+    return module_reload.planned(host, inventory, kernel, planned, judge.uses)
 
 
 def _predicted(recovery: Recovery, found: JudgedBinding) -> BindResult:

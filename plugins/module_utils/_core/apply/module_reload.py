@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drivers of claimed devices of which another version is loaded than is installed: loaded again where nobody holds them, or not, and why."""
+"""Which drivers of claimed devices, of which another version is loaded than is installed, can be loaded again, and why others cannot."""
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.reloads import Reloads
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording import counted
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import image_header
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import registered_drivers
@@ -14,51 +14,17 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_mod
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import IMAGES
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import LOADED
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.old_modules import OldModule, old_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.old_modules import old_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.old_modules import OldModule
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import HostUses
 
 RUNNING_BUILD, LOCKED = "/proc/sys/kernel/version", "/proc/sys/kernel/modules_disabled"
-
-
-@dataclasses.dataclass(frozen=True)
-class Reloads:
-    """What becomes of each such module: ``again`` are loaded again, ``kept`` wait for a reboot, each with a clause that says why."""
-
-    again: tuple[OldModule, ...] = ()
-    kept: tuple[tuple[OldModule, str], ...] = ()
-
-    def applied(self, bindings: t.Sequence[Binding]) -> tuple[Binding, ...]:
-        """The bindings, with the modules that are loaded again; every function of theirs is bound anew."""
-        names = {old.name for old in self.again}
-        return tuple(binding.reloaded() if names.intersection(binding.modules) else binding for binding in bindings)
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        return tuple(
-            f"The running kernel has loaded another version of {old.name} than is installed, and it is not loaded again now, as {because}: "
-            "the host uses the installed one after a reboot."
-            for old, because in self.kept
-        )
-
-    def result(self) -> Result:
-        """What a module returns of it."""
-        found: Result = {"reboot_required": bool(self.kept)}
-        if self.again:
-            found["reloaded"] = [{"module": old.name, "before": old.loaded, "after": old.installed} for old in self.again]
-        if self.kept:
-            found["old_in_use"] = [old.name for old, _because in self.kept]
-        return found
-
-    def lines(self, after: bool) -> str:
-        """For a diff."""
-        return "".join(f"{old.name} srcversion={old.installed if after else old.loaded}\n" for old in self.again)
 
 
 def planned(host: Host, inventory: Inventory, kernel: Kernel, bindings: t.Sequence[Binding], uses: HostUses) -> Reloads:
