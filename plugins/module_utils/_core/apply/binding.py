@@ -192,7 +192,7 @@ def _reload_all(host: Host, bindings: t.Sequence[Binding], timeout: float, progr
         try:
             found = load_module(host, module)
         except HostError as error:
-            gone = f"The version of {module} that was loaded before is on disk no more, so that its devices wait for one that can be loaded."
+            gone = f"The version of {module} that was loaded before is on disk no more: its devices wait for one that can be loaded."
             raise HostError(f"{error.msg.rstrip('.')}. {gone}", error.hint, error.facts) from error
         lacking = next((binding.driver for binding in own if binding.driver not in found), None)
         if lacking is not None:

@@ -41,9 +41,7 @@ def planned(host: Host, inventory: Inventory, kernel: Kernel, bindings: t.Sequen
     return Reloads(tuple(again), tuple(kept))
 
 
-def _reasons(
-    host: Host, inventory: Inventory, kernel: Kernel, old: OldModule, own: t.Sequence[Binding], uses: HostUses
-) -> t.Iterator[str]:
+def _reasons(host: Host, inventory: Inventory, kernel: Kernel, old: OldModule, own: t.Sequence[Binding], uses: HostUses) -> t.Iterator[str]:
     """Why a module cannot be loaded again now, the cheapest to find out first."""
     if not all(binding.may_reload for binding in own):
         yield "`reload: false` of a claim does not allow it"

@@ -250,8 +250,9 @@ class _Run:
     def reboot_required(self) -> bool:
         if self._request.is_wanted:
             waiting = [] if self._binds or self._checked is None else self._checked.get("devices", [])
-            late = any(not device["satisfied"] for device in waiting) or (not self._binds and bool(old_of_claims(self._checked or {})))
-            return late or bool(self._results.get(BINDING, {}).get("reboot_required", False)) or bool(self._results.get(IOMMU, {}).get("reboot_required", False))
+            late = any(not device["satisfied"] for device in waiting)
+            old = not self._binds and bool(old_of_claims(self._checked or {}))
+            return late or old or any(self._results.get(part, {}).get("reboot_required", False) for part in (IOMMU, BINDING))
         return not self._request.live and any(device["changed"] for device in self._results[BINDING]["devices"])
 
     @property

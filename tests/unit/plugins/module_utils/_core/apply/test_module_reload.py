@@ -158,7 +158,11 @@ def test_an_open_node_keeps_it_also_where_the_claim_ignores_that_guard(tree: Tre
         (f"/sys/module/{VARIANT}/refcnt", "1\n", "it is in use (1 reference)"),
         (f"/sys/module/{VARIANT}/drivers/platform:gpu", "", "it has drivers on another bus, too (platform:gpu)"),
         ("/proc/sys/kernel/modules_disabled", "1\n", "the kernel neither loads nor unloads modules any more"),
-        ("/etc/modprobe.d/gpu.conf", f"install {VARIANT} /bin/true\n", "/etc/modprobe.d/gpu.conf:1 has a command of its own for loading it"),
+        (
+            "/etc/modprobe.d/gpu.conf",
+            f"install {VARIANT} /bin/true\n",
+            "/etc/modprobe.d/gpu.conf:1 has a command of its own",
+        ),
         ("/proc/cmdline", "module.sig_enforce=1\n", "the installed one is not signed, which the kernel asks for (module.sig_enforce"),
         (FILE, module_file("6.1.0-1-amd64", [V100_VARIANT], srcversion="B"), f"{FILE} is built for kernel 6.1.0-1-amd64"),
     ],
