@@ -80,6 +80,17 @@ class Processes:
         """A clause for each process that has memory or the configuration of a function, by its files in sysfs."""
         return (found.what for found in self._opened_of((), (), (address,)))
 
+    def with_socket(self, inode: str) -> tuple[str, str] | None:
+        """A process that has a socket open, and its command; None if none can be seen."""
+        for process in self._host.names("/proc"):
+            try:
+                handles = self._host.names(f"/proc/{process}/fd") if process.isdecimal() else ()
+            except HostError:
+                continue
+            if any(self._host.link(f"/proc/{process}/fd/{handle}") == f"socket:[{inode}]" for handle in handles):
+                return process, self._host.text_or_none(f"/proc/{process}/comm") or "?"
+        return None
+
     def of(self, process: str) -> t.Iterator[Open]:
         """The open files of a process."""
         return (found for found in self._opened if found.process == process)
