@@ -11,7 +11,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording i
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import image_header
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import registered_drivers
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import IMAGES
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import IMAGES, MODULES
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import LOADED
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.old_modules import old_of
@@ -82,18 +82,25 @@ def _unfit(host: Host, kernel: Kernel, old: OldModule) -> t.Iterator[str]:
     info = ModuleInfo.read(host, old.path)
     if not info.fits(kernel.release):
         yield f"{old.path} is built for kernel {info.release or 'none'}"
-    for image in (path.format(kernel.release) for path in IMAGES):
-        start = host.head(image, image_header.SETUP)
-        build = image_header.version(start) if start else None
-        running = (host.text_or_none(RUNNING_BUILD) or "").strip()
-        if build is not None and running and not build.rstrip().endswith(running):
-            yield f"{image} is another build of the kernel than the one that runs"
+    yield from _replaced(host, kernel, old)
     for needed in old_of(host, kernel, kernel.dependencies(old.name)):
         yield f"{needed.name}, which it needs, is loaded in another version than is installed as well"
     command = next(iter(ModprobeConfig.read(host, release=kernel.release).installs(old.name)), None)
     if command is not None:
         yield f"{command.source} has a command of its own for loading it"
     yield from _untrusted(host, kernel, info)
+
+
+def _replaced(host: Host, kernel: Kernel, old: OldModule) -> t.Iterator[str]:
+    """By its package, since it was booted: its symbols have the versions that its own modules ask for, not those beside it."""
+    running = (host.text_or_none(RUNNING_BUILD) or "").strip()
+    heads = {image: host.head(image, image_header.SETUP) for image in (path.format(kernel.release) for path in IMAGES)}
+    builds = {image: build for image, start in heads.items() for build in (image_header.version(start) if start else None,) if build}
+    for image, build in builds.items():
+        if running and not build.rstrip().endswith(running):
+            yield f"{image} is another build of the kernel than the one that runs"
+    if not (builds and running) and old.path.startswith(f"{MODULES}/{kernel.release}/kernel/"):
+        yield "it is one of the kernel's own modules, and whether the kernel that runs is the installed one cannot be determined"
 
 
 def _untrusted(host: Host, kernel: Kernel, info: ModuleInfo) -> t.Iterator[str]:

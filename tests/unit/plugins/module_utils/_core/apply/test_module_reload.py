@@ -193,6 +193,14 @@ def test_a_kernel_that_was_replaced_by_another_build_since_its_boot_waits(tree: 
         assert f"/boot/vmlinuz-{DEBIAN_13} is another build of the kernel than the one that runs" in waits(tree)
 
 
+def test_a_module_of_the_kernels_own_waits_where_the_kernel_may_have_been_replaced(tree: Tree) -> None:
+    here = f"/lib/modules/{DEBIAN_13}"
+    dep, alias = (tree.place(f"{here}/modules.{name}").read_text() for name in ("dep", "alias"))
+    tree.file(f"{here}/modules.dep", dep.replace("updates/dkms/gpu", "kernel/drivers/vfio/pci/gpu")).file(f"{here}/modules.alias", alias)
+    tree.file(f"{here}/kernel/drivers/vfio/pci/{VARIANT}.ko", module_file(DEBIAN_13, [V100_VARIANT], srcversion="B"))
+    assert "whether the kernel that runs is the installed one cannot be determined" in waits(tree)
+
+
 def test_a_module_that_it_needs_of_another_version_waits_as_well(tree: Tree) -> None:
     here = f"/lib/modules/{DEBIAN_13}"
     dep = (tree.place(f"{here}/modules.dep")).read_text().replace(f"{VARIANT}.ko:", f"{VARIANT}.ko: kernel/core_of_gpus.ko")
