@@ -64,7 +64,7 @@ class Binding:
         return (*overriding, *unbinding, *(f"load {module} again" for module in self.modules), f"bind to {self.driver}")
 
     def reloaded(self) -> Binding:
-        """The same by way of loading its module again; a function that is bound already is bound anew, for which it needs the override."""
+        """The same by way of loading its module again; a function that is bound already is bound again, for which it needs the override."""
         return dataclasses.replace(self, rebind=True, reloads=True, override=self.driver)
 
     def outcome(self) -> Device:

@@ -20,7 +20,7 @@ class Reloads:
     kept: tuple[tuple[OldModule, str], ...] = ()
 
     def applied(self, bindings: t.Sequence[Binding]) -> tuple[Binding, ...]:
-        """The bindings, with the modules that are loaded again; every function of theirs is bound anew."""
+        """The bindings, with the modules that are loaded again; every function of theirs is bound again."""
         names = {old.name for old in self.again}
         return tuple(binding.reloaded() if names.intersection(binding.modules) else binding for binding in bindings)
 

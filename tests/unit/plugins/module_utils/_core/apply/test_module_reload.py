@@ -84,7 +84,7 @@ def waits(tree: Tree, devices: t.Any = GPU, **field: t.Any) -> str:
     return str(warning)
 
 
-def test_a_module_that_nobody_holds_is_loaded_again_and_its_device_bound_anew(tree: Tree) -> None:
+def test_a_module_that_nobody_holds_is_loaded_again_and_its_device_bound_again(tree: Tree) -> None:
     kernel = kernel_of(tree)
     result = claim(kernel)
     assert kernel.log == [f"drivers/{VARIANT}/unbind <- {GPU}", f"rmmod {VARIANT}", f"modprobe -- {VARIANT}"]
