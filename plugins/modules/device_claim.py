@@ -23,8 +23,8 @@ description:
     hold up other runs, and says how each device is left and what to do.
   - While it runs, it says in the host's log which device is done, C(bound 0000:01:00.0 to vfio-pci, 3 of 64); C(journalctl -f) shows it.
   - Two runs at once wait for each other only while one of them writes. One whose check another run has overtaken checks again.
-  - A VFIO driver of which another version is loaded than is installed is loaded again where nothing holds it, and its devices are bound again;
-    see O(claims[].reload) and RV(reboot_required).
+  - A VFIO driver of which another version is loaded than is installed is loaded again where nothing holds it, and its devices are bound
+    to it again; see O(claims[].reload) and RV(reboot_required).
   - The bindings are lost at the next boot; M(vfio.variants.boot_policy) makes them permanent.
 extends_documentation_fragment:
   - vfio.variants._attributes

@@ -82,14 +82,20 @@ class Processes:
 
     def with_socket(self, inode: str) -> tuple[str, str] | None:
         """A process that has a socket open, and its command; None if none can be seen."""
-        for process in self._host.names("/proc"):
+        process = self._sockets.get(f"socket:[{inode}]")
+        return None if process is None else (process, self._host.text_or_none(f"/proc/{process}/comm") or "?")
+
+    @functools.cached_property
+    def _sockets(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for process in filter(str.isdecimal, self._host.names("/proc")):
             try:
-                handles = self._host.names(f"/proc/{process}/fd") if process.isdecimal() else ()
+                handles = self._host.names(f"/proc/{process}/fd")
             except HostError:
                 continue
-            if any(self._host.link(f"/proc/{process}/fd/{handle}") == f"socket:[{inode}]" for handle in handles):
-                return process, self._host.text_or_none(f"/proc/{process}/comm") or "?"
-        return None
+            links = (self._host.link(f"/proc/{process}/fd/{handle}") or "" for handle in handles)
+            found.update((link, process) for link in links if link.startswith("socket:"))
+        return found
 
     def of(self, process: str) -> t.Iterator[Open]:
         """The open files of a process."""
