@@ -17,6 +17,47 @@ def listened(host: Host, command: str = "suricata", owner: bool = True) -> Host:
     return host.linked("/proc/812/fd/9", "socket:[4711]") if owner else host
 
 
+LOOPBACK, FAR, NEAR = "0100007F", "000000FD000000000000000009000000", "000000FD000000000000000001000000"
+"""127.0.0.1, fd00::9 and fd00::1 as the kernel writes them."""
+COLUMNS = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+
+
+def _sockets(*rows: tuple[str, str, str]) -> str:
+    line = "   0: {} {} 01 00000000:00000000 00:00000000 00000000     0        0 {} 1\n"
+    return COLUMNS + "".join(line.format(*row) for row in rows)
+
+
+def tunnelled(host: Host) -> Host:
+    """A session whose client is a program on this host, which has the way to it from elsewhere."""
+    host.nic().ssh("127.0.0.1", "127.0.0.1").file("/proc/net/if_inet6", "fd000000000000000000000000000001 02 40 00 80 enp3s0\n")
+    server, client = f"{LOOPBACK}:0016", f"{LOOPBACK}:9C40"
+    # The server's own end is another socket.
+    return host.file("/proc/net/tcp", _sockets((server, client, "50"), (client, server, "51")))
+
+
+def by_reverse_tunnel(host: Host) -> Host:
+    """As `ssh -R` and agents make it."""
+    tunnelled(host).linked("/proc/600/fd/3", "socket:[51]").linked("/proc/600/fd/4", "socket:[52]")
+    return host.file("/proc/net/tcp6", _sockets((f"{NEAR}:C000", f"{FAR}:01BB", "52")))
+
+
+def from_a_session(host: Host) -> Host:
+    """A person who has come by SSH says `ssh localhost`."""
+    tunnelled(host).linked("/proc/600/fd/3", "socket:[51]").file("/proc/600/stat", "600 (ssh) S 599 600 600 0\n")
+    return host.file("/proc/599/environ", "SSH_CONNECTION=fd00::9 4000 fd00::1 22\0")
+
+
+def from_here(host: Host) -> Host:
+    """A person at the machine says so."""
+    return tunnelled(host).linked("/proc/600/fd/3", "socket:[51]").file("/proc/600/stat", "600 (ssh) S 1 600 600 0\n")
+
+
+def by_datagrams(host: Host) -> Host:
+    """A tunnel over UDP, of which nothing says where it leads."""
+    from_here(host).linked("/proc/600/fd/4", "socket:[53]")
+    return host.file("/proc/net/udp6", _sockets((f"{'0' * 32}:C001", f"{'0' * 32}:0000", "53")))
+
+
 def of_can(host: Host, flags: str = "0x40081") -> Host:
     """A controller of the bus CAN."""
     host.function("nic").interface("can0", host.card)
@@ -72,6 +113,14 @@ RARE = {
     ),
     "an interface whose packets a program gets that cannot be seen": Case(
         lambda host: listened(host, owner=False), "in_use", "a program gets the packets of enp3s0 (packet socket)"
+    ),
+    "this connection by a tunnel whose end is on this host": Case(by_reverse_tunnel, "connection", "enp3s0 carries this SSH connection"),
+    "this connection from this host, in a session from elsewhere": Case(from_a_session, "connection", "enp3s0 carries this SSH connection"),
+    "this connection by a tunnel of which nothing says where it leads": Case(
+        by_datagrams, "connection", "over which interface this SSH connection runs cannot be determined"
+    ),
+    "this connection by a tunnel whose program cannot be seen": Case(
+        tunnelled, "connection", "over which interface this SSH connection runs cannot be determined"
     ),
     "a controller of a bus without addresses": Case(of_can, "in_use", "can0 is up (CAN)"),
     "the IOMMU of a virtual machine": Case(

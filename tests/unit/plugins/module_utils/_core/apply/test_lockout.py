@@ -16,7 +16,7 @@ from ansible_collections.vfio.variants.tests.unit.lockout_hosts import CARD, OTH
 from ansible_collections.vfio.variants.tests.unit.lockout_layers import LAYERS
 from ansible_collections.vfio.variants.tests.unit.lockout_machines import MACHINES
 from ansible_collections.vfio.variants.tests.unit.lockout_others import OTHERS
-from ansible_collections.vfio.variants.tests.unit.lockout_rare import RARE, listened, of_can
+from ansible_collections.vfio.variants.tests.unit.lockout_rare import RARE, from_here, listened, of_can
 from ansible_collections.vfio.variants.tests.unit.lockout_storage import STORAGE
 from ansible_collections.vfio.variants.tests.unit.lockout_targets import TARGETS_AND_FLASH
 from ansible_collections.vfio.variants.tests.unit.lockout_words import WORDS
@@ -110,3 +110,10 @@ def test_a_socket_on_another_interface_is_none_on_this(tmp_path: Path) -> None:
     host = listened(Host(tmp_path))
     host.file(f"{host.card}/net/enp3s0/ifindex", "4\n")
     assert live(host, check_mode=True)["changed"]
+
+
+def test_who_has_logged_in_at_the_machine_itself_needs_no_interface(tmp_path: Path) -> None:
+    with pytest.raises(HostError) as caught:
+        live(from_here(Host(tmp_path)), check_mode=True)
+    assert "has the address" in caught.value.msg
+    assert "SSH connection" not in caught.value.msg
