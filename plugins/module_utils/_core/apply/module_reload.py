@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.reloads import Reloads
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording import counted
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import image_header
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import registered_drivers
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
@@ -70,8 +70,8 @@ def _held(host: Host, name: str) -> t.Iterator[str]:
     count = (host.text_or_none(f"{here}/refcnt") or "").strip()
     if not count.isdecimal():
         yield "this kernel does not unload modules"
-    elif int(count):
-        yield f"it is in use ({counted(int(count), 'reference')})"
+    elif count.strip("0"):
+        yield f"it is in use (references: {cut(count)})"
     other = [entry for entry in host.names(f"{here}/drivers") if not entry.startswith("pci:")]
     if other:
         yield f"it has drivers on another bus, too ({other[0]})"

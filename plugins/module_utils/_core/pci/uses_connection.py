@@ -33,6 +33,7 @@ NO_SESSION = str(0xFFFFFFFF)
 SOCKET = re.compile(r"socket:\[(\d+)\]")
 TABLES, TABLES_OF_UDP = ("/proc/net/tcp", "/proc/net/tcp6"), ("/proc/net/udp", "/proc/net/udp6")
 ESTABLISHED = "01"
+SHORT = re.compile("[0-9]{1,5}")
 PORT = re.compile("[0-9A-F]{4}")
 
 
@@ -71,7 +72,7 @@ def behind_tunnel(host: Host, ends: ConnectionEnds) -> tuple[ConnectionEnds, ...
 def _ends(variable: str) -> ConnectionEnds | None:
     """Of `SSH_CONNECTION`: client, its port, this host, its port."""
     fields = variable.split()
-    return ConnectionEnds(fields[0], fields[2], int(fields[1]) if fields[1].isdecimal() else 0) if len(fields) == 4 else None
+    return ConnectionEnds(fields[0], fields[2], int(fields[1]) if SHORT.fullmatch(fields[1]) else 0) if len(fields) == 4 else None
 
 
 class _Line(t.NamedTuple):
@@ -111,7 +112,10 @@ def _lines(host: Host, tables: t.Iterable[str]) -> t.Iterator[_Line]:
 
 
 def _is_loopback(text: str) -> bool:
-    address = ipaddress.ip_address(text)
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped or address).is_loopback
 

@@ -117,3 +117,11 @@ def test_who_has_logged_in_at_the_machine_itself_needs_no_interface(tmp_path: Pa
         live(from_here(Host(tmp_path)), check_mode=True)
     assert "has the address" in caught.value.msg
     assert "SSH connection" not in caught.value.msg
+
+
+@pytest.mark.parametrize("earlier", ["UNKNOWN 65535 UNKNOWN 65535", "a b", "127.0.0.1 " + "9" * 5000 + " 127.0.0.1 22"])
+def test_a_connection_that_says_nonsense_is_none(tmp_path: Path, earlier: str) -> None:
+    host = from_here(Host(tmp_path)).file("/proc/600/stat", "600 (ssh) S 599 600 600 0\n")
+    host.file("/proc/599/environ", f"SSH_CONNECTION={earlier}\0").file("/proc/599/stat", "599 (sh) S 1 599 599 0\n")
+    with pytest.raises(HostError):
+        live(host, check_mode=True)

@@ -155,7 +155,7 @@ def test_an_open_node_keeps_it_also_where_the_claim_ignores_that_guard(tree: Tre
     ("path", "content", "because"),
     [
         (f"/sys/module/{VARIANT}/holders/other_module", "", "other_module needs it"),
-        (f"/sys/module/{VARIANT}/refcnt", "1\n", "it is in use (1 reference)"),
+        (f"/sys/module/{VARIANT}/refcnt", "1\n", "it is in use (references: 1)"),
         (f"/sys/module/{VARIANT}/drivers/platform:gpu", "", "it has drivers on another bus, too (platform:gpu)"),
         ("/proc/sys/kernel/modules_disabled", "1\n", "the kernel neither loads nor unloads modules any more"),
         (

@@ -44,7 +44,7 @@ def test_a_reboot_is_required_by_each_run_until_the_installed_version_is_loaded(
         result = host.run_role()
         assert (result["changed"], result["reboot_required"], result["recorded"]) == (changed, True, False)
         (warning,) = old_warnings(result)
-        assert "it is in use (1 reference)" in warning
+        assert "it is in use (references: 1)" in warning
         assert recall(host.tree.host(), KEY).outcome is None
     after = loaded(host, "B", "1").run_role()
     assert (after["changed"], after["reboot_required"], after["recorded"], old_warnings(after)) == (False, False, True, [])
