@@ -43,6 +43,8 @@ class BindProgress:
     begun: bool = False
     touched: list[Binding] = dataclasses.field(default_factory=list)
     overrides: dict[str, str | None] = dataclasses.field(default_factory=dict)
+    unloaded: str | None = None
+    """A module that is to be loaded again, and is not yet."""
 
     def touch(self, binding: Binding) -> None:
         """What is touched again is the last that was touched."""
@@ -188,9 +190,11 @@ def _reload_all(host: Host, bindings: t.Sequence[Binding], timeout: float, progr
                     _override(host, binding, timeout, progress)
                 _unbind(host, binding.device, timeout)
         # Not `modprobe -r`, which removes what the module needs as well, whose options somebody may have set at run time.
+        progress.unloaded = module
         host.run(["rmmod", module], timeout)
         try:
             found = load_module(host, module)
+            progress.unloaded = None
         except HostError as error:
             gone = f"The version of {module} that was loaded before is on disk no more: its devices wait for one that can be loaded."
             raise HostError(f"{error.msg.rstrip('.')}. {gone}", error.hint, error.facts) from error
@@ -303,6 +307,10 @@ def _settled_owner(host: Host, address: str, wanted: str | None) -> str | None:
 def _undone(host: Host, error: BaseException, progress: BindProgress, inventory: Inventory, timeout: float, tell: Tell) -> HostError | None:
     """Undo what was done, the last function first; returns the error to raise in place of ``error``, if there is to be one."""
     left = []
+    if progress.unloaded is not None:
+        # The installed one, in place of the one that was loaded and is on disk no more.
+        with contextlib.suppress(HostError):
+            load_module(host, progress.unloaded)
     for binding in reversed(progress.touched):
         left.append(_put_back(host, binding, error, progress))
         tell(str(left[-1]))

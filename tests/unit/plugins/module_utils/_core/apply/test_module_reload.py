@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import typing as t
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted
 from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info, device_claim
 from ansible_collections.vfio.variants.tests.unit.module_files import module_file, signed
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply.model_kernel import ModelKernel
@@ -27,6 +29,7 @@ class ReloadingKernel(ModelKernel):
     """Its modules have the checksum of their file as they were loaded, and it unloads one that nobody holds."""
 
     broken = False
+    ended = False
 
     def _run(self, args: list[str], **options: t.Any) -> tuple[int, str, str]:
         words = [word for word in args if word in ("modprobe", "rmmod", VARIANT)]
@@ -40,6 +43,8 @@ class ReloadingKernel(ModelKernel):
             return 0, "", ""
         if words == ["modprobe", VARIANT] and self.broken:
             return 1, "", f"modprobe: ERROR: could not insert '{VARIANT}': Invalid argument"
+        if words == ["modprobe", VARIANT] and self.is_dir(f"/sys/module/{VARIANT}"):
+            return 0, "", ""
         done: tuple[int, str, str] = super()._run(args, **options)
         if words == ["modprobe", VARIANT]:
             loaded_from(self.tree, "B")
@@ -236,6 +241,25 @@ def test_a_module_that_cannot_be_unloaded_gets_its_device_back(tree: Tree) -> No
     with pytest.raises(HostError, match=f"Module {VARIANT} is in use"):
         claim(kernel)
     assert (kernel.owner(GPU), kernel.override(GPU)) == (VARIANT, VARIANT)
+
+
+@pytest.mark.parametrize(("command", "source"), [("rmmod", "A"), ("modprobe", "B")])
+def test_a_signal_in_between_leaves_the_device_to_the_driver(tree: Tree, command: str, source: str) -> None:
+    """To the loaded version of it, or to the installed one once that is gone."""
+    kernel = kernel_of(tree)
+    run = kernel._run
+
+    def interrupted(args: list[str], **options: t.Any) -> tuple[int, str, str]:
+        if command in args and not kernel.ended:
+            kernel.ended = True
+            raise Interrupted(signal.SIGTERM)
+        return run(args, **options)
+
+    kernel._runner = interrupted
+    with pytest.raises(HostError, match=f"The run was ended by SIGTERM. {GPU} is back with {VARIANT}"):
+        claim(kernel)
+    assert (kernel.owner(GPU), kernel.override(GPU)) == (VARIANT, VARIANT)
+    assert (tree.place(f"/sys/module/{VARIANT}/srcversion")).read_text() == f"{source}\n"
 
 
 def test_a_hanging_unbind_is_bounded_and_told(tree: Tree) -> None:
