@@ -19,7 +19,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_conta
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_kernel import kernel_users
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_keys import key_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_network import Network
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_packets import packet_users
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_processes import (
     Processes,
     nvidia_instances,
@@ -284,6 +283,12 @@ class HostUses:
             elif any(self._network.carries(own, name) for name in via):
                 yield Use(f"{entry.what}, over {', '.join(sorted(via))}", entry.guard)
 
+    def _packets(self, interface: str) -> t.Iterator[Use]:
+        # Few devices that are claimed have an interface.
+        from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_packets import packet_users
+
+        yield from (Use(clause) for clause in packet_users(self._host, self._processes, interface))
+
     def _plain_interfaces(self, below: Below, own: tuple[str, ...]) -> t.Iterator[Use]:
         for interface in own:
             address = self._network.has_address(interface)
@@ -296,7 +301,7 @@ class HostUses:
             yield from (Use(clause) for clause in self._containers.interfaces_on(interface))
             if self._network.has_program(interface):
                 yield Use(f"a program gets the packets of {interface} (XDP)")
-            yield from (Use(clause) for clause in packet_users(self._host, self._processes, interface))
+            yield from self._packets(interface)
         for value in self._arguments.netconsoles:
             named = NETCONSOLE.search(value)
             if named is not None and named[1] in own:
