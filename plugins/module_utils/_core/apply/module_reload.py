@@ -11,9 +11,11 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import image_header
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import registered_drivers
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.install_command import parse
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import IMAGES, MODULES
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import LOADED
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import is_install_command
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.old_modules import old_of
 
 if t.TYPE_CHECKING:
@@ -86,9 +88,14 @@ def _unfit(host: Host, kernel: Kernel, old: OldModule) -> t.Iterator[str]:
     for needed in old_of(host, kernel, kernel.dependencies(old.name)):
         yield f"{needed.name}, which it needs, is loaded in another version than is installed as well"
     command = next(iter(ModprobeConfig.read(host, release=kernel.release).installs(old.name)), None)
-    if command is not None:
+    if command is not None and not _loads(command.arguments[1], old.name):
         yield f"{command.source} has a command of its own for loading it"
     yield from _untrusted(host, kernel, info)
+
+
+def _loads(command: str, module: str) -> bool:
+    """Whether the command of an `install` line loads the module itself: ours does so, and one that is `modprobe -i`."""
+    return is_install_command(command, module) or any(module in step.names for step in parse(command, module) or ())
 
 
 def _replaced(host: Host, kernel: Kernel, old: OldModule) -> t.Iterator[str]:

@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import install_command
 from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info, device_claim
 from ansible_collections.vfio.variants.tests.unit.module_files import module_file, signed
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply.model_kernel import ModelKernel
@@ -179,6 +180,27 @@ def test_what_else_keeps_it_is_said(tree: Tree, path: str, content: str | bytes,
 def test_a_module_whose_key_may_not_be_trusted_is_not_exchanged_for_one_that_runs(tree: Tree) -> None:
     tree.file(FILE, signed(module_file(DEBIAN_13, [V100_VARIANT], srcversion="B"), "DKMS")).cmdline("module.sig_enforce=1")
     assert "the kernel takes signed modules only (module.sig_enforce on its command line), and its key is none" in waits(tree)
+
+
+@pytest.mark.parametrize(
+    ("command", "loads"),
+    [
+        (install_command(VARIANT), True),
+        (f"/sbin/modprobe -i {VARIANT} $CMDLINE_OPTS", True),
+        (f"modprobe other; modprobe --ignore-install {VARIANT}", True),
+        (f"modprobe -i other_{VARIANT}", False),
+        ("/bin/false", False),
+        (f"insmod /opt/{VARIANT}.ko", False),
+        (":", False),
+    ],
+)
+def test_a_command_that_loads_the_module_itself_is_none_in_the_way(tree: Tree, command: str, loads: bool) -> None:
+    """As the policy has one for each driver that it gives IDs."""
+    tree.file("/etc/modprobe.d/vfio-variants.conf", f"install {VARIANT} {command}\n")
+    if loads:
+        assert "reloaded" in claim(kernel_of(tree))
+    else:
+        assert "/etc/modprobe.d/vfio-variants.conf:1 has a command of its own" in waits(tree)
 
 
 def test_a_kernel_that_does_not_unload_modules_waits(tree: Tree) -> None:
