@@ -118,6 +118,14 @@ options:
               - M(vfio.variants.boot_policy) writes it to C(/etc/security/limits.d), which holds from the account's next login on. A systemd
                 service takes C(LimitMEMLOCK=) of its own unit instead.
             type: str
+      reload:
+        description:
+          - Whether M(vfio.variants.device_claim) may unload the devices' VFIO driver and load it again where another version of it is
+            loaded than is installed, as after an upgrade of its package. The devices are without a driver for that moment.
+          - It does so where nothing holds the driver, and where the kernel will take the installed one; see C(docs/drivers.md). Otherwise,
+            and with V(false), RV(vfio.variants.device_claim#module:reboot_required) is set.
+          - The default is V(true).
+        type: bool
   devices:
     description:
       - The devices, as an ID (V(10de:1db1), V(10de:*), with subsystem V(10de:1db1:10de:1212)), an address (V(0000:3b:00.0), or

@@ -73,6 +73,9 @@ options:
               group: {description: The group., type: str}
               mode: {description: The mode., type: raw}
               memlock: {description: How much memory may be locked., type: str}
+          reload:
+            description: Whether their VFIO driver may be loaded again where another version of it is loaded than is installed.
+            type: bool
       state:
         description: Whether the claims are applied, or everything is undone.
         type: str

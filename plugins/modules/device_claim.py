@@ -23,6 +23,8 @@ description:
     hold up other runs, and says how each device is left and what to do.
   - While it runs, it says in the host's log which device is done, C(bound 0000:01:00.0 to vfio-pci, 3 of 64); C(journalctl -f) shows it.
   - Two runs at once wait for each other only while one of them writes. One whose check another run has overtaken checks again.
+  - A VFIO driver of which another version is loaded than is installed is loaded again where nothing holds it, and its devices are bound
+    to it again; see O(claims[].reload) and RV(reboot_required).
   - The bindings are lost at the next boot; M(vfio.variants.boot_policy) makes them permanent.
 extends_documentation_fragment:
   - vfio.variants._attributes
@@ -137,6 +139,37 @@ waiting:
       type: list
       elements: str
       sample: [vfio_unregister_group_dev, vfio_pci_core_unregister_device]
+reboot_required:
+  description:
+    - Whether a device is bound, or will be, to another version of its VFIO driver than is installed, which cannot be loaded again now. A
+      warning says why. After a reboot it is V(false).
+  returned: unless O(state=absent)
+  type: bool
+  sample: false
+old_in_use:
+  description: The modules for whose sake RV(reboot_required) is set.
+  returned: if there are any
+  type: list
+  elements: str
+  sample: [nvlink2gpu_vfio_pci]
+reloaded:
+  description: The modules that were loaded again, or would be in check mode.
+  returned: if there are any
+  type: list
+  elements: dict
+  contains:
+    module:
+      description: The module.
+      type: str
+      sample: nvlink2gpu_vfio_pci
+    before:
+      description: The checksum of the sources (C(srcversion)) of the module that had been loaded.
+      type: str
+      sample: 6A5B1F7C9D3E2B4A8C0D1E2
+    after:
+      description: That of the installed one.
+      type: str
+      sample: 0F2C6D7A1B3E4958A7C6D5E
 devices:
   description: The claimed devices, and the other devices in their IOMMU groups.
   returned: success

@@ -132,7 +132,9 @@ winners:
       type: bool
       sample: true
 reboot_required:
-  description: Whether something takes effect at the next boot only.
+  description:
+    - Whether something takes effect at the next boot only, the installed version of a driver among it; see
+      RV(vfio.variants.device_claim#module:reboot_required).
   returned: success
   type: bool
   sample: false

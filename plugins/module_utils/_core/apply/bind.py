@@ -23,6 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims i
     with_companions,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.reloads import Reloads
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import Accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
@@ -34,6 +35,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import VARIANT, kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import running_release
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import loaded_source
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import CDEV, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.vfio_nodes import described
@@ -116,15 +118,19 @@ class BindResult:
     devices: tuple[BoundDevice, ...]
     recovery: Recovery
     warnings: tuple[str, ...] = ()
+    reloads: Reloads | None = None
+    """Of drivers of which another version is loaded than is installed; None where devices are returned."""
 
     def result(self) -> Result:
         changed = [device for device in self.devices if device.is_changed]
+        lines = Reloads() if self.reloads is None else self.reloads
         result = {
             "changed": bool(changed),
             "devices": [device.result() for device in self.devices],
+            **({} if self.reloads is None else self.reloads.result()),
             "diff": {
-                "before": "".join(_line(device.before) for device in changed),
-                "after": "".join(_line(device.after) for device in changed),
+                "before": "".join(_line(device.before) for device in changed) + lines.lines(after=False),
+                "after": "".join(_line(device.after) for device in changed) + lines.lines(after=True),
                 "before_header": "owners",
                 "after_header": "owners",
             },
@@ -147,6 +153,7 @@ class JudgedBinding:
     handed: nodes.Handed
     steps: t.Mapping[str, str]
     warnings: tuple[str, ...]
+    reloads: Reloads | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,10 +211,23 @@ def _judged(host: Host, request: BindRequest, check_mode: bool) -> JudgedBinding
     # Before a module is loaded to learn its driver's name.
     planned = _bindings(host, request, claims, inventory, kernel, earlier.ours, load=False)
     _refuse(judge, request, planned, kernel)
+    reloads = None if request.state == "absent" else _reloads(host, inventory, kernel, planned, judge)
+    planned = planned if reloads is None else reloads.applied(planned)
     earlier.refuse_waiting({item.device.address for item in planned if item.changed})
     handed = nodes.planned(host, _whole(request, claims, inventory), inventory, request.state == "absent")
-    warnings = _warnings(request, judge, planned, kernel)
-    return JudgedBinding(kernel, real, earlier, claims, inventory, numbers, planned, handed, handed.steps(host, planned), warnings)
+    warnings = (*_warnings(request, judge, planned, kernel), *(() if reloads is None else reloads.warnings))
+    steps = handed.steps(host, planned)
+    return JudgedBinding(kernel, real, earlier, claims, inventory, numbers, planned, handed, steps, warnings, reloads)
+
+
+def _reloads(host: Host, inventory: Inventory, kernel: Kernel, planned: t.Sequence[Binding], judge: GuardCheck) -> Reloads:
+    wanted = {module for item in planned for module in item.modules} & kernel.vfio_modules
+    if all(loaded_source(host, name) is None for name in wanted):
+        return Reloads()
+    # What takes the file of a module apart, and asks whether its key is trusted, is a tenth of what binding would have to import.
+    from ansible_collections.vfio.variants.plugins.module_utils._core.apply import module_reload
+
+    return module_reload.planned(host, inventory, kernel, planned, judge.uses)
 
 
 def _predicted(recovery: Recovery, found: JudgedBinding) -> BindResult:
@@ -215,7 +235,7 @@ def _predicted(recovery: Recovery, found: JudgedBinding) -> BindResult:
     settled = _settle(host, found.earlier, bindings, check_mode=True)
     later = _result(bindings, _as_planned(found.inventory, bindings), found.kernel, _with(recovery, settled))
     predicted = _with_nodes(host, _without_new_groups(later, real), found.steps, found.handed)
-    return dataclasses.replace(_with_removed(predicted, real, found.numbers), warnings=found.warnings)
+    return dataclasses.replace(_with_removed(predicted, real, found.numbers), warnings=found.warnings, reloads=found.reloads)
 
 
 def _make(host: Host, request: BindRequest, found: JudgedBinding, tell: Tell) -> Bound:
@@ -234,7 +254,8 @@ def _make(host: Host, request: BindRequest, found: JudgedBinding, tell: Tell) ->
         virtual_functions.undo(host, found.numbers)
         raise
     judge = GuardCheck(host, inventory, claims, request.group == "claim")
-    return Bound(found.planned, Inventory.read(host), settled, _warnings(request, judge, bindings, found.kernel))
+    more = () if found.reloads is None else found.reloads.warnings
+    return Bound(found.planned, Inventory.read(host), settled, (*_warnings(request, judge, bindings, found.kernel), *more))
 
 
 def _bind(
@@ -242,6 +263,8 @@ def _bind(
 ) -> tuple[tuple[Binding, ...], tuple[Recovered, ...]]:
     claims, inventory, handed = given
     bindings = _bindings(host, request, claims, inventory, found.kernel, found.earlier.ours, load=True)
+    if found.reloads is not None:
+        bindings = found.reloads.applied(bindings)
     settled = _settle(host, found.earlier, bindings, check_mode=False)
     binding.apply(host, bindings, inventory, request.timeout, found.earlier, lambda: handed.carry_out(host), tell)
     return bindings, settled
@@ -250,7 +273,7 @@ def _bind(
 def _answer(recovery: Recovery, found: JudgedBinding, done: Bound) -> BindResult:
     now = _result(done.bindings, done.after, found.kernel, _with(recovery, done.settled))
     bound = _with_removed(_with_nodes(recovery.host, now, found.steps), found.real, found.numbers)
-    return dataclasses.replace(bound, warnings=done.warnings)
+    return dataclasses.replace(bound, warnings=done.warnings, reloads=found.reloads)
 
 
 def _with(recovery: Recovery, more: t.Iterable[Recovered]) -> Recovery:

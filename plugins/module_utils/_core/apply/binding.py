@@ -43,6 +43,13 @@ class BindProgress:
     begun: bool = False
     touched: list[Binding] = dataclasses.field(default_factory=list)
     overrides: dict[str, str | None] = dataclasses.field(default_factory=dict)
+    unloaded: str | None = None
+    """A module that is to be loaded again, and is not yet."""
+
+    def touch(self, binding: Binding) -> None:
+        """What is touched again is the last that was touched."""
+        self.touched = [*(one for one in self.touched if one is not binding), binding]
+        self.overrides.setdefault(binding.device.address, binding.device.driver_override)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,10 +106,10 @@ def apply(
         _load_all(host, changing, timeout)
         bind_journal.begin(host, (*progress.rebindings.values(), *progress.waiting))
         progress.begun = True
+        _reload_all(host, changing, timeout, progress)
         count = Count(tell, len(changing))
         for binding in changing:
-            progress.touched.append(binding)
-            progress.overrides[binding.device.address] = binding.device.driver_override
+            progress.touch(binding)
             _bind(host, binding, timeout, progress)
             count.done(_what_was_done(host, binding))
         if finish is not None:
@@ -171,6 +178,31 @@ def _load_natives(host: Host, modalias: str, timeout: float) -> None:
     host.run(["modprobe", "--use-blacklist", "--all", "--quiet", modalias], timeout, ok=ANY_CODE)
 
 
+def _reload_all(host: Host, bindings: t.Sequence[Binding], timeout: float, progress: BindProgress) -> None:
+    """Load each module again that its bindings ask for.  Raises HostError, with its functions without a driver."""
+    reloading = [binding for binding in bindings if binding.reloads]
+    for module in dict.fromkeys(module for binding in reloading for module in binding.modules):
+        own = [binding for binding in reloading if module in binding.modules]
+        for binding in own:
+            if owner(host, binding.device.address) == binding.driver:
+                progress.touch(binding)
+                if binding.set_override:
+                    _override(host, binding, timeout, progress)
+                _unbind(host, binding.device, timeout)
+        # Not `modprobe -r`, which removes what the module needs as well, whose options somebody may have set at run time.
+        progress.unloaded = module
+        host.run(["rmmod", module], timeout)
+        try:
+            found = load_module(host, module)
+            progress.unloaded = None
+        except HostError as error:
+            gone = f"The version of {module} that was loaded before is on disk no more: its devices wait for one that can be loaded."
+            raise HostError(f"{error.msg.rstrip('.')}. {gone}", error.hint, error.facts) from error
+        lacking = next((binding.driver for binding in own if binding.driver not in found), None)
+        if lacking is not None:
+            raise HostError(f"Module {module} registers {', '.join(found)}, since it was loaded again, not {lacking}.")
+
+
 def _bind(host: Host, binding: Binding, timeout: float, progress: BindProgress) -> None:
     if not binding.rebind:
         if binding.set_override:
@@ -194,6 +226,9 @@ def _take(host: Host, binding: Binding, timeout: float, progress: BindProgress) 
     """From its driver to another one, in one step: each time that a process has to wait for the other one costs more than the writes."""
     address = binding.device.address
     holder = owner(host, address)
+    if binding.reloads and holder == binding.driver and progress.overrides[address] == binding.override:
+        # The kernel has offered it to its driver as that was loaded.
+        return
     writes = [] if holder is None else [(f"{DRIVERS}/{holder}/unbind", address)]
     if binding.set_override:
         writes.insert(0, (f"{DEVICES}/{address}/driver_override", f"{binding.override or ''}\n"))
@@ -272,6 +307,10 @@ def _settled_owner(host: Host, address: str, wanted: str | None) -> str | None:
 def _undone(host: Host, error: BaseException, progress: BindProgress, inventory: Inventory, timeout: float, tell: Tell) -> HostError | None:
     """Undo what was done, the last function first; returns the error to raise in place of ``error``, if there is to be one."""
     left = []
+    if progress.unloaded is not None:
+        # The installed one, in place of the one that was loaded and is on disk no more.
+        with contextlib.suppress(HostError):
+            load_module(host, progress.unloaded)
     for binding in reversed(progress.touched):
         left.append(_put_back(host, binding, error, progress))
         tell(str(left[-1]))

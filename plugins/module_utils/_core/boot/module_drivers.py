@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import ANY_DEVICE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.driver_tables import Tables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, PENDING, version_key
@@ -144,8 +145,14 @@ def _drivers(tables: Tables, aliases: t.Iterable[str], module: str, loaded: tupl
         return tables.drivers, None if tables.complete else f"{module} has more PCI drivers than could be read from its file"
     if tables.complete:
         # A driver without an ID table, as vfio-pci was before Linux 5.15, binds only by ids=, new_id or an override.
-        return ((PciDriver(KNOWN_DRIVERS[module]),) if module in KNOWN_DRIVERS else tuple(PciDriver(name) for name in loaded)), None
+        known = _name_without_ids(module)
+        return ((PciDriver(known),) if known else tuple(PciDriver(name) for name in loaded)), None
     return _by_aliases(aliases, module, loaded, f"the name of its PCI driver cannot be read from the file of {module}")
+
+
+def _name_without_ids(module: str) -> str | None:
+    """The driver of a module that may have no ID table; None if the module is none that is known to be one."""
+    return KNOWN_DRIVERS.get(module, module if module in ANY_DEVICE else None)
 
 
 def _by_aliases(aliases: t.Iterable[str], module: str, loaded: tuple[str, ...], doubt: str) -> tuple[tuple[PciDriver, ...], str | None]:
@@ -175,7 +182,8 @@ def _built_in_facts(host: Host, kernel: Kernel, module: str, loaded: tuple[str, 
     aliases, types = known.get(module, ((), {} if known else None))
     # These have the parameter even if modules.builtin.modinfo does not exist.
     takes_ids = "ids" in types if types else module in TAKE_IDS and not known
-    names = loaded or ((BUILT_IN_NAMES[module],) if module in BUILT_IN_NAMES else ())
+    known_name = BUILT_IN_NAMES.get(module) or _name_without_ids(module)
+    names = loaded or ((known_name,) if known_name else ())
     if not names and not any(alias.startswith(("pci:", "vfio_pci:")) for alias in aliases):
         # Most built-in modules have no PCI driver; which ones do cannot be determined before Linux 6.18, which lists their IDs.
         return ModuleFacts((), takes_ids, types=types)

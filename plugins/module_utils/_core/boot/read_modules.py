@@ -13,6 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.image_mod
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.module_drivers import BUILT_IN_NAMES, function_of, module_facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import initcalls
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import ANY_DEVICE, VFIO_PCI
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import BUILTIN_LINE, MODULES, version_key
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import module_path
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import every_ids, given_to
@@ -28,7 +29,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver
 
 # Drivers without device aliases, which bind only by ids=, new_id or driver_override.
-GENERIC = frozenset(("vfio_pci", "pci_stub", "pci_pf_stub", "xen_pciback"))
+GENERIC = ANY_DEVICE | {VFIO_PCI}
 MODULES_OF_DRIVERS: t.Mapping[str, str] = {driver: module for module, driver in BUILT_IN_NAMES.items()}
 COMPRESSIONS = ("", ".xz", ".zst", ".gz")
 ALIASES_OF_BUILT_INS = "6.18"

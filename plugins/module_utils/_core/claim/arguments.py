@@ -32,6 +32,7 @@ CLAIM_FIELDS: dict[str, dict[str, t.Any]] = {
     "guards": {"type": "dict", "options": GUARD_FIELDS},
     "vfs": {"type": "int"},
     "node": {"type": "dict", "options": NODE_FIELDS},
+    "reload": {"type": "bool"},
 }
 CLAIM_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "claims": {"type": "list", "elements": "dict", "options": CLAIM_FIELDS},

@@ -31,6 +31,10 @@ class Binding:
     rebind: bool
     is_auto: bool = False
     """Whether the driver is the best one that there is, and not one that was asked for."""
+    may_reload: bool = True
+    """Whether its claim allows that the function is taken from its driver for a moment, to load another version of its module."""
+    reloads: bool = False
+    """Whether its module is unloaded, and loaded again as it is installed now, before the function is bound."""
 
     @property
     def set_override(self) -> bool:
@@ -43,6 +47,8 @@ class Binding:
     @property
     def steps(self) -> tuple[str, ...]:
         """What is to be done, in order, in words."""
+        if self.reloads:
+            return self._steps_of_reload
         steps = [f"load {module}" for module in self.modules] if self.rebind else []
         overriding = [f"set driver_override to {self.override}" if self.override else "clear driver_override"] if self.set_override else []
         unbinding = [f"unbind from {self.device.driver}"] if self.rebind and self.device.driver else []
@@ -50,6 +56,16 @@ class Binding:
         if self.rebind:
             steps.append(f"bind to {self.driver}" if self.driver else "offer to the native drivers")
         return tuple(steps)
+
+    @property
+    def _steps_of_reload(self) -> tuple[str, ...]:
+        overriding = [f"set driver_override to {self.override}"] if self.set_override else []
+        unbinding = [f"unbind from {self.device.driver}"] if self.device.driver else []
+        return (*overriding, *unbinding, *(f"load {module} again" for module in self.modules), f"bind to {self.driver}")
+
+    def reloaded(self) -> Binding:
+        """The same by way of loading its module again; a function that is bound already is bound again, for which it needs the override."""
+        return dataclasses.replace(self, rebind=True, reloads=True, override=self.driver)
 
     def outcome(self) -> Device:
         """The function as it will be.  A native driver is named after its module, which is all that is known in advance."""
@@ -64,15 +80,14 @@ def plan_bind(assignments: t.Sequence[Assignment]) -> tuple[Binding, ...]:
     A function that is already bound to it needs no override, as after a boot that an ``ids`` option decided; but an override
     with another driver's name would take effect at the next probe.
     """
-    return tuple(
-        _bind(assignment.device, assignment.module, assignment.driver, assignment.claim.driver == AUTO) for assignment in assignments
-    )
+    return tuple(map(_bind, assignments))
 
 
-def _bind(device: Device, module: str, driver: str, is_auto: bool) -> Binding:
+def _bind(assignment: Assignment) -> Binding:
+    device, driver, claim = assignment.device, assignment.driver, assignment.claim
     rebind = device.driver != driver
     override = driver if rebind or device.driver_override is not None else None
-    return Binding(device=device, driver=driver, override=override, modules=(module,), rebind=rebind, is_auto=is_auto)
+    return Binding(device, driver, override, (assignment.module,), rebind, claim.driver == AUTO, claim.reload)
 
 
 def plan_release(

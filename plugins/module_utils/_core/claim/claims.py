@@ -33,7 +33,7 @@ ClaimState = t.Literal["present", "absent"]
 """Whether claims are to be met, or their effects removed."""
 GroupMode = t.Literal["claim", "ignore"]
 """What happens to the other functions of a claimed one's IOMMU group: see `with_companions()`."""
-FIELDS = ("devices", "driver", "expect", "strategy", "allow_missing", "guards", "vfs", "node")
+FIELDS = ("devices", "driver", "expect", "strategy", "allow_missing", "guards", "vfs", "node", "reload")
 MOST_FUNCTIONS = 0xFFFF
 """NumVFs has 16 bits."""
 BASE_CLASS_BRIDGE = 0x06
@@ -60,6 +60,8 @@ class Claim:
     """How many virtual functions the devices are to have: these are what is claimed then."""
     node: Node | None = None
     """To whom their device nodes are handed."""
+    reload: bool = True
+    """Whether a driver of which another version is loaded than is installed may be loaded again where nobody holds it."""
 
     def option(self, name: str) -> str:
         """What messages call one of the claim's options: `claims[1].driver`, or `driver` if there is no list."""
@@ -110,6 +112,7 @@ def parse_one(given: t.Mapping[str, t.Any], index: int) -> Claim:
         parse_guards(given.get("guards"), claim.option("guards")),
         vfs,
         parse_node(given.get("node"), claim.option("node")),
+        given.get("reload") is None or bool(given["reload"]),
     )
 
 

@@ -39,8 +39,11 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
 
-TAKE_ANYTHING = frozenset(("pci-stub", "pci-pf-stub", "pciback"))
+TAKE_ANYTHING = frozenset(("pci-stub", "pci-pf-stub", "pciback", "igb_uio", "uio_pci_sva"))
 """Drivers without an ID table that accept any device, as VFIO drivers do."""
+TAKES_WHAT_IT_CAN_MASK = "uio_pci_generic"
+"""It declines a device that has an interrupt line which cannot be masked; a virtual function has none (probe() in
+drivers/uio/uio_pci_generic.c, pci_intx_mask_supported() and quirk_broken_intx_masking() in drivers/pci)."""
 ALL_ORDERS = 3
 """The largest number of jobs that are tried in every order."""
 DECLINED = "it matches the device, and has not bound to it in the running kernel"
@@ -327,9 +330,7 @@ class DeviceSimulation:
         if declines is not None and declines.certain:
             self.state = dataclasses.replace(state, because=(*state.because, Reason(declines.source, declines.fact)))
             return
-        doubt = None
-        if not registration.is_vfio and driver.name not in TAKE_ANYTHING and not any(entry.matches(context.device) for entry in driver.ids):
-            doubt = probe_doubt(driver.name)
+        doubt = None if registration.is_vfio or _accepts(driver, context.device) else probe_doubt(driver.name)
         detached = () if registration.detached is None else (registration.detached,)
         reasons = (*self._why_it_matches(registration), *because, *detached, *_held_in(context, registration.module))
         self.state = dataclasses.replace(state, driver=driver.name, stage=context.stage, because=reasons, doubt=doubt)
@@ -342,8 +343,20 @@ class DeviceSimulation:
         return (registration.ids_because,) if by_id and registration.ids_because is not None else ()
 
 
+def _accepts(driver: PciDriver, device: Device) -> bool:
+    """Whether a driver that the kernel offers the device to takes it, as far as that is known: what it has now it has taken."""
+    if driver.name == device.driver or any(entry.matches(device) for entry in driver.ids):
+        return True
+    return driver.name in TAKE_ANYTHING or (driver.name == TAKES_WHAT_IT_CAN_MASK and device.is_virtual)
+
+
 def probe_doubt(driver: str) -> str:
     """Why a driver that an override names need not take the device."""
+    if driver == TAKES_WHAT_IT_CAN_MASK:
+        return (
+            f"{driver} declines a device whose interrupt line it cannot mask, which shows when it is bound: "
+            f"`device_claim` with `driver: {driver}` tries it."
+        )
     return f"Whether {driver} accepts a device that is not in its ID table, as the override requests, depends on its probe()."
 
 

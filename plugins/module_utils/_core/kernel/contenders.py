@@ -19,7 +19,7 @@ GENERIC = "generic"
 """vfio_pci, which takes any device and knows none."""
 STUB = "stub"
 VFIO_PCI, VFIO_CORE = "vfio_pci", "vfio_pci_core"
-ANY_DEVICE = frozenset(("pci_stub", "pci_pf_stub", "uio_pci_generic", "igb_uio", "xen_pciback"))
+ANY_DEVICE = frozenset(("pci_stub", "pci_pf_stub", "uio_pci_generic", "uio_pci_generic_sva", "igb_uio", "xen_pciback"))
 """Modules that have no alias and drive each device that is given to them."""
 
 

@@ -30,6 +30,8 @@ KNOWN_DRIVERS = {
     "xe_vfio_pci": "xe-vfio-pci",  # drivers/vfio/pci/xe/main.c
     "pci_stub": "pci-stub",  # drivers/pci/pci-stub.c
     "pci_pf_stub": "pci-pf-stub",  # drivers/pci/pci-pf-stub.c
+    "uio_pci_generic_sva": "uio_pci_sva",  # drivers/uio/uio_pci_generic_sva.c
+    "xen_pciback": "pciback",  # drivers/xen/xen-pciback/pci_stub.c
 }
 
 

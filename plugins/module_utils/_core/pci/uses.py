@@ -116,10 +116,21 @@ class HostUses:
         yield from (Use(clause) for clause in self._processes.using(below.nodes.values()))
         yield from (Use(clause) for clause in self._containers.given(below.nodes.values()))
         yield from (Use(clause) for clause in served(self._host, below))
+        yield from self._of_the_machine(below)
         if below.mediated:
             yield Use(f"it has {counted(len(below.mediated), 'mediated device')} ({below.mediated[0]})")
         if not below.complete:
             yield Use("what is below it in sysfs cannot be read completely, so whether the host depends on it cannot be determined", "root")
+
+    def _of_the_machine(self, below: Below) -> t.Iterator[Use]:
+        """Memory and translation that a function provides, and what other hosts use of it."""
+        drivers = {self._host.link_name(f"{folder}/driver") for folder in below.virtio}
+        if "virtio_iommu" in drivers:
+            yield Use("other devices of this host reach memory by it (virtio-iommu)", "root")
+        if "virtio_mem" in drivers:
+            yield Use("memory of the host may be on it (virtio-mem)")
+        yield from (Use(f"memory of the host is on it ({name})") for name in below.memory)
+        yield from (Use(f"another host uses the USB device {name} on it (USB/IP)") for name in below.exported)
 
     def _functions(self, device: Device, functions: t.Sequence[Device], below: Below) -> t.Iterator[Use]:
         nodes = [TreeNode(name) for function in functions for name in self._nodes_of_driver(function)]
@@ -255,20 +266,28 @@ class HostUses:
         yield from self._plain_interfaces(below, own)
 
     def _remote_disks(self, own: tuple[str, ...]) -> t.Iterator[Use]:
-        up = next((name for name in own if self._network.is_up(name)), None) if self._network.may_carry(own) else None
+        running = next((name for name in own if self._network.is_up(name)), None)
+        # Without an address no server is reached, but one to which an interface alone leads (FCoE, ATA over Ethernet).
+        up = running if self._network.may_carry(own) else None
         for server in self._arguments.servers:
             via = set(self._network.interfaces_to(server))
             if any(self._network.carries(own, name) for name in via):
                 yield Use(f"the root file system is on {server}", "root")
             elif up is not None and not via:
                 yield Use(f"the root file system is on {server}, over which interface cannot be determined, and {up} may be it", "root")
-        for entry in self._entries if up is not None else ():
+        for entry in self._entries if running is not None else ():
             backing = self._storage.backing(entry)
             via = {name for server in backing.servers for name in self._network.interfaces_to(server)} | backing.interfaces
-            if backing.any_interface or (backing.servers and not via):
+            if up is not None and (backing.any_interface or (backing.servers and not via)):
                 yield Use(f"{entry.what}, over which interface cannot be determined, and {up} may be it", entry.guard)
             elif any(self._network.carries(own, name) for name in via):
                 yield Use(f"{entry.what}, over {', '.join(sorted(via))}", entry.guard)
+
+    def _packets(self, interface: str) -> t.Iterator[Use]:
+        # Few devices that are claimed have an interface.
+        from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_packets import packet_users
+
+        yield from (Use(clause) for clause in packet_users(self._host, self._processes, interface))
 
     def _plain_interfaces(self, below: Below, own: tuple[str, ...]) -> t.Iterator[Use]:
         for interface in own:
@@ -282,6 +301,7 @@ class HostUses:
             yield from (Use(clause) for clause in self._containers.interfaces_on(interface))
             if self._network.has_program(interface):
                 yield Use(f"a program gets the packets of {interface} (XDP)")
+            yield from self._packets(interface)
         for value in self._arguments.netconsoles:
             named = NETCONSOLE.search(value)
             if named is not None and named[1] in own:

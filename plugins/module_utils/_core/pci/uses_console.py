@@ -18,6 +18,8 @@ if t.TYPE_CHECKING:
 CONSOLES = "/sys/class/vtconsole"
 IOMEM_FIRMWARE = re.compile(r"^[ \t]*([0-9a-f]+)-([0-9a-f]+) : (BOOTFB|efifb|vesafb|simplefb|simpledrm|simple-framebuffer)", re.MULTILINE)
 ADDRESS_OPTION = re.compile(r"(?:uart\w*|pl011|8250),(?:mmio\d*\w*|io),(0x[0-9a-f]+)|(?:pl011),(0x[0-9a-f]+)", re.IGNORECASE)
+PORT_OF_DEVICE = re.compile(r":\d+\.\d+(?:,|$)")
+"""Behind the device's own name: its controller and port (serial_base_add_prefcon() in drivers/tty/serial/serial_base_bus.c)."""
 EARLY_PCI = re.compile(r"pciserial,(?:force,)?([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])(?![0-9a-f])", re.IGNORECASE)
 """In `earlyprintk=`, a card by its place in the first domain (early_pci_serial_init() in arch/x86/kernel/early_printk.c)."""
 DEBUG_PORTS = {"dbgp": 0x0C0320, "xdbc": 0x0C0330}
@@ -44,7 +46,8 @@ def console_uses(
     elif below.framebuffers and not _has_no_screen(host):
         yield f"the console is on its framebuffer {below.framebuffers[0]}"
     active = (host.text_or_none("/sys/class/tty/console/active") or "").split()
-    named = [value.partition(",")[0].replace("/dev/", "") for value in consoles]
+    # A braille display and the kernel's debugger have others before the port: `brl,ttyS4`, `ekgdboc,kbd,ttyS4,115200`.
+    named = [part.replace("/dev/", "") for value in consoles for part in value.split(",")]
     for terminal in below.terminals:
         if terminal in active or terminal in named:
             yield f"the console is on {terminal}"
@@ -53,6 +56,8 @@ def console_uses(
     for value in consoles:
         found = ADDRESS_OPTION.search(value)
         if found is not None and _is_in_memory(host, device, int(found[1] or found[2], 16)):
+            yield f"the console {value} is on it"
+        if PORT_OF_DEVICE.match(value.lower().replace(device.address, "")):
             yield f"the console {value} is on it"
         yield from _early(device, value)
     yield from _keyboards(host, below)

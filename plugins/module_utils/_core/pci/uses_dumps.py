@@ -16,6 +16,12 @@ if t.TYPE_CHECKING:
 KDUMP = "/etc/kdump.conf"
 KDUMP_VARIABLES = ("/etc/default/kdump-tools", "/etc/sysconfig/kdump")
 """Of Debian's kdump-tools, and of SUSE's kdump; both are read by a shell."""
+MESSAGES: t.Mapping[str, str] = {
+    "/sys/module/pstore_blk/parameters/blkdev": "pstore_blk",
+    "/sys/module/mtdoops/parameters/mtddev": "mtdoops",
+}
+"""Where the kernel is told on which disk or flash memory it keeps its last messages of a crash; it does not hold that."""
+FLASH_NUMBER = re.compile(r"\d+")
 RESUME_NOW = "/sys/power/resume"
 RESUME_FOLDER, RESUME_FILE = "/etc/initramfs-tools/conf.d", "/etc/initramfs-tools/initramfs.conf"
 LARGEST = 1 << 20
@@ -51,6 +57,14 @@ def crash_targets(host: Host) -> t.Iterator[DumpTarget]:
             elif found[2].strip():
                 kind = _KIND_OF_SERVERS[found[1].lower()]
                 yield DumpTarget(found[2].strip() if found[1] == "NFS" else f"{found[2].strip()}:/", kind, where)
+
+
+def message_targets(host: Host) -> t.Iterator[tuple[str, str]]:
+    """The disk or flash memory with the last messages of a crash, and where it is named."""
+    for path, name in MESSAGES.items():
+        named = (host.text_or_none(path) or "").strip()
+        if named and named != "(null)":
+            yield f"mtd{named}" if name == "mtdoops" and FLASH_NUMBER.fullmatch(named) else named, path
 
 
 def hibernation_disks(host: Host) -> t.Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name, names_if_any
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_dumps import crash_targets, hibernation_disks
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_dumps import crash_targets, hibernation_disks, message_targets
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_keys import KEY
 
 if t.TYPE_CHECKING:
@@ -101,6 +101,10 @@ def read_entries(
         *(
             MountUse(f"the kernel of a crash writes to {found.source} ({found.where})", "data_mounts", found.source, found.kind)
             for found in crash_targets(host)
+        ),
+        *(
+            MountUse(f"the kernel writes its last messages of a crash to {source} ({where})", "data_mounts", source)
+            for source, where in message_targets(host)
         ),
         *(MountUse(f"hibernation writes to {disk} ({where})", "swap", disk) for disk, where in hibernation_disks(host)),
         *(MountUse(f"{source} is named by {where}", guard_of(place), source) for where, source, place in roots),

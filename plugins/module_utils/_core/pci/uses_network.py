@@ -12,7 +12,7 @@ import sys
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_connection import ssh_connection
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_connection import ConnectionEnds, behind_tunnel, ssh_connection
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -226,32 +226,37 @@ class Network:
     # -- this connection
 
     @functools.cached_property
-    def _connection(self) -> tuple[str, str] | None:
+    def _connection(self) -> ConnectionEnds | None:
         return ssh_connection(self._host)
 
     def connection_interfaces(self) -> tuple[str | None, ...]:
         """The interfaces of the SSH connection that this process descends from; None in it if one cannot be determined."""
         if self._connection is None:
             return ()
-        client, local = self._connection
-        _host_part, _percent, scope = local.partition("%")
-        scope = scope or client.partition("%")[2]
+        address = _address(self._connection.local)
+        if address is None or not address.is_loopback:
+            return self._interfaces_of(self._connection)
+        through = behind_tunnel(self._host, self._connection)
+        return (None,) if through is None else tuple(dict.fromkeys(name for ends in through for name in self._interfaces_of(ends)))
+
+    def _interfaces_of(self, ends: ConnectionEnds) -> tuple[str | None, ...]:
+        _host_part, _percent, scope = ends.local.partition("%")
+        scope = scope or ends.client.partition("%")[2]
         if scope:
             return (scope,)
-        wanted = _address(local)
-        if wanted is None or wanted.is_loopback:
-            return ()
-        owning = [name for name, found in self.addresses.items() if wanted in map(_address, found)]
-        return tuple(dict.fromkeys((*owning, *self.interfaces_to(client), *(() if owning else self.interfaces_to(local))))) or (None,)
+        wanted = _address(ends.local)
+        owning = [name for name, found in self.addresses.items() if wanted is not None and wanted in map(_address, found)]
+        reaching = (*self.interfaces_to(ends.client), *(() if owning else self.interfaces_to(ends.local)))
+        return tuple(dict.fromkeys((*owning, *reaching))) or (() if wanted is None else (None,))
 
     @property
     def may_be_no_network(self) -> bool:
         """Whether this process descends from an SSH connection without IP addresses: sshd calls both ends UNKNOWN."""
-        return self._connection is not None and _address(self._connection[1]) is None
+        return self._connection is not None and _address(self._connection.local) is None
 
     def connection_address(self) -> str:
         """This host's address in that connection."""
-        return "" if self._connection is None else self._connection[1]
+        return "" if self._connection is None else self._connection.local
 
     def _ask_ip(self, words: t.Sequence[str]) -> tuple[dict[str, t.Any], ...]:
         if self._host.which("ip") is None:

@@ -80,6 +80,23 @@ class Processes:
         """A clause for each process that has memory or the configuration of a function, by its files in sysfs."""
         return (found.what for found in self._opened_of((), (), (address,)))
 
+    def with_socket(self, inode: str) -> tuple[str, str] | None:
+        """A process that has a socket open, and its command; None if none can be seen."""
+        process = self._sockets.get(f"socket:[{inode}]")
+        return None if process is None else (process, self._host.text_or_none(f"/proc/{process}/comm") or "?")
+
+    @functools.cached_property
+    def _sockets(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for process in filter(str.isdecimal, self._host.names("/proc")):
+            try:
+                handles = self._host.names(f"/proc/{process}/fd")
+            except HostError:
+                continue
+            links = (self._host.link(f"/proc/{process}/fd/{handle}") or "" for handle in handles)
+            found.update((link, process) for link in links if link.startswith("socket:"))
+        return found
+
     def of(self, process: str) -> t.Iterator[Open]:
         """The open files of a process."""
         return (found for found in self._opened if found.process == process)

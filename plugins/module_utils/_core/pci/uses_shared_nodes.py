@@ -29,6 +29,8 @@ NODES: t.Mapping[str, tuple[str, ...]] = {
 """By driver.  Their misc devices have no parent in sysfs; NVIDIA's are in no class at all."""
 NODES_OF_QAT, MODULES_OF_QAT = ("/dev/qat_adf_ctl",), "qat_"
 """The drivers of these modules have names such as 4xxx and c6xx (adf_accel_devices.h)."""
+IPMI, IPMI_WATCHDOG = "ipmi_si", "/sys/module/ipmi_watchdog"
+"""Its node has no parent either, and it works through whichever interface there is (drivers/char/ipmi/ipmi_watchdog.c)."""
 CARD_OF_NVIDIA = re.compile(r"/dev/nvidia\d+")
 NUMBER_OF_NVIDIA = re.compile(r"195:(?!25[45]$)\d+")
 """Nodes of one card each: major 195, of which 254 and 255 are those for setting modes and for all (nv.c of its open kernel modules)."""
@@ -51,6 +53,8 @@ def shared_users(host: Host, processes: Processes, function: Device, module: str
     nodes = NODES_OF_QAT if module.startswith(MODULES_OF_QAT) else NODES.get(driver, ())
     if driver == "amdgpu":
         nodes = (*nodes, *_nodes_of_partitions(host))
+    if driver == IPMI and host.is_dir(IPMI_WATCHDOG):
+        nodes = (*nodes, "/dev/watchdog")
     for found in processes.having(nodes) if nodes else ():
         if _works_with_others_only(host, processes, function, found):
             continue

@@ -51,6 +51,8 @@ _ANY_KIND = ("", "auto")
 _PARTS_OF_LAYERS = ("LVM2_member", "crypto_LUKS", "linux_raid_member", "bcache", "drbd")
 """What udev calls disks of which others are made once somebody asks for them."""
 JOURNALS = "/proc/fs/jbd2"
+_FCOE = re.compile(r"/virtual/net/([^/]+)/ctlr_\d+/host\d+/")
+"""The VLAN that a disk is below in sysfs which is reached by Fibre Channel over Ethernet (fcoe_sysfs.c)."""
 UBI = "/sys/class/ubi"
 _OF_FLASH = ("ubifs", "jffs2")
 _IN_FLASH = re.compile(r"(?:/dev/)?(?:ubi(?P<ubi>\d*)[:_!]|mtd(?P<mtd>\d+)$|mtd:)")
@@ -337,6 +339,8 @@ class Storage:
         elif base.startswith("rbd"):
             found = self._host.text_or_none(f"/sys/bus/rbd/devices/{base[3:].partition('p')[0]}/client_addr") or ""
             self._collect_local(found, backing)
+        elif _FCOE.search(path):
+            backing.interfaces |= set(_FCOE.findall(path))
         elif base.startswith("etherd"):
             backing.interfaces |= set((self._host.text_or_none(f"/sys/class/block/{base}/netif") or "").replace(",", " ").split())
         elif "/virtual/" in path and not _OF_MEMORY.match(base):

@@ -21,6 +21,9 @@ NVME_PATH = re.compile(r"(nvme\d+)c\d+(n\d+)")
 MDEV = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 VIRTIO = re.compile(r"virtio\d+")
 CHANNEL, WORK_QUEUE = re.compile(r"dma\d+chan\d+"), re.compile(r"wq\d+\.\d+")
+MEMORY = re.compile(r"dax\d+\.\d+")
+EXPORTED = "2"
+"""SDEV_ST_USED in include/uapi/linux/usbip.h."""
 FLASH = re.compile(r"/dev/mtd\d+")
 OF_DEVICES = ("uevent", "dev")
 LETTERS = 0xFFFFFFFE
@@ -64,6 +67,10 @@ class Below:
     """Its controllers of Bluetooth."""
     rdma: list[str] = dataclasses.field(default_factory=list)
     """The folders of its devices for RDMA, such as ``…/infiniband/mlx5_0``."""
+    memory: list[str] = dataclasses.field(default_factory=list)
+    """Its memory that the host uses as its own (drivers/dax/kmem.c)."""
+    exported: list[str] = dataclasses.field(default_factory=list)
+    """Devices of USB that another host uses (drivers/usb/usbip)."""
     complete: bool = True
 
     @property
@@ -118,11 +125,16 @@ def _look(host: Host, folder: str, found: Below, names: t.Container[str] | None)
     path = NVME_PATH.fullmatch(name)
     if path:
         _add_node(host, f"/sys/class/block/{path[1]}{path[2]}", found.nodes, 0)
+        _add_node(host, f"/sys/class/nvme-generic/ng{path[1][len('nvme') :]}{path[2]}", found.nodes, 0)
+    if names is not None and "usbip_status" in names and host.text_or_none(f"{folder}/usbip_status") == EXPORTED:
+        found.exported.append(name)
+    if MEMORY.fullmatch(name) and host.link_name(f"{folder}/driver") == "kmem":
+        found.memory.append(name)
 
 
 def _look_at_names(folder: str, kind: str, name: str, found: Below) -> None:
     """``kind`` is the folder that it is in, which has the name of its class."""
-    if kind == "tty":
+    if kind in ("tty", "printer"):
         found.terminals.append(name)
     elif kind == "graphics":
         found.framebuffers.append(name)

@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, NOT_KNOWN, RACE, UNKNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reasons import LACKS, LONGEST_REASON
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import NOT_SEARCHED, winner_result
 
 if t.TYPE_CHECKING:
@@ -163,6 +164,12 @@ class ClaimCheck:
         if self.failures:
             raise HostError("\n".join(self.failures), None, result)
         return result
+
+
+def old_of_claims(result: Result) -> tuple[str, ...]:
+    """Of a result, the modules of claimed drivers of which another version is loaded than is installed."""
+    claimed = {normalize_module_name(device["claimed"]) for device in result.get("devices", ()) if device["claimed"]}
+    return tuple(name for name in result.get("old_in_use", ()) if name in claimed)
 
 
 def _without_repeated(doubts: t.Sequence[str]) -> list[str]:

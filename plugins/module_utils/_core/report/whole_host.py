@@ -19,6 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_once
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.report import driver_packages
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_status import old_of_claims
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -84,6 +85,12 @@ def _refuse_unfinished(host: Host) -> None:
         raise WouldChangeError(" ".join(left[0].what))
 
 
+def _refuse_old(modules: t.Sequence[str]) -> None:
+    """Raises WouldChangeError where a reboot is required: what is said of that has to be said by each run until then."""
+    if modules:
+        raise WouldChangeError(f"Another version of {modules[0]} is loaded than is installed.")
+
+
 class _UnchangedRun:
     def __init__(self, host: Host, request: WholeRequest, check_mode: bool, prediction: RunPrediction | None) -> None:
         self._host = host
@@ -141,13 +148,16 @@ class _UnchangedRun:
         return self._unchanged("initramfs", image_sync.sync_images(self._host, wanted, check_mode=True).result())
 
     def _bound(self, wanted: bind.BindRequest) -> list[t.Any]:
-        devices: list[t.Any] = self._unchanged("device_claim", bind.ensure(self._host, wanted, check_mode=True).result())["devices"]
+        found = self._unchanged("device_claim", bind.ensure(self._host, wanted, check_mode=True).result())
+        _refuse_old(found.get("old_in_use", ()))
+        devices: list[t.Any] = found["devices"]
         return devices
 
     def _waiting(self) -> list[t.Any]:
         result = self._compared("none")
         if not all(device["satisfied"] for device in result["devices"]):
             raise WouldChangeError("A device is not bound as claimed before the next boot.")
+        _refuse_old(old_of_claims(result))
         devices: list[t.Any] = result["devices"]
         return devices
 

@@ -21,6 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_once import nothing_changes, run_of_steps
 from ansible_collections.vfio.variants.plugins.module_utils._core.report import whole_host
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_status import old_of_claims
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.driver_packages import lacks_dependencies, predicted
 
 if t.TYPE_CHECKING:
@@ -250,7 +251,8 @@ class _Run:
         if self._request.is_wanted:
             waiting = [] if self._binds or self._checked is None else self._checked.get("devices", [])
             late = any(not device["satisfied"] for device in waiting)
-            return late or bool(self._results.get(IOMMU, {}).get("reboot_required", False))
+            old = not self._binds and bool(old_of_claims(self._checked or {}))
+            return late or old or any(self._results.get(part, {}).get("reboot_required", False) for part in (IOMMU, BINDING))
         return not self._request.live and any(device["changed"] for device in self._results[BINDING]["devices"])
 
     @property

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import ANY_DEVICE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import DIRECTORIES, ModprobeConfig
 
 if t.TYPE_CHECKING:
@@ -17,7 +18,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 
 # PCI drivers without an alias for devices: they bind to what options, new_id or an override name.
-WITHOUT_ALIAS = frozenset("pci_stub xen_pciback uio_pci_generic igb_uio bbswitch acpi_call vfio_pci".split())
+WITHOUT_ALIAS = ANY_DEVICE | {"bbswitch", "acpi_call", "vfio_pci"}
 DEEPEST = 8
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.known_variants import DEVICES
 from ansible_collections.vfio.variants.plugins.plugin_utils.own_package import own_package
 from ansible_collections.vfio.variants.plugins.plugin_utils.source_archive import SourceArchive
 from ansible_collections.vfio.variants.tests.unit.driver_package import PACKAGES, TEMPLATE, DriverPackage
@@ -198,3 +199,14 @@ def test_new_variant_leaves_nothing_half_made(tmp_path: Path) -> None:
     shutil.copytree(TEMPLATE, tmp_path / "copy", symlinks=True)
     assert new_variant("my_vfio_pci", "10ee:9048", "package", cwd=tmp_path, path=tmp_path / "copy").returncode != 0
     assert not (tmp_path / "package").exists()
+
+
+@pytest.mark.parametrize("path", [TEMPLATE, PACKAGES / "migration-template"])
+def test_a_name_that_another_driver_has_is_refused(tmp_path: Path, path: Path) -> None:
+    """Those of this collection, and those that the kernel has in any version that is known."""
+    taken = set(DriverPackage(PACKAGES / "vfio-variants").manifest)
+    for name in sorted({*taken, *(module for _vendor, _device, module, _since in DEVICES)}):
+        done = new_variant(name, "10ee:9048", "package", cwd=tmp_path, path=path)
+        whose = "a driver of this collection" if name in taken else "one of the kernel's own drivers"
+        assert (done.returncode, done.stderr) == (2, f"new-variant: the name '{name}' is that of {whose}, which this one would replace.\n")
+        assert not (tmp_path / "package").exists()

@@ -16,6 +16,7 @@ from ansible_collections.vfio.variants.tests.unit.lockout_hosts import CARD, OTH
 from ansible_collections.vfio.variants.tests.unit.lockout_layers import LAYERS
 from ansible_collections.vfio.variants.tests.unit.lockout_machines import MACHINES
 from ansible_collections.vfio.variants.tests.unit.lockout_others import OTHERS
+from ansible_collections.vfio.variants.tests.unit.lockout_rare import RARE, from_here, listened, of_can
 from ansible_collections.vfio.variants.tests.unit.lockout_storage import STORAGE
 from ansible_collections.vfio.variants.tests.unit.lockout_targets import TARGETS_AND_FLASH
 from ansible_collections.vfio.variants.tests.unit.lockout_words import WORDS
@@ -26,7 +27,7 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
 EVERYTHING = dict.fromkeys(OPTIONAL, IGNORE)
-PARTS = (STORAGE, OTHERS, MACHINES, LAYERS, DEVICES, WORDS, TARGETS_AND_FLASH)
+PARTS = (STORAGE, OTHERS, MACHINES, LAYERS, DEVICES, WORDS, TARGETS_AND_FLASH, RARE)
 REFUSED = {name: case for part in PARTS for name, case in part.items()}
 
 
@@ -94,3 +95,33 @@ def test_a_card_beside_it_may_go(case: Case, host: Host) -> None:
 def test_each_guard_of_a_use_has_hosts() -> None:
     assert {case.guard for case in REFUSED.values()} == set(t.get_args(UseGuard))
     assert len(REFUSED) == sum(map(len, PARTS))
+
+
+@pytest.mark.parametrize("command", ["lldpd", "systemd-network", "dhclient"])
+def test_a_program_that_listens_on_each_link_uses_none(tmp_path: Path, command: str) -> None:
+    assert live(listened(Host(tmp_path), command), check_mode=True)["changed"]
+
+
+def test_a_controller_of_a_bus_that_is_down_is_not_used(tmp_path: Path) -> None:
+    assert live(of_can(Host(tmp_path), "0x40080"), check_mode=True)["changed"]
+
+
+def test_a_socket_on_another_interface_is_none_on_this(tmp_path: Path) -> None:
+    host = listened(Host(tmp_path))
+    host.file(f"{host.card}/net/enp3s0/ifindex", "4\n")
+    assert live(host, check_mode=True)["changed"]
+
+
+def test_who_has_logged_in_at_the_machine_itself_needs_no_interface(tmp_path: Path) -> None:
+    with pytest.raises(HostError) as caught:
+        live(from_here(Host(tmp_path)), check_mode=True)
+    assert "has the address" in caught.value.msg
+    assert "SSH connection" not in caught.value.msg
+
+
+@pytest.mark.parametrize("earlier", ["UNKNOWN 65535 UNKNOWN 65535", "a b", "127.0.0.1 " + "9" * 5000 + " 127.0.0.1 22"])
+def test_a_connection_that_says_nonsense_is_none(tmp_path: Path, earlier: str) -> None:
+    host = from_here(Host(tmp_path)).file("/proc/600/stat", "600 (ssh) S 599 600 600 0\n")
+    host.file("/proc/599/environ", f"SSH_CONNECTION={earlier}\0").file("/proc/599/stat", "599 (sh) S 1 599 599 0\n")
+    with pytest.raises(HostError):
+        live(host, check_mode=True)

@@ -245,6 +245,12 @@ def test_a_claim_has_what_was_given_and_its_place_in_the_list() -> None:
     assert (claim.driver, claim.expect, claim.strategy, claim.allow_missing, claim.index) == ("vfio-pci", (0x10DE, 0x1DB1), "ids", True, 1)
 
 
+@pytest.mark.parametrize(("given", "may"), [({}, True), ({"reload": None}, True), ({"reload": True}, True), ({"reload": False}, False)])
+def test_a_driver_may_be_loaded_again_unless_the_claim_forbids_it(given: dict[str, bool | None], may: bool) -> None:
+    (claim,) = parse([{"devices": "10de:1db1", **given}])
+    assert claim.reload is may
+
+
 @pytest.mark.parametrize(("vfs", "strategy"), [(1, None), (65535, None), (4, "override"), (None, "ids")])
 def test_a_number_of_virtual_functions_is_taken(vfs: int | None, strategy: str | None) -> None:
     (claim,) = parse([{"devices": "8086:10c9", "vfs": vfs, "strategy": strategy}])
