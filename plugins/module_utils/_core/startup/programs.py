@@ -15,7 +15,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import EVENT_DEVICE, Influence
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup import actors, script_effects
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import actors, printed_text, script_effects
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import (
     INTERPRETER,
     called,
@@ -124,7 +124,8 @@ class _ProgramRun:
         self._closed = environment is not None
         self._environment = environment or given or NOTHING_GIVEN
         self._lines: list[Line] = []
-        self._files: set[str] = set()
+        self._files: dict[str, bool] = {}
+        """Those that were read, and whether that was as text."""
         self._found: list[Influence] = []
 
     def of(self, command: str, folder: str | None = None) -> tuple[Influence, ...]:
@@ -148,7 +149,8 @@ class _ProgramRun:
         acting = [line for line in self._lines if not line.only_assigns]
         effects = script_effects.of(acting, self._lines, arguments, self._environment, lambda: judge_.loadable, judge_.inventory)
         unit = self._judge.unit
-        started = [name for line in acting for name in started_units(line.text)] if unit is not None else []
+        variables = Variables(self._lines, arguments, self._environment)
+        started = [name for line in printed_text.without(acting) for name in started_units(judge_.tree, line, variables)] if unit is not None else []
         for name in dict.fromkeys(started[:MOST_FILES]):
             self._found += unit(name, self._source) if unit is not None else ()
         return tuple(dict.fromkeys((*self._found, *(one.influence(self._source) for one in effects))))
@@ -179,9 +181,10 @@ class _ProgramRun:
 
     def _file(self, path: str, line: Line, as_text: bool, depth: int) -> None:
         real = self._ownership.resolved(path)
-        if real in self._files:
+        as_text = as_text or line.number == 0
+        if self._files.get(real) in (True, as_text):
             return
-        self._files.add(real)
+        self._files[real] = as_text
         if len(self._files) > MOST_FILES:
             self._unbounded(f"runs more than {MOST_FILES} files")
             return
@@ -189,7 +192,7 @@ class _ProgramRun:
         if known is not None:
             self._found += known
             return
-        self._read(path, real, as_text or line.number == 0, depth)
+        self._read(path, real, as_text, depth)
 
     def _read(self, path: str, real: str, as_text: bool, depth: int) -> None:
         """A file whose content decides."""
