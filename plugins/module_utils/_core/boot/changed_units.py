@@ -216,9 +216,14 @@ def _may_call(unit: Unit) -> bool:
     entries = [one.value for one in unit.all("Service", "SystemCallFilter")]
     if not entries:
         return True
-    denied = {word.partition(":")[0] for value in entries if value.startswith("~") for word in value[1:].split()}
-    allowed = {word for value in entries if not value.startswith("~") for word in value.split()}
-    if not all(_SPARED.fullmatch(word) for word in denied - allowed):
+    denied: set[str] = set()
+    allowed: set[str] = set()
+    for value in entries:
+        words = {word.partition(":")[0] for word in value.lstrip("~").split()}
+        # The last that names a call counts.
+        denied = denied | words if value.startswith("~") else denied - words
+        allowed = allowed - words if value.startswith("~") else allowed | words
+    if not all(map(_SPARED.fullmatch, denied)):
         return False
     # Where the distribution's own list cannot be seen, this one adds to it.
     if entries[0].startswith("~") or not unit.path:
