@@ -90,6 +90,10 @@ class ProgramAnalysis:
         """As `judge()`; ``folder`` is the working directory, if it is known."""
         return _ProgramRun(self, source, environment).of(command, folder) if command.strip() else ()
 
+    def of_job(self, command: str, source: str, environment: t.Mapping[str, str]) -> tuple[Influence, ...]:
+        """What a command does that a shell reads, with these variables and others that it sets."""
+        return _ProgramRun(self, source, None, environment).of(command) if command.strip() else ()
+
     def of_event(self, command: str, source: str) -> tuple[Influence, ...]:
         """What a command does that a udev rule runs, with the variables that udev sets for it."""
         if not command.strip() or only_writes_out(command):

@@ -285,7 +285,7 @@ class _Reader:
         for job in schedules.init_scripts(self._host):
             target = self._host.link_name(job.source) or job.source.rpartition("/")[2][3:]
             if is_run(target.removesuffix(".sh")):
-                yield from self._judge.of(job.command, job.source, {})
+                yield from self._judge.of_job(job.command, job.source, job.environment)
         if not (self._is_masked("rc-local.service") or self._is_masked("rc.local.service")):
             yield from self._jobs(schedules.local_scripts(self._host))
 
@@ -301,4 +301,4 @@ class _Reader:
     def _jobs(self, jobs: t.Iterable[ScheduledJob]) -> t.Iterator[Influence]:
         for job in jobs:
             if not job.user or other_users.gets_root(self._host, job.command):
-                yield from self._judge.of(job.command, job.source, {})
+                yield from self._judge.of_job(job.command, job.source, job.environment)

@@ -47,7 +47,8 @@ def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS, of_user
 
     ``of_user`` says that it is of another user's own manager, where the prefixes give no rights.
     """
-    keys = [*wanted]
+    # Mounts and swaps have no commands of their own (systemd.mount(5)).
+    keys = [] if unit.name.endswith((".mount", ".swap")) else [*wanted]
     if unit.last("Service", "Type") == "oneshot" and not unit.is_true("RemainAfterExit"):
         keys.append("ExecStop")
     environment = environment_of(unit, tree)
