@@ -43,6 +43,7 @@ _RUNS_FILE = re.compile(
 _JOINED = re.compile(r"[\"']\s*,\s*[\"']")
 _ASKED_OF_BUS = re.compile(r"\b(?:Re)?[sS]tart(?:Transient)?Unit\b[^;|&\n]*?([\w@.\\-]+\.(?:service|target|socket|timer|path|mount))\b")
 _ABSOLUTE = re.compile(r"(?<![\w.$}/*?-])/(?:[\w.+:@%-]+/)*[\w.+:@%-]+(?![\w/*$?])")
+_CHROOT = re.compile(r"\bchroot\s+(?:-\S+\s+)*(/[^\s\"']+)\s+(/[^\s\"';&|]+)")
 _OWN_FOLDER = re.compile(
     r"\$\(\s*(?:cd\s+)?[\"']?\$?\(?(?:dirname|readlink\s+-\w+|realpath)[^()]*(?:\([^()]*\)[^()]*)?\)[^()/]*(?:&&\s*pwd\s*\))?"
     r"|`dirname[^`]*`|\$\{(?:0|BASH_SOURCE(?:\[0\])?)%/\*\}"
@@ -106,6 +107,13 @@ def _among_many(tree: FileTree, line: Line, lines: t.Sequence[Line], variables: 
         yield Called(path, line, as_text, True)
 
 
+def absent(tree: FileTree, line: Line, variables: Variables) -> t.Iterator[str]:
+    """The whole paths of programs and scripts that a line runs and that are not there."""
+    found = [match[1].strip("\"'") for pattern in (_COMMAND, _GIVEN) for match in pattern.finditer(line.text)]
+    for word in found if line.in_shell else ():
+        yield from (value for value in sorted(variables.values(word) or ()) if value.startswith("/") and not tree.exists(value))
+
+
 def with_folder(lines: t.Iterable[Line], folder: str) -> tuple[Line, ...]:
     """The lines, with the folder that they are in where they ask for it: `$(dirname "$0")` and the like."""
     return tuple(dataclasses.replace(line, text=_OWN_FOLDER.sub(lambda _match: folder, line.text)) for line in lines)
@@ -145,6 +153,7 @@ def _words(line: Line) -> t.Iterator[tuple[str, bool]]:
     if line.in_shell and _MADE_OF.search(text):
         yield from ((word, True) for match in _WRITTEN_OUT.finditer(text) for word in match[1].split() if re.search(r"[/$]", word))
     yield from ((match[1], False) for match in _COMMAND.finditer(text))
+    yield from ((f"{match[1].rstrip('/')}{match[2]}", False) for match in _CHROOT.finditer(text))
     as_text = not line.in_shell and _RUNS_FILE.search(text) is not None
     yield from ((match[0], as_text) for match in _ABSOLUTE.finditer(text))
 

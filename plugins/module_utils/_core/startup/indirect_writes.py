@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.tokens import WrittenAct
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.tokens import WrittenAct, acting
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act
@@ -30,6 +30,7 @@ _NAME = re.compile(r"[\"'/](?:un)?bind[\"']|[\"'/](?:remove|rescan|reset|reset_m
 _ACTS_OF: t.Mapping[str, tuple[Act, ...]] = {"bind": ("bind",), "unbind": ("unbind",), "rescan": ("rescan",), "uevent": ("replay",)}
 _ABOUT_FUNCTIONS = re.compile(r"/sys\b|sysfs")
 _PCI = re.compile(r"\bpci|[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")
+_IN_DATA = re.compile(r"/sys/[^\s\"'=,;:]*(?::[^\s\"'=,;]*)?")
 _WRITES_FILES = re.compile(r"\bopen\b|write|print|puts|File\b|echo")
 _OTHER_LANGUAGE = re.compile(r"\b(?:python[0-9.]*|perl|ruby|[gmn]?awk|node|lua[0-9.]*|php|tclsh)\b")
 # The path that is written to: open(PATH, "w"), File.write(PATH, …), PATH.write_text(…).
@@ -44,6 +45,11 @@ _AT_RUN_TIME = re.compile(
     r"(?:^|[;&|({!]|\b(?:then|do|else|exec|sudo|nohup|setsid)\s)\s*(?:(?:/\S*/)?(?:(?:ba|da|a|z|k)?sh|python[0-9.]*|perl|ruby)\s+)?(?:-(?!c\b)\S+\s+)*"
     r"[\"']?(/(?:tmp|run|dev/shm|var/tmp|var/run)/[^\s;&|<>()\"'`]+)"
 )
+_UNKNOWN_SCRIPT = re.compile(
+    r"(?:^|[;&|({!\s/])(?:(?:ba|da|a|z|k)?sh|python[0-9.]*|perl|ruby|source|\.)\s+(?:-(?!\w*c\b)\S+\s+)*[\"']?\$\{?([A-Za-z_]\w*)\}?[\"']?(?=\s|$|;)"
+)
+_FETCHES = re.compile(r"\bgit\b[^;|&\n]*\s(?:pull|clone|checkout|reset|submodule)\b|\b(?:curl|wget|scp|sftp|rsync|aws|rclone)\s")
+_RUNS_FETCHED = re.compile(r"(?:^|[;&|({]|\b(?:then|do|else)\s)\s*(?:(?:/\S*/)?(?:(?:ba|da|a|z|k)?sh|python[0-9.]*|perl)\s+)?(?:\./|\.\./|[\w.-]+/|/(?:opt|srv|home|root|var)/)\S+|\bmake\b")
 _UNKNOWN_COMMAND = re.compile(
     r"(?:^|[;&|]|(?<![=(])\((?!\()|\{\s|\b(?:then|do|else|exec|sudo)\s)\s*(?:!\s+)?\"?\$\{?([A-Za-z_]\w*)\}?\"?(?=\s|$|;)(?!\s*(?:[=!<>]=|-[a-z]{2}\s|\]\]))"
 )
@@ -76,6 +82,13 @@ def of_languages(text: str, program: str, in_shell: bool) -> t.Iterator[WrittenA
             yield WrittenAct(path, _WRITING, match.start())
 
 
+def named_in_data(text: str) -> t.Iterator[str]:
+    """The attributes that act, of those whose paths a file has that a program reads."""
+    for match in _IN_DATA.finditer(text):
+        if any(True for _token in acting(f"> {match[0]}")):
+            yield match[0]
+
+
 def _is_elsewhere(path: str, program: str) -> bool:
     """Whether a path is written down and, if it is in sysfs, judged by what is written."""
     if _PLAIN_PATH.fullmatch(path) is not None:
@@ -92,6 +105,11 @@ def made_programs(text: str, program: str, variables: Variables) -> t.Iterator[W
         # What the script itself writes there stands in its own text.
         if re.search(rf">\s*[\"']?{re.escape(match[1])}", program) is None:
             yield WrittenAct(f"runs {match[1]}, which is made while the host runs", ANYTHING, match.start(1))
+    if _FETCHES.search(text) and re.search(r"\bgit\b", text) and any(map(_RUNS_FETCHED.search, program.split("\n"))):
+        yield WrittenAct("runs a program that it fetches", ANYTHING, 0)
+    for match in _UNKNOWN_SCRIPT.finditer(text):
+        if variables.is_read(match[1]) and _FETCHES.search(program):
+            yield WrittenAct(f"runs ${match[1]}, which it fetches", ANYTHING, match.start(1))
     for match in _UNKNOWN_COMMAND.finditer(text):
         if variables.is_read(match[1]) and _IN_TEST.search(text, 0, match.start(1)) is None:
             yield WrittenAct(f"runs ${match[1]}, which it reads from elsewhere", ANYTHING, match.start(1))

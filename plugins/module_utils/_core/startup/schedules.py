@@ -83,7 +83,7 @@ def is_named_for_cron(path: str) -> bool:
 
 
 def _lines(host: Host, path: str, with_user: bool) -> t.Iterator[ScheduledJob]:
-    environment: dict[str, str] = {}
+    environment: dict[str, str] = {"HOME": "/root"}
     for number, line in enumerate(_text(host, path).split("\n"), 1):
         if _VARIABLE.match(line):
             name, _equals, value = line.partition("=")
@@ -94,7 +94,7 @@ def _lines(host: Host, path: str, with_user: bool) -> t.Iterator[ScheduledJob]:
         times = 1 if line.lstrip().startswith(("@", "%")) else 5
         fields = line.split(None, times + with_user)
         words = [" ".join(fields[:times]), *fields[times:]]
-        if not (words[0] in ("@reboot", "%reboot") or _WITHIN_THE_HOUR.match(words[0])):
+        if not (words[0] in ("@reboot", "%reboot", "@hourly", "%hourly") or _WITHIN_THE_HOUR.match(words[0])):
             continue
         user = words[1] if with_user and len(words) > 2 and words[1] != "root" else ""
         if len(words) > 1 + with_user:

@@ -100,7 +100,7 @@ _MAY_ACT = re.compile(
     r"driver_override|drivers_|sriov|new_id|remove_id|bind|/re|driverctl|devbind|nodedev|nodeDevice|virsh"
     r"|\b(?:qm|pvesh|xl|incus|lxc)\b|vgaswitcheroo|acpi|supergfxctl|optimus|prime-select|envycontrol|setpci|kexec|hotplugctl"
     r"|nvidia-smi|udevadm|modules_disabled|rules\.d|docker|podman|nerdctl|ansible|puppet|salt-call|systemctl|modprobe|insmod|rmmod"
-    r"|/sys|eval|\||>|kmod|\bsh\b"
+    r"|/sys|eval|\||>|kmod|\bsh\b|/(?:run|tmp|shm)/|\$|\bgit\b"
 )
 
 

@@ -38,6 +38,7 @@ _ALL: t.Final[tuple[Act, ...]] = ("override", "unbind", "bind", "new_id", "remov
 _PRIVILEGED = (
     r"\b(?:docker|podman|nerdctl)\b[^\n;|&]*\s(?:run|create)\b[^\n;|&]*"
     r"(?:--privileged\b|[\s:=]/sys\b|--cap-add[=\s]\S*(?:ALL|SYS_ADMIN|SYS_MODULE|SYS_RAWIO))"
+    r"|\bsystemd-nspawn\b[^\n;|&]*(?:--bind[=\s]/sys\b|--capability[=\s]\S*(?:all|CAP_SYS_MODULE|CAP_SYS_RAWIO))"
 )
 # Options by which `udevadm trigger` does nothing, or nothing to PCI functions; systemd's rules about seats ask for what is below a USB hub.
 _OTHERS_ALONE = (
@@ -87,7 +88,7 @@ _BEFORE = 400
 _MENTIONS = re.compile(
     r"driver_override|drivers_|sriov_|modules_disabled|_id\b|/(?:un)?bind|/re(?:move|scan|set)|slots/|driverctl|devbind|nic[-_]bind|nodedev-|"
     r"nodeDevice|ttach|detachFlags|\b(?:virsh|qm|pvesh|xl|incus|lxc)\s|vgaswitcheroo|bbswitch|acpi[/_]call|supergfxctl|optimus-manager|"
-    r"prime-select|envycontrol|setpci|pci-bind|kexec|soft-reboot|ansible-|puppet|salt-call|docker|podman|nerdctl|udev/rules\.d|modprobe\.d|"
+    r"prime-select|envycontrol|setpci|pci-bind|kexec|soft-reboot|ansible-|puppet|salt-call|docker|podman|nerdctl|nspawn|udev/rules\.d|modprobe\.d|"
     r"driverctl\.d|hotplugctl|nvidia-smi|reAttach|\budevadm\s[^\n;|&>]*trigger"
 )
 _PROGRAM = re.compile("|".join(f"(?P<p{index}>{pattern})" for index, (pattern, _acts) in enumerate(_PROGRAMS)))
