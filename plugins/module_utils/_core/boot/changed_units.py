@@ -57,7 +57,9 @@ _TAKING: t.Mapping[str, str] = {
     ),
     **dict.fromkeys(("ReadOnlyDirectories", "InaccessibleDirectories", "ExtensionImages", "ExtensionDirectories", "RootHash"), r""),
     **dict.fromkeys(("MountImages", "RootHashSignature", "RootVerity", "NoExecPaths", "RestrictFileSystems", "ExecSearchPath"), r""),
-    **dict.fromkeys(("AppArmorProfile", "SELinuxContext", "SmackProcessLabel", "PAMName", "NetworkNamespacePath", "UserNamespacePath"), r""),
+    **dict.fromkeys(
+        ("AppArmorProfile", "SELinuxContext", "SmackProcessLabel", "PAMName", "NetworkNamespacePath", "UserNamespacePath"), r""
+    ),
     **dict.fromkeys(("LoadCredential", "LoadCredentialEncrypted", "SetCredentialEncrypted"), r""),
     "StandardInput": r"null|data|",
     "Type": r"oneshot|simple|exec|idle|notify|notify-reload|",
@@ -250,7 +252,9 @@ def _waits_for_itself(files: UnitFiles, one: UnitSetting) -> bool:
 
 def _is_late(files: UnitFiles, name: str) -> bool:
     unit = files.load(name) if name.endswith(_LATE_KINDS) else None
-    return name in _LATE or (unit is not None and (unit.last("Unit", "DefaultDependencies") or "").lower() not in ("no", "n", "false", "f", "0", "off"))
+    return name in _LATE or (
+        unit is not None and (unit.last("Unit", "DefaultDependencies") or "").lower() not in ("no", "n", "false", "f", "0", "off")
+    )
 
 
 def _does_the_same(unit: Unit) -> bool:

@@ -19,6 +19,8 @@ if t.TYPE_CHECKING:
 
 # Their content is made while the host runs.
 MADE_AT_RUN_TIME = ("/proc/", "/sys/", "/dev/", "/run/", "/tmp/", "/var/run/")  # noqa: S108 - nothing is written there
+LONGEST_LINE = 2000
+"""Characters of a line that is looked at with what stands around its words."""
 OWN_UNITS = ("/etc/systemd/system", "/usr/local/lib/systemd/system")
 """Where a host's own units are."""
 _LEADING = (
@@ -40,6 +42,7 @@ _WRITTEN_OUT = re.compile(rf"(?:\b(?:cat|head|tail|grep|egrep|cut|sort|sed|envsu
 _RUNS_FILE = re.compile(
     rf"\b(?:exec|execfile|run_path|import_module|spec_from_file_location|do|require|dofile|loadfile|load|source)\b|[\"'/](?:{_INTERPRETERS})[\"']"
 )
+_WORDS = re.compile(r"(?:\$\([^()]*\)|`[^`]*`|[^\s])+")
 _JOINED = re.compile(r"[\"']\s*,\s*[\"']")
 _ASKED_OF_BUS = re.compile(r"\b(?:Re)?[sS]tart(?:Transient)?Unit\b[^;|&\n]*?([\w@.\\-]+\.(?:service|target|socket|timer|path|mount))\b")
 _ABSOLUTE = re.compile(r"(?<![\w.$}/*?-])/(?:[\w.+:@%-]+/)*[\w.+:@%-]+(?![\w/*$?])")
@@ -49,7 +52,7 @@ _OWN_FOLDER = re.compile(
     r"|`dirname[^`]*`|\$\{(?:0|BASH_SOURCE(?:\[0\])?)%/\*\}"
 )
 _STARTED = re.compile(
-    r"\bsystemctl\b((?:\s+-\S+)*)\s+(?:start|restart|reload-or-restart|isolate|try-restart|enable\s+--now|enable)\b([^;|&>\n`)]*)"
+    r"\bsystemctl\b((?:\s+-\S+)*)\s+(?:start|restart|reload-or-restart|isolate|try-restart|enable\s+--now|enable)\b((?:\$\([^()]*\)|`[^`]*`|[^;|&>\n`)])*)"
 )
 _SERVICE = re.compile(
     r"(?:\bservice\s+([\w@.-]+)\s+(?:re)?start\b|\binvoke-rc\.d\s+([\w@.-]+)\s+(?:re)?start\b|/etc/init\.d/([\w@.-]+)\s+(?:re)?start\b)"
@@ -122,9 +125,11 @@ def with_folder(lines: t.Iterable[Line], folder: str) -> tuple[Line, ...]:
 def started_units(tree: FileTree, line: Line, variables: Variables) -> t.Iterator[str]:
     """The units and services that a line starts through systemctl, service or the bus; of a name that is not known, all that it may be."""
     text = line.text if line.in_shell else _JOINED.sub(" ", line.text)
+    if len(text) > LONGEST_LINE:
+        return
     for match in _STARTED.finditer(text):
-        for word in match[2].split():
-            bare = word.strip("\"'[](),")
+        for word in _WORDS.findall(match[2]):
+            bare = word.strip("\"'") if "$(" in word else word.strip("\"'[](),")
             if bare and not bare.startswith("-"):
                 yield from _units_of(tree, bare, variables if line.in_shell else None)
     for match in _SERVICE.finditer(text):
@@ -149,8 +154,9 @@ def _units_of(tree: FileTree, word: str, variables: Variables | None) -> t.Itera
 def _words(line: Line) -> t.Iterator[tuple[str, bool]]:
     text = line.text
     yield from ((match[1], True) for match in _GIVEN.finditer(text))
-    yield from ((match[1], True) for match in _FED.finditer(text))
-    if line.in_shell and _MADE_OF.search(text):
+    if len(text) <= LONGEST_LINE:
+        yield from ((match[1], True) for match in _FED.finditer(text))
+    if line.in_shell and len(text) <= LONGEST_LINE and _MADE_OF.search(text):
         yield from ((word, True) for match in _WRITTEN_OUT.finditer(text) for word in match[1].split() if re.search(r"[/$]", word))
     yield from ((match[1], False) for match in _COMMAND.finditer(text))
     yield from ((f"{match[1].rstrip('/')}{match[2]}", False) for match in _CHROOT.finditer(text))

@@ -25,7 +25,16 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 
-TARGETS = ("default.target", "initrd.target", "sysinit.target", "basic.target", "sockets.target", "timers.target", "paths.target")
+TARGETS = (
+    "default.target",
+    "initrd.target",
+    "initrd-switch-root.target",
+    "sysinit.target",
+    "basic.target",
+    "sockets.target",
+    "timers.target",
+    "paths.target",
+)
 PROGRAMS = ("/usr/bin/systemd-tmpfiles", "/bin/systemd-tmpfiles"), ("/usr/lib/systemd/systemd-sysctl", "/lib/systemd/systemd-sysctl")
 # They are simulated, or run the hooks that are judged by themselves.
 _SIMULATED = ("systemd-modules-load.service", "systemd-udevd.service", "systemd-udev-trigger.service", "dracut-")
@@ -36,9 +45,7 @@ _KNOWN = re.compile(
 )
 
 
-def judged(
-    view: FileTree, kernel: Kernel, ownership: Ownership, inventory: Inventory | None, cmdline: Cmdline
-) -> t.Iterator[Influence]:
+def judged(view: FileTree, kernel: Kernel, ownership: Ownership, inventory: Inventory | None, cmdline: Cmdline) -> t.Iterator[Influence]:
     """What an image's systemd may do that the root's packages have not brought."""
     files = UnitFiles(view, generators.masked_by_word(view, cmdline, in_initrd=True))
     conditions = Conditions(view, cmdline, kernel.release)

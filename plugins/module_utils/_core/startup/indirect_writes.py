@@ -36,7 +36,8 @@ _OTHER_LANGUAGE = re.compile(r"\b(?:python[0-9.]*|perl|ruby|[gmn]?awk|node|lua[0
 # The path that is written to: open(PATH, "w"), File.write(PATH, …), PATH.write_text(…).
 _OPENED = re.compile(
     r"(?<![\w.])(?:io\.|os\.|codecs\.|File\.)?open\(\s*((?:[^,()]|\([^()]*\))+),\s*(?:mode\s*=\s*)?(?:[\"'][^\"']*[wax+][^\"']*[\"']|os\.O_(?:WRONLY|RDWR))"
-    r"|\bFile\.write\(\s*((?:[^,()]|\([^()]*\))+),|([\w.()\[\]/'\" +-]+)\.write_(?:text|bytes)\("
+    r"|\bFile\.write\(\s*((?:[^,()]|\([^()]*\))+),|([\w.()\[\]/'\" +-]+)\.(?:write_(?:text|bytes)\(|open\(\s*[\"'][^\"']*[wax+])"
+    r"|\b(?:writeFile(?:Sync)?|file_put_contents)\(\s*((?:[^,()]|\([^()]*\))+),"
     r"|\bopen\s*\(?[^,;]*,\s*[\"']\+?>+[\"']\s*,\s*([^;)]+)"
 )
 _PLAIN_PATH = re.compile(r"(?:\w+\()?[rub]?[\"']([^\"'${}%]*)[\"']\)?")
@@ -49,7 +50,9 @@ _UNKNOWN_SCRIPT = re.compile(
     r"(?:^|[;&|({!\s/])(?:(?:ba|da|a|z|k)?sh|python[0-9.]*|perl|ruby|source|\.)\s+(?:-(?!\w*c\b)\S+\s+)*[\"']?\$\{?([A-Za-z_]\w*)\}?[\"']?(?=\s|$|;)"
 )
 _FETCHES = re.compile(r"\bgit\b[^;|&\n]*\s(?:pull|clone|checkout|reset|submodule)\b|\b(?:curl|wget|scp|sftp|rsync|aws|rclone)\s")
-_RUNS_FETCHED = re.compile(r"(?:^|[;&|({]|\b(?:then|do|else)\s)\s*(?:(?:/\S*/)?(?:(?:ba|da|a|z|k)?sh|python[0-9.]*|perl)\s+)?(?:\./|\.\./|[\w.-]+/|/(?:opt|srv|home|root|var)/)\S+|\bmake\b")
+_RUNS_FETCHED = re.compile(
+    r"(?:^|[;&|({]|\b(?:then|do|else)\s)\s*(?:(?:/\S*/)?(?:(?:ba|da|a|z|k)?sh|python[0-9.]*|perl)\s+)?(?:\./|\.\./|[\w.-]+/|/(?:opt|srv|home|root|var)/)\S+|\bmake\b"
+)
 _UNKNOWN_COMMAND = re.compile(
     r"(?:^|[;&|]|(?<![=(])\((?!\()|\{\s|\b(?:then|do|else|exec|sudo)\s)\s*(?:!\s+)?\"?\$\{?([A-Za-z_]\w*)\}?\"?(?=\s|$|;)(?!\s*(?:[=!<>]=|-[a-z]{2}\s|\]\]))"
 )

@@ -13,6 +13,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line, Variables
 
+_BEFORE = 400
+"""Characters before a command in which it is looked for what gives it words."""
 _PROGRAMS = r"modprobe|insmod|rmmod|kldload|kmod\s+(?:load|insert|remove)"
 # What follows, up to the command's end, with the commands in it that are carried out first.
 _COMMAND = re.compile(rf"(?:^|[\s\"'`;&|(/=!,\[{{@:+-])({_PROGRAMS})\b((?:\$\([^()]*\)|(?<=\s)`[^`]*`|[^;|&>\n)`])*)")
@@ -33,7 +35,9 @@ _MADE = re.compile(r"\s*(?:\]|\+|%|\.\s*(?:format|join|split)\b)")
 _ASSIGNED = re.compile(r"=\s*\[?\s*(?:[rub]?)$")
 # A variable that has the program, and a command that finds it.
 _PROGRAM = re.compile(r"[\"']?(?:[\w./-]*/)?(modprobe|insmod|rmmod)((?:\s+-[\w-]+)*)[\"']?")
-_FOUND = re.compile(r"[\"']?(?:\$\(|`)\s*(?:command\s+-v|which|type\s+-[pP])\s+[\"']?(?:[\w./-]*/)?(modprobe|insmod|rmmod)\b[^()`]*[)`][\"']?")
+_FOUND = re.compile(
+    r"[\"']?(?:\$\(|`)\s*(?:command\s+-v|which|type\s+-[pP])\s+[\"']?(?:[\w./-]*/)?(modprobe|insmod|rmmod)\b[^()`]*[)`][\"']?"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +67,7 @@ def loads(line: str, in_shell: bool = True) -> t.Iterator[Load]:
 
 def with_programs(lines: t.Sequence[Line], variables: Variables) -> tuple[Line, ...]:
     """The lines with the programs' names in the place of variables that hold them, and of commands that find them."""
-    held = {name: text for name, text in _held(variables)}
+    held = dict(_held(variables))
     if not held and not any(_FOUND.search(line.text) for line in lines):
         return tuple(lines)
     return tuple(dataclasses.replace(line, text=_with_names(line.text, held)) if line.in_shell else line for line in lines)
@@ -93,7 +97,7 @@ def _of_shell(line: str, match: re.Match[str]) -> Load | None:
     if _OF_LANGUAGE.match(match[2]) is not None:
         return _of_language(line, match)
     words = [word for raw in _WORD.findall(match[2]) for word in _words_of(raw) if word]
-    is_open = _GIVEN_BY_OTHERS.search(line, 0, match.start(1)) is not None
+    is_open = _GIVEN_BY_OTHERS.search(line, max(0, match.start(1) - _BEFORE), match.start(1)) is not None
     return _load(match[1], words, is_open)
 
 

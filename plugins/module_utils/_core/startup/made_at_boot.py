@@ -29,9 +29,12 @@ LARGEST = 256 << 10
 MOST_FILES = 256
 FSTAB = "/etc/fstab"
 _SETTING = re.compile(r"\s*([\w:./*?\[\]-]+)\s*=\s*(.*?)\s*")
+_CAPABILITY = r"(?:CAP_)?SYS_(?:ADMIN|MODULE|RAWIO)\b"
 GETS_AT_SYSFS = re.compile(
-    r"--privileged\b|\bprivileged:\s*[\"']?(?:true|yes)\b|(?:AddCapability\s*=|--cap-add[=\s]|cap_add:|capabilities:).*\b(?:all|ALL|(?:CAP_)?SYS_(?:ADMIN|MODULE|RAWIO))\b"
-    r"|(?:Volume\s*=|-v[=\s]|--volume[=\s]|^\s*-\s*[\"']?|source:\s*|path:\s*)/sys(?:[/:\"'\s]|$)|^\s*-\s*[\"']?(?:CAP_)?SYS_(?:ADMIN|MODULE|RAWIO)\b",
+    r"--privileged\b|\bprivileged:\s*[\"']?(?:true|yes)\b"
+    rf"|(?:AddCapability\s*=|--cap-add[=\s]|cap_add:|capabilities:).*\b(?:all\b|ALL\b|{_CAPABILITY})"
+    r"|(?:Volume\s*=|-v[=\s]|--volume[=\s]|^[ \t]*-[ \t]*[\"']?|source:\s*|path:\s*)/sys(?:[/:\"'\s]|$)"
+    rf"|^[ \t]*-[ \t]*[\"']?{_CAPABILITY}",
     re.MULTILINE,
 )
 """Settings of containers that get at sysfs or at the kernel's modules."""
@@ -43,7 +46,10 @@ _COMPOSE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-c
 def of_sysfsutils(tree: FileTree, inventory: Inventory | None) -> t.Iterator[Influence]:
     """What its settings write to; each line counts like one of tmpfiles.d."""
     folder = SYSFS_SETTINGS[1]
-    paths = [SYSFS_SETTINGS[0], *(f"{folder}/{name}" for name in (tree.names(folder) if tree.is_dir(folder) else ()) if name.endswith(".conf"))]
+    paths = [
+        SYSFS_SETTINGS[0],
+        *(f"{folder}/{name}" for name in (tree.names(folder) if tree.is_dir(folder) else ()) if name.endswith(".conf")),
+    ]
     for path in paths:
         for number, line in enumerate(_text(tree, path).split("\n"), 1):
             found = None if line.lstrip().startswith("#") else _SETTING.fullmatch(line)

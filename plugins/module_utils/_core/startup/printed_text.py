@@ -14,14 +14,19 @@ import typing as t
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line
 
+LONGEST_LINE = 2000
+"""Characters of a line in which such text is looked for, which takes the square of its length."""
 _READ_AGAIN = re.compile(
     r"\beval\b|<\(|-\w*c\s+[\"']?(?:\$\(|`)|\bexec\s+(?:\d|\{\w+\})?>|(?:^|[;\s])(?:\}|\)|done|fi|esac)\s*(?:\d?>|\|)|\bcoproc\b"
     r"|\|\s*(?:sudo\s+)?(?:/\S*/)?(?:\w*sh|at|batch|xargs|parallel|python[\d.]*|perl|ssh|tee|dd|nc|socat|while|sponge)\b|\bscript\s+-"
 )
 _NAMES = r"echo|printf(?!\s+-v)|logger|wall|grep|egrep|fgrep|pgrep|:"
 _TEXT = r"(?:\"(?:[^\"\\$`]|\\.|\$(?!\())*\"|'[^']*'|[^;&|<>\"'`$(){}\\]|\\.|\$(?!\()|[{}](?=\S))*"
-_SAFE = r"(?:\s*\d?>>?\s*(?:&\d|[\"']?/dev/(?:null|kmsg|console|stderr|stdout|tty\d*)[\"']?|[\"']?/var/log/[\w./-]+[\"']?))*\s*(?:\|\s*(?:logger|systemd-cat)\b[^;|&<>]*)?"
-_PRINTS = re.compile(rf"((?:^|[;&|{{!]|(?<!\$)\(|\b(?:then|do|else|if|elif|while|until)\s)\s*(?:sudo\s+)?(?:{_NAMES})(?=\s))({_TEXT})({_SAFE})(?=$|[;&)}}]|\|\|)")
+_TO = r"&\d|[\"']?/dev/(?:null|kmsg|console|stderr|stdout|tty\d*)[\"']?|[\"']?/var/log/[\w./-]+[\"']?"
+_SAFE = rf"(?:\s*\d?>>?\s*(?:{_TO}))*\s*(?:\|\s*(?:logger|systemd-cat)\b[^;|&<>]*)?"
+_PRINTS = re.compile(
+    rf"((?:^|[;&|{{!]|(?<!\$)\(|\b(?:then|do|else|if|elif|while|until)\s)\s*(?:sudo\s+)?(?:{_NAMES})(?=\s))({_TEXT})({_SAFE})(?=$|[;&)}}]|\|\|)"
+)
 _HERE = re.compile(r"(?:.*[;{&|]\s*)?\s*cat\s*(?:>&2\s*)?<<-?\s*([\"']?)(\w+)\1\s*(?:>&2)?\s*;?\s*")
 
 
@@ -42,7 +47,7 @@ def without(lines: t.Sequence[Line]) -> tuple[Line, ...]:
         if here is not None and any(one.shown == line.shown and one.text.strip() == here[2] for one in lines):
             until, of_file, expands = here[2], line.shown, not here[1]
             continue
-        text = _PRINTS.sub(r"\1 \3", line.text) if line.in_shell else line.text
+        text = _PRINTS.sub(r"\1 \3", line.text) if line.in_shell and len(line.text) <= LONGEST_LINE else line.text
         found.append(line if text == line.text else dataclasses.replace(line, text=text))
     return tuple(found)
 
@@ -55,4 +60,7 @@ def _is_captured(whole: str) -> bool:
     names = "|".join(re.escape(name) for name in {one or other for one, other in _FUNCTION.findall(whole)})
     if not names:
         return False
-    return re.search(rf"(?:\$\(|`)\s*(?:{names})\b|(?:^|[\n;&|({{])\s*(?:{names})\b(?!\s*\()[^\n;]*(?:\||>(?!&|\s*/dev/null))", whole) is not None
+    return (
+        re.search(rf"(?:\$\(|`)\s*(?:{names})\b|(?:^|[\n;&|({{])\s*(?:{names})\b(?!\s*\()[^\n;]*(?:\||>(?!&|\s*/dev/null))", whole)
+        is not None
+    )

@@ -168,7 +168,11 @@ class _ProgramRun:
         effects = script_effects.of(acting, self._lines, arguments, self._environment, lambda: judge_.loadable, judge_.inventory)
         unit = self._judge.unit
         variables = Variables(self._lines, arguments, self._environment)
-        started = [name for line in printed_text.without(acting) for name in started_units(judge_.tree, line, variables)] if unit is not None else []
+        started = (
+            [name for line in printed_text.without(acting) for name in started_units(judge_.tree, line, variables)]
+            if unit is not None
+            else []
+        )
         for name in dict.fromkeys(started[:MOST_FILES]):
             self._found += unit(name, self._source) if unit is not None else ()
         return tuple(dict.fromkeys((*self._found, *(one.influence(self._source) for one in effects))))
@@ -190,7 +194,9 @@ class _ProgramRun:
 
     def _of_others(self, lines: t.Sequence[Line], variables: Variables, folder: str) -> None:
         """Programs that are not there yet, and containers."""
-        for line in lines:
+        for line in lines if len(self._files) < MOST_FILES else ():
+            if len(line.text) > tokens.LONGEST_LINE:
+                continue
             for path in absent(self._tree, line, variables):
                 place = made_at_boot.not_mounted(self._tree, path)
                 if place is not None:

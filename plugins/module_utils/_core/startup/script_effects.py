@@ -40,10 +40,14 @@ _FINDS_ELSEWHERE = re.compile(
 _ECHOED = re.compile(r"\b(?:echo|printf)\b((?:\s+-\w+)*\s*[^>|;&]*)")
 _SET_OVERRIDE = re.compile(r"set-override\s+(\S+)\s+(\S+)")
 _DEVBIND = re.compile(r"(?:-b|--bind)[=\s]+(\S+)")
-_PIPED = re.compile(r"\|\s*(?:sudo\s+)?(?:/(?:usr/)?bin/)?(?:ba|da|a|z|k)?sh\b(?!\s*-c)|base64\s+(?:-d|--decode)"
-    r"|(?:(?:^|[\s;&|])(?:\.|source)|sh)\s+<\(|\bsh\s+(?:-\w+\s+)*-\w*c\s+[\"']?(?:\$\(|`)(?!\s*(?:cat\s|<)\s*/(?!tmp/|run/|dev/|proc/|sys/|var/run/)[\w./+-]+\s*[)`])")
+_PIPED = re.compile(
+    r"\|\s*(?:sudo\s+)?(?:/(?:usr/)?bin/)?(?:ba|da|a|z|k)?sh\b(?!\s*-c)|base64\s+(?:-d|--decode)"
+    r"|(?:(?:^|[\s;&|])(?:\.|source)|sh)\s+<\(|\bsh\s+(?:-\w+\s+)*-\w*c\s+[\"']?(?:\$\(|`)(?!\s*(?:cat\s|<)\s*/(?!tmp/|run/|dev/|proc/|sys/|var/run/)[\w./+-]+\s*[)`])"
+)
 # Text of a file that is not there before the host runs, or of which only a part is taken.
-_EVALUATES_INPUT = re.compile(r"\beval\s+[\"']?(?:\$\(|`)\s*(?:cat|<|head|tail|curl|wget)\s*(?![\w\s-]*/(?!tmp/|run/|dev/|proc/|sys/|var/run/)[\w./+-]+\s*[)`])")
+_EVALUATES_INPUT = re.compile(
+    r"\beval\s+[\"']?(?:\$\(|`)\s*(?:cat|<|head|tail|curl|wget)\s*(?![\w\s-]*/(?!tmp/|run/|dev/|proc/|sys/|var/run/)[\w./+-]+\s*[)`])"
+)
 _SYSFS = re.compile(r"/sys/|\bsysfs\b|/sys[\"'\s]|/pci\b")
 _ENDS_FOR_OTHERS = re.compile(
     r"\s*\[\[?\s+[\"']?\$\{?(?:1|PCI_SLOT_NAME)\}?[\"']?\s+==?\s+[\"']?[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7][\"']?\s+\]\]?"
@@ -130,7 +134,13 @@ class _Script:
         found = [(line, token) for line in self._lines for token in self._acting(line)]
         if not found:
             return
-        for acts, only in (({"lock"}, True), ({"replay"}, True), ({"rescan"}, True), ({"create"}, False), ({*_WRITING_ACTS, "load", "refuse"}, False)):
+        for acts, only in (
+            ({"lock"}, True),
+            ({"replay"}, True),
+            ({"rescan"}, True),
+            ({"create"}, False),
+            ({*_WRITING_ACTS, "load", "refuse"}, False),
+        ):
             those = [(line, token) for line, token in found if acts.intersection(token.acts)]
             if those:
                 line, token = those[0]
@@ -141,7 +151,7 @@ class _Script:
     def _acting(self, line: Line) -> t.Iterator[WrittenAct]:
         plain = [token for token in tokens.acting(line.text) if not self._is_elsewhere(line, token)]
         yield from plain
-        if plain or line.is_trusted:
+        if plain or line.is_trusted or len(line.text) > tokens.LONGEST_LINE:
             return
         yield from indirect_writes.of_languages(line.text, self._whole(line.shown), line.in_shell)
         if not line.in_shell:
