@@ -145,6 +145,8 @@ SPEAKING = {
     "what is told to the journal": "echo 'modprobe vfio-pci' | systemd-cat",
     "what is searched for": "grep -q 'modprobe vfio-pci' /etc/site",
     "how it is used": "usage() {\ncat <<EOF\nusage: modprobe vfio-pci\nEOF\n}\ntrue",
+    "how it is used, in a branch": "case \"$1\" in\n-h) echo 'usage: modprobe vfio-pci'; exit 0;;\nesac\ntrue",
+    "a message of the day": "cat <<EOF > /etc/motd\nAfter a failure: modprobe vfio-pci\nEOF",
     "whether it is there": "command -v modprobe >/dev/null || exit 1",
     "whether it can be run": "[ -x /sbin/modprobe ] || exit 1",
 }

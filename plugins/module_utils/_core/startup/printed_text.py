@@ -25,9 +25,11 @@ _TEXT = r"(?:\"(?:[^\"\\$`]|\\.|\$(?!\())*\"|'[^']*'|[^;&|<>\"'`$(){}\\]|\\.|\$(
 _TO = r"&\d|[\"']?/dev/(?:null|kmsg|console|stderr|stdout|tty\d*)[\"']?|[\"']?/var/log/[\w./-]+[\"']?"
 _SAFE = rf"(?:\s*\d?>>?\s*(?:{_TO}))*\s*(?:\|\s*(?:logger|systemd-cat)\b[^;|&<>]*)?"
 _PRINTS = re.compile(
-    rf"((?:^|[;&|{{!]|(?<!\$)\(|\b(?:then|do|else|if|elif|while|until)\s)\s*(?:sudo\s+)?(?:{_NAMES})(?=\s))({_TEXT})({_SAFE})(?=$|[;&)}}]|\|\|)"
+    rf"((?:^|[;&|{{!)]|(?<!\$)\(|\b(?:then|do|else|if|elif|while|until)\s)\s*(?:sudo\s+)?(?:{_NAMES})(?=\s))({_TEXT})({_SAFE})(?=$|[;&)}}]|\|\|)"
 )
-_HERE = re.compile(r"(?:.*[;{&|]\s*)?\s*cat\s*(?:>&2\s*)?<<-?\s*([\"']?)(\w+)\1\s*(?:>&2)?\s*;?\s*")
+# Where a text is shown and nothing runs it.
+_SHOWN = rf"(?:>>?\s*(?:{_TO}|/etc/(?:motd|issue)[\w./-]*|/var/www/[\w./-]+)\s*)?"
+_HERE = re.compile(rf"(?:.*[;{{&|)]\s*)?\s*cat\s*{_SHOWN}<<-?\s*([\"']?)(\w+)\1\s*{_SHOWN};?\s*")
 
 
 def without(lines: t.Sequence[Line]) -> tuple[Line, ...]:
