@@ -182,6 +182,36 @@ def test_lists_without_the_command_line_leave_that_open(tmp_path: Path) -> None:
     compare(Drawn(BLACKLISTED, files, cmdline="modules_load=vfio-pci").tree(tmp_path), BLACKLISTED, (CARD, SAME))
 
 
+MANAGER = "/etc/systemd/system.conf"
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        (MANAGER, "CapabilityBoundingSet=~CAP_SYS_MODULE"),
+        (MANAGER, "SystemCallArchitectures=arm64"),
+        (MANAGER, "DefaultEnvironment=SYSTEMD_PROC_CMDLINE=quiet"),
+        (f"{MANAGER}.d/site.conf", 'DefaultEnvironment="A=b" "LD_PRELOAD=/opt/site.so"'),
+        (f"{MANAGER}.d/site.conf", "DefaultTasksMax=1"),
+    ],
+)
+def test_what_the_manager_takes_from_all_units_leaves_the_work_open(tmp_path: Path, path: str, line: str) -> None:
+    assert compare_one(Drawn(NEITHER, {path: f"[Manager]\n{line}\n"}).tree(tmp_path)) == ("unknown", None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "#CapabilityBoundingSet=~CAP_SYS_MODULE",
+        "CapabilityBoundingSet=~CAP_SYS_TIME",
+        "DefaultEnvironment=A=b",
+        "DefaultTimeoutStartSec=10s",
+    ],
+)
+def test_what_the_manager_leaves_them_is_no_doubt(tmp_path: Path, line: str) -> None:
+    compare(Drawn(NATIVE, {MANAGER: f"[Manager]\n{line}\n"}).tree(tmp_path), NATIVE, ())
+
+
 DRIVERCTL = "driverctl@.service"
 # What may be open with them is the one card.
 OF_DRIVERCTL: dict[str, tuple[str, bool]] = {

@@ -31,6 +31,7 @@ from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
     Drawn,
     Truth,
     compare,
+    daemon,
 )
 
 if t.TYPE_CHECKING:
@@ -183,6 +184,12 @@ HOSTS: dict[str, Drawn] = {
     "settings of sysfsutils in a folder": settings(ONE_LOST, "/etc/sysfs.d/a.conf", f"bus/pci/devices/{CARD}/driver/unbind = {CARD}"),
     "settings of sysfsutils about power": settings(NATIVE, "/etc/sysfs.conf", f"bus/pci/devices/{CARD}/power/control = auto"),
     "settings of sysfsutils that are put aside": settings(NATIVE, "/etc/sysfs.conf", f"#bus/pci/devices/{CARD}/remove = 1"),
+    # daemons and libraries
+    "a program of the log": daemon("rsyslog", **{"/etc/rsyslog.d/a.conf": f'action(type="omprog" binary="{MOVER}")\n'}),
+    "a map that is a program": daemon("autofs", **{"/etc/auto.master": "/x /etc/auto.x\n", "/etc/auto.x": f"#!/bin/sh\n{MOVER}\n"}),
+    "a program for disks": daemon("smartmontools", **{"/etc/smartd.conf": f"DEVICESCAN -m root -M exec {MOVER}\n"}),
+    "a library of every program": Drawn(NATIVE, {"/etc/ld.so.preload": "/opt/site.so\n", "/opt/site.so": "\x7fELF"}, open=ANY),
+    "a library of every program that is not there": Drawn(NATIVE, {"/etc/ld.so.preload": "/opt/site.so\n"}),
     # links that pull in
     "a link of a package that is masked": Drawn(
         NATIVE,

@@ -18,10 +18,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.exit_s
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.services import environment_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import (
     FOLDERS,
+    LARGEST,
     Unit,
     UnitFiles,
     UnitSetting,
     drop_in_names,
+    parsed,
 )
 
 if t.TYPE_CHECKING:
@@ -85,6 +87,7 @@ _LATE = frozenset(
 )
 _LATE_KINDS = (".service", ".socket", ".timer", ".path")
 _PREFIXES = re.compile(r"[-@:+!|]*")
+_OF_MANAGER = ("/etc/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd", "/lib/systemd")
 _UDEVADM = ("udevadm", "/bin/udevadm", "/usr/bin/udevadm", "/sbin/udevadm", "/usr/sbin/udevadm")
 _WORK: t.Mapping[str, str] = {
     LISTS: "/usr/lib/systemd/systemd-modules-load",
@@ -142,6 +145,28 @@ def read(tree: FileTree, name: str, cmdline: Cmdline | None) -> UnitChanges:
     before = f"{tree.shown(unit.path)}:" if unit.path else ":"
     settings = tuple(one for one in unit.settings if one.source and not (own and one.source.startswith(before)))
     return _judged(files, tree, unit, settings, Conditions(tree, cmdline)) if settings else NOTHING
+
+
+def of_manager(tree: FileTree) -> t.Iterator[str]:
+    """Where systemd's own configuration takes something from every unit, or gives it variables that bear on the work: a sentence each."""
+    folders = [f"{place}/system.conf.d" for place in _OF_MANAGER]
+    paths = [f"{place}/system.conf" for place in _OF_MANAGER]
+    paths += [f"{folder}/{name}" for folder in folders if tree.is_dir(folder) for name in tree.names(folder) if name.endswith(".conf")]
+    for path in (path for path in paths if tree.is_file(path)):
+        text = (tree.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape")
+        for one in parsed(text, tree.shown(path), ""):
+            if one.section == "Manager" and _takes_from_all(one):
+                yield f"{one.source}: {one.key}={one.value} is for every unit; what udev can do with it cannot be determined."
+
+
+def _takes_from_all(one: UnitSetting) -> bool:
+    if one.key in ("CapabilityBoundingSet", "SystemCallArchitectures"):
+        return bool(one.value) and re.fullmatch(_TAKING[one.key], one.value) is None
+    if one.key == "DefaultTasksMax":
+        return re.fullmatch(_TAKING["TasksMax"], one.value) is None
+    return one.key in ("DefaultEnvironment", "ManagerEnvironment") and any(
+        _ACTING.match(word.strip("\"'")) for word in one.value.replace("=", " = ").split()
+    )
 
 
 def _may_be_changed(tree: FileTree, name: str) -> bool:

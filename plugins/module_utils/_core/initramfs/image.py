@@ -39,7 +39,7 @@ KEPT = re.compile(
     r"|conf/(?:modules|initramfs\.conf|arch\.conf|param\.conf|conf\.d/[^/]+)"
     r"|scripts/.+|hooks/[^/]+|config|usr/lib/modules/booster\.alias|etc/booster\.init\.yaml"
     r"|(?:(?:usr/|var/)?lib|etc)/dracut/hooks/.+|(?:usr/)?bin/dracut-pre-udev"
-    r"|(?:etc|usr/lib|lib|usr/local/lib)/systemd/system/[^/]+(?:\.d/[^/]+)?"
+    r"|(?:etc|usr/lib|lib|usr/local/lib)/systemd/system(?:/[^/]+(?:\.d/[^/]+)?|\.conf|\.conf\.d/[^/]+)"
     r"|(?:usr/)?lib/modules/[^/]+/modules\.(?:alias|builtin|builtin\.modinfo|dep|order|softdep|weakdep|(?:alias|dep|builtin)\.bin)"
 )
 # Any script is kept as well: what runs in an image can be anywhere in it.
