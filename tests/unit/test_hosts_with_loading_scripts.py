@@ -143,6 +143,7 @@ SPEAKING = {
     "what is logged": "logger -t site 'modprobe vfio-pci'",
     "what is kept in a log": "echo 'modprobe vfio-pci' >> /var/log/site.log",
     "what is told to the journal": "echo 'modprobe vfio-pci' | systemd-cat",
+    "what is sent": "echo 'it was done by modprobe vfio-pci' | mail -s card root",
     "what is searched for": "grep -q 'modprobe vfio-pci' /etc/site",
     "how it is used": "usage() {\ncat <<EOF\nusage: modprobe vfio-pci\nEOF\n}\ntrue",
     "how it is used, in a branch": "case \"$1\" in\n-h) echo 'usage: modprobe vfio-pci'; exit 0;;\nesac\ntrue",

@@ -106,6 +106,9 @@ HOSTS: dict[str, Drawn] = {
     "a report of Python's": script(
         NATIVE, "import os\nids = os.listdir('/sys/bus/pci/devices')\nopen('/var/lib/site/cards.txt', 'w').write(str(ids))", PYTHON
     ),
+    "a look at attributes": script(
+        NATIVE, "import glob\nfor p in glob.glob('/sys/bus/pci/devices/*/driver_override'):\n    print(open(p).read())", PYTHON
+    ),
     # paths that stand in files
     "paths of a table": script(
         ONE_LOST, "while read p v; do echo $v > $p; done < /etc/site/table", **{"/etc/site/table": f"{UNBIND} {CARD}\n"}

@@ -32,6 +32,12 @@ _ABOUT_FUNCTIONS = re.compile(r"/sys\b|sysfs")
 _PCI = re.compile(r"\bpci|[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")
 _IN_DATA = re.compile(r"/sys/[^\s\"'=,;:]*(?::[^\s\"'=,;]*)?")
 _WRITES_FILES = re.compile(r"\bopen\b|write|print|puts|File\b|echo")
+_CHANGES_ANYTHING = re.compile(
+    r"writ|[\"'][rb]*[wax+]+[bt+]*[\"']|O_WRONLY|O_RDWR|>|\b(?:subprocess|system|popen|exec|spawn|shutil|puts|truncate|symlink|link|copy|ctypes)|File\b|`"
+    r"|\bprintf?\s*[{$A-Z]|\bimport\s+(?!os\b|sys\b|re\b|glob\b|json\b|time\b|datetime\b|math\b|argparse\b|pathlib\b|collections\b)"
+    r"|\bfrom\s+(?!pathlib\b|glob\b|collections\b|datetime\b|typing\b|__future__\b)\w|\brequire\b|\buse\s+(?!strict|warnings)",
+    re.IGNORECASE,
+)
 _OTHER_LANGUAGE = re.compile(r"\b(?:python[0-9.]*|perl|ruby|[gmn]?awk|node|lua[0-9.]*|php|tclsh)\b")
 # The path that is written to: open(PATH, "w"), File.write(PATH, …), PATH.write_text(…).
 _OPENED = re.compile(
@@ -68,6 +74,11 @@ def into_folders(text: str, variables: Variables) -> t.Iterator[WrittenAct]:
         values = variables.values(target) if len(words) > 2 else frozenset[str]()
         if any(_FOLDER.fullmatch(value) or _SLASH.fullmatch(value) for value in values or ()):
             yield WrittenAct(f"runs {words[0]} into {target}", _WRITING, match.start(1))
+
+
+def only_reads(program: str) -> bool:
+    """Whether nothing in a program of another language can write to a file or run another program."""
+    return _CHANGES_ANYTHING.search(program) is None
 
 
 def of_languages(text: str, program: str, in_shell: bool) -> t.Iterator[WrittenAct]:

@@ -23,7 +23,7 @@ _READ_AGAIN = re.compile(
 _NAMES = r"echo|printf(?!\s+-v)|logger|wall|grep|egrep|fgrep|pgrep|:"
 _TEXT = r"(?:\"(?:[^\"\\$`]|\\.|\$(?!\())*\"|'[^']*'|[^;&|<>\"'`$(){}\\]|\\.|\$(?!\()|[{}](?=\S))*"
 _TO = r"&\d|[\"']?/dev/(?:null|kmsg|console|stderr|stdout|tty\d*)[\"']?|[\"']?/var/log/[\w./-]+[\"']?"
-_SAFE = rf"(?:\s*\d?>>?\s*(?:{_TO}))*\s*(?:\|\s*(?:logger|systemd-cat)\b[^;|&<>]*)?"
+_SAFE = rf"(?:\s*\d?>>?\s*(?:{_TO}))*\s*(?:\|\s*(?:logger|systemd-cat|mailx?|sendmail|msmtp|wall)\b[^;|&<>]*)?"
 _PRINTS = re.compile(
     rf"((?:^|[;&|{{!)]|(?<!\$)\(|\b(?:then|do|else|if|elif|while|until)\s)\s*(?:sudo\s+)?(?:{_NAMES})(?=\s))({_TEXT})({_SAFE})(?=$|[;&)}}]|\|\|)"
 )

@@ -124,6 +124,7 @@ class _Script:
         self._loadable = loadable
         self._text = "\n".join(line.text for line in lines)
         self._of_file: dict[str, str] = {}
+        self._reading: dict[str, bool] = {}
         self._arguments = arguments
         self._environment = environment
         self._given = " ".join((*arguments, *environment.values()))
@@ -149,6 +150,8 @@ class _Script:
                 yield ScriptEffect(line, _said(token), union, places, None, self._drivers(those))
 
     def _acting(self, line: Line) -> t.Iterator[WrittenAct]:
+        if not line.in_shell and self._only_reads(line.shown):
+            return
         plain = [token for token in tokens.acting(line.text) if not self._is_elsewhere(line, token)]
         yield from plain
         if plain or line.is_trusted or len(line.text) > tokens.LONGEST_LINE:
@@ -164,6 +167,11 @@ class _Script:
             yield tokens.WrittenAct("evaluates text as a script", indirect_writes.ANYTHING, 0)
         for match in tokens.REDIRECTION.finditer(line.text):
             yield from self._written(match[1])
+
+    def _only_reads(self, shown: str) -> bool:
+        if shown not in self._reading:
+            self._reading[shown] = indirect_writes.only_reads(self._whole(shown))
+        return self._reading[shown]
 
     def _whole(self, shown: str) -> str:
         """The text of one file."""
