@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import re
 import typing as t
@@ -34,9 +35,6 @@ if t.TYPE_CHECKING:
 _EVENT = re.compile(r"%k|%p|%b|\$kernel|\$devpath|\$id\b")
 # What finds devices while it runs.
 _FINDS = re.compile(r"\blspci\b|\bxargs\b|\bfind\b|\{\}|nodedev-list|\blshw\b|\beval\b")
-_FINDS_ELSEWHERE = re.compile(
-    r"listdir|glob|scandir|os\.walk|lspci|argv|readlines|\binput\(|opendir|Dir\.|readdir|iterdir|environ|\bopen\([^)]*(?:conf|json|yaml|txt)"
-)
 _ECHOED = re.compile(r"\b(?:echo|printf)\b((?:\s+-\w+)*\s*[^>|;&]*)")
 _SET_OVERRIDE = re.compile(r"set-override\s+(\S+)\s+(\S+)")
 _DEVBIND = re.compile(r"(?:-b|--bind)[=\s]+(\S+)")
@@ -123,8 +121,8 @@ class _Script:
         self._inventory = inventory
         self._loadable = loadable
         self._text = "\n".join(line.text for line in lines)
-        self._of_file: dict[str, str] = {}
-        self._reading: dict[str, bool] = {}
+        self._all = indirect_writes.WholeText(self._text)
+        self._of_file: dict[str, indirect_writes.WholeText] = {}
         self._arguments = arguments
         self._environment = environment
         self._given = " ".join((*arguments, *environment.values()))
@@ -150,7 +148,7 @@ class _Script:
                 yield ScriptEffect(line, _said(token), union, places, None, self._drivers(those))
 
     def _acting(self, line: Line) -> t.Iterator[WrittenAct]:
-        if not line.in_shell and self._only_reads(line.shown):
+        if not line.in_shell and self._whole(line.shown).only_reads:
             return
         plain = [token for token in tokens.acting(line.text) if not self._is_elsewhere(line, token)]
         yield from plain
@@ -160,7 +158,7 @@ class _Script:
         if not line.in_shell:
             return
         yield from indirect_writes.into_folders(line.text, self._variables)
-        yield from indirect_writes.made_programs(line.text, self._text, self._variables)
+        yield from indirect_writes.made_programs(line.text, self._all, self._variables)
         if _PIPED.search(line.text):
             yield tokens.WrittenAct("runs what it is given as a script", indirect_writes.ANYTHING, 0)
         elif self._evaluates(line.text):
@@ -168,15 +166,18 @@ class _Script:
         for match in tokens.REDIRECTION.finditer(line.text):
             yield from self._written(match[1])
 
-    def _only_reads(self, shown: str) -> bool:
-        if shown not in self._reading:
-            self._reading[shown] = indirect_writes.only_reads(self._whole(shown))
-        return self._reading[shown]
+    @functools.cached_property
+    def _is_about_drivers(self) -> bool:
+        return re.search(r"/sys\b|modprobe|\bpci", f"{self._text}\n{self._given}") is not None
 
-    def _whole(self, shown: str) -> str:
+    @functools.cached_property
+    def _names_sysfs(self) -> bool:
+        return _SYSFS.search(self._text) is not None
+
+    def _whole(self, shown: str) -> indirect_writes.WholeText:
         """The text of one file."""
         if shown not in self._of_file:
-            self._of_file[shown] = "\n".join(line.text for line in self._lines if line.shown == shown)
+            self._of_file[shown] = indirect_writes.WholeText("\n".join(line.text for line in self._lines if line.shown == shown))
         return self._of_file[shown]
 
     def _is_elsewhere(self, line: Line, token: WrittenAct) -> bool:
@@ -191,7 +192,7 @@ class _Script:
             return True
         if not re.search(r"\beval\b(?!\s+set\s)[^;]*[$`]", text) or self._variables.evaluates_known(text):
             return False
-        return re.search(r"/sys\b|modprobe|\bpci", f"{self._text}\n{self._given}") is not None
+        return self._is_about_drivers
 
     def _written(self, target: str) -> t.Iterator[WrittenAct]:
         """A redirection into a path that variables make."""
@@ -206,7 +207,7 @@ class _Script:
             # The attributes that act are in the folders of devices, drivers and the bus.
             above = folder.rpartition("/")[2]
             there = not above or "$" in above or above in ("device", "driver", "pci") or tokens.ADDRESS.fullmatch(above)
-            if there and _SYSFS.search(self._text) and self._variables.may_lead_to(target, "/sys/"):
+            if there and self._names_sysfs and self._variables.may_lead_to(target, "/sys/"):
                 yield tokens.WrittenAct(target.strip("\"'"), tuple(sorted(_WRITING_ACTS)), 0)
             return
         for value in sorted(values):
@@ -240,7 +241,7 @@ class _Script:
 
     def _is_bounded(self, line: Line, loop: Guarded | None = None) -> bool:
         if not line.in_shell:
-            return not any(_FINDS_ELSEWHERE.search(other.text) for other in self._lines if other.shown == line.shown)
+            return not self._whole(line.shown).finds_devices
         text = line.text if loop is None else loop.plain(line.text)
         if "DEVPATH" in self._environment and _ABOVE.search(self._text) and "DEVPATH" in self._text:
             return False
