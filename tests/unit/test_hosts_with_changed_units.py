@@ -208,7 +208,7 @@ def test_what_the_manager_takes_from_all_units_leaves_the_work_open(tmp_path: Pa
         "DefaultTimeoutStartSec=10s",
     ],
 )
-def test_what_the_manager_leaves_them_is_no_doubt(tmp_path: Path, line: str) -> None:
+def test_what_the_manager_leaves_them_keeps_the_answer_certain(tmp_path: Path, line: str) -> None:
     compare(Drawn(NATIVE, {MANAGER: f"[Manager]\n{line}\n"}).tree(tmp_path), NATIVE, ())
 
 
