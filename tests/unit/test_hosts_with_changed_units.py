@@ -122,6 +122,96 @@ HOSTS: dict[str, Drawn] = {
     ),
 }
 
+# What takes something from a unit, or ends it, and what does not: systemd.exec(5), systemd.service(5), systemd.unit(5).
+TAKES = (
+    "SystemCallFilter=\nSystemCallFilter=@basic-io",
+    *("NoExecPaths=/", "RestrictFileSystems=ext4 tmpfs", "RestrictFileSystems=~sysfs", "AppArmorProfile=site", "SmackProcessLabel=site"),
+    *("SELinuxContext=system_u:system_r:site_t:s0", "WorkingDirectory=/etc/never", "EnvironmentFile=/etc/never", "LoadCredential=x:/never"),
+    *("StandardInput=file:/etc/never", "MountImages=/etc/x.raw:/sys", "SystemCallArchitectures=arm64", "PrivatePIDs=yes", "TasksMax=1"),
+    *("PrivateNetwork=yes", "MemoryMax=1M", "ProcSubset=pid"),
+)
+TAKES_FROM_UDEVD = (
+    "RestrictAddressFamilies=\nRestrictAddressFamilies=AF_UNIX",
+    *("RestrictAddressFamilies=~AF_NETLINK", "RuntimeMaxSec=10", "Type=forking", "SystemCallFilter=\nSystemCallFilter=@system-service"),
+    *("SystemCallFilter=~finit_module init_module", "SystemCallFilter=~@module"),
+)
+LEAVES = (
+    "ProtectHome=yes\nPrivateTmp=yes\nLockPersonality=yes\nRestrictRealtime=yes\nNoNewPrivileges=yes\nProtectControlGroups=yes",
+    "ProtectHostname=yes\nProtectClock=yes\nMemoryDenyWriteExecute=yes\nUMask=0022\nOOMScoreAdjust=-1000\nRestrictSUIDSGID=yes",
+    *("ProtectSystem=strict", "WorkingDirectory=/etc", "WorkingDirectory=-/etc/never", "EnvironmentFile=-/etc/never", "PrivatePIDs=no"),
+    *("StandardOutput=null", "SystemCallArchitectures=native", "LimitNOFILE=65536", "TasksMax=infinity", "MemoryMax=2G"),
+)
+LATE = "[Service]\nType=oneshot\nExecStart=/bin/true\n"
+
+
+@pytest.mark.parametrize("name", [TRIGGER, UDEVD])
+@pytest.mark.parametrize("line", TAKES)
+def test_what_takes_something_from_a_unit_leaves_its_work_open(tmp_path: Path, line: str, name: str) -> None:
+    drawn = trigger(NEITHER, f"{SERVICE}{line}\n", name)
+    compare(drawn.tree(tmp_path), NEITHER, (CARD, SAME))
+    assert compare_one(drawn.tree(tmp_path)) == ("unknown", None)
+
+
+@pytest.mark.parametrize("line", TAKES_FROM_UDEVD)
+def test_what_takes_something_from_the_daemon_leaves_its_work_open(tmp_path: Path, line: str) -> None:
+    assert compare_one(trigger(NEITHER, f"{SERVICE}{line}\n", UDEVD).tree(tmp_path)) == ("unknown", None)
+
+
+@pytest.mark.parametrize("name", [TRIGGER, UDEVD])
+@pytest.mark.parametrize("line", LEAVES)
+def test_what_takes_nothing_leaves_the_answer_certain(tmp_path: Path, line: str, name: str) -> None:
+    compare(trigger(NATIVE, f"{SERVICE}{line}\n", name).tree(tmp_path), NATIVE, ())
+
+
+@pytest.mark.parametrize("after", ["multi-user.target", "network-online.target", "late.service"])
+def test_a_unit_that_waits_for_itself_may_be_dropped(tmp_path: Path, after: str) -> None:
+    drawn = trigger(NEITHER, f"[Unit]\nAfter={after}\n", TRIGGER, **{f"{OWN}/late.service": LATE})
+    assert compare_one(drawn.tree(tmp_path)) == ("unknown", None)
+
+
+@pytest.mark.parametrize("name", [TRIGGER, LISTS])
+def test_a_link_that_is_masked_takes_a_unit_out_of_its_target(tmp_path: Path, name: str) -> None:
+    wants = "sysinit.target.wants"
+    links = {f"{LIB}/{wants}/{name}": f"../{name}", f"{OWN}/{wants}/{name}": "/dev/null"}
+    truth = NEITHER if name == TRIGGER else BLACKLISTED
+    compare(Drawn(truth, {**UNITS, **LISTED}, links).tree(tmp_path), {CARD: None}, (CARD,))
+
+
+def test_lists_without_the_command_line_leave_that_open(tmp_path: Path) -> None:
+    files = {**UNITS, **IDS, "/etc/modprobe.d/off.conf": "blacklist nouveau\n", f"{OWN}/{LISTS}.d/a.conf": f"{SERVICE}ProcSubset=pid\n"}
+    compare(Drawn(BLACKLISTED, files, cmdline="modules_load=vfio-pci").tree(tmp_path), BLACKLISTED, (CARD, SAME))
+
+
+MANAGER = "/etc/systemd/system.conf"
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        (MANAGER, "CapabilityBoundingSet=~CAP_SYS_MODULE"),
+        (MANAGER, "SystemCallArchitectures=arm64"),
+        (MANAGER, "DefaultEnvironment=SYSTEMD_PROC_CMDLINE=quiet"),
+        (f"{MANAGER}.d/site.conf", 'DefaultEnvironment="A=b" "LD_PRELOAD=/opt/site.so"'),
+        (f"{MANAGER}.d/site.conf", "DefaultTasksMax=1"),
+    ],
+)
+def test_what_the_manager_takes_from_all_units_leaves_the_work_open(tmp_path: Path, path: str, line: str) -> None:
+    assert compare_one(Drawn(NEITHER, {path: f"[Manager]\n{line}\n"}).tree(tmp_path)) == ("unknown", None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "#CapabilityBoundingSet=~CAP_SYS_MODULE",
+        "CapabilityBoundingSet=~CAP_SYS_TIME",
+        "DefaultEnvironment=A=b",
+        "DefaultTimeoutStartSec=10s",
+    ],
+)
+def test_what_the_manager_leaves_them_keeps_the_answer_certain(tmp_path: Path, line: str) -> None:
+    compare(Drawn(NATIVE, {MANAGER: f"[Manager]\n{line}\n"}).tree(tmp_path), NATIVE, ())
+
+
 DRIVERCTL = "driverctl@.service"
 # What may be open with them is the one card.
 OF_DRIVERCTL: dict[str, tuple[str, bool]] = {

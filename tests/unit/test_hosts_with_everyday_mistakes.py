@@ -81,6 +81,18 @@ WARNED: dict[str, tuple[Files, str]] = {
         {CONF: "blacklist nouveau,nvidia\n"},
         f"{CONF}:1: kmod takes all of `blacklist nouveau,nvidia` for one name. Write `blacklist nouveau` and `blacklist nvidia` in",
     ),
+    "an override by a key for comparing": (
+        rule(f'{THIS}, ATTRS{{driver_override}}="vfio-pci", {LOAD}'),
+        'ATTRS can only be compared, so udev ignores the whole line. Write `ATTR{driver_override}="vfio-pci"`.',
+    ),
+    "a driver by a key for comparing": (
+        rule(f'{THIS}, DRIVER="vfio-pci"'),
+        'DRIVER can only be compared, so udev ignores the whole line. Write `ATTR{driver_override}="vfio-pci"`.',
+    ),
+    "a native driver by a key for comparing": (
+        rule(f'{THIS}, DRIVER="nouveau", {ACTS}'),
+        'so udev ignores the whole line. Write `DRIVER=="nouveau"`.',
+    ),
     "a semicolon in a softdep": (
         {CONF: "softdep nouveau pre; vfio-pci\n"},
         "Write `softdep nouveau pre: vfio-pci`.",
@@ -91,6 +103,7 @@ WORDS: dict[str, str] = {
     "intel_iommu=on iommu=1": "the kernel does not know the value 1 in `iommu=1`, so it has no effect. Remove it.",
     "initcall_blacklist=nouveau": "names functions, and nouveau is a module: it has no effect. Write `modprobe.blacklist=nouveau`.",
     "modprobe.blacklist = nouveau": "nothing stands behind `modprobe.blacklist`, so it has no effect.",
+    "pci-stub.ids=10de:1db1": "names the module pci-stub, which no installed kernel has",
     "rd.drivers.pre=vfio-pci": "Write `rd.driver.pre=vfio-pci`.",
 }
 FINE: dict[str, Files] = {

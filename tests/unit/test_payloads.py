@@ -23,28 +23,28 @@ from ansible_collections.vfio.variants.tests.unit.payloads import MODULES, packe
 from ansible_collections.vfio.variants.tests.unit.rooms import PACKAGE
 
 LIMITS = {
-    "boot_policy": (297, 1_935_000),
-    "claim_info": (319, 2_105_000),
-    "collect": (279, 1_830_000),
-    "device_claim": (327, 2_140_000),
-    "device_info": (280, 1_810_000),
+    "boot_policy": (301, 1_980_000),
+    "claim_info": (323, 2_150_000),
+    "collect": (283, 1_890_000),
+    "device_claim": (328, 2_160_000),
+    "device_info": (284, 1_870_000),
     "device_table": (0, 0),
     "dkms_package": (94, 560_000),
     "fleet_report": (0, 0),
-    "host_claims": (377, 2_500_000),
+    "host_claims": (379, 2_530_000),
     "host_report": (0, 0),
-    "initramfs": (220, 1_350_000),
+    "initramfs": (224, 1_410_000),
     "iommu": (107, 660_000),
     "kernel_cmdline": (104, 640_000),
-    "rehearsal_files": (285, 1_860_000),
+    "rehearsal_files": (290, 1_920_000),
     "rehearse": (0, 0),
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (13, 50_000),
-    "unchanged_record": (375, 2_480_000),
+    "unchanged_record": (377, 2_510_000),
 }
 """Files of the core, and their bytes of source, by module."""
-IMPORTED = {"boot_policy": 1_750_000, "claim_info": 1_730_000, "device_claim": 592_000, "host_claims": 1_988_000}
+IMPORTED = {"boot_policy": 1_800_000, "claim_info": 1_780_000, "device_claim": 580_000, "host_claims": 2_030_000}
 """Bytes of the core's source that Python compiles before a module has done anything: what only some hosts need comes later."""
 LISTED = """
 import importlib, json, sys

@@ -18,10 +18,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.exit_s
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.services import environment_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import (
     FOLDERS,
+    LARGEST,
     Unit,
     UnitFiles,
     UnitSetting,
     drop_in_names,
+    parsed,
 )
 
 if t.TYPE_CHECKING:
@@ -43,22 +45,49 @@ _STOCK = {
 _ACTING = re.compile(
     r"SYSTEMD_(?!LOG_|COLORS$|URLIFY$|SECCOMP$|UDEV_EXTRA_TIMEOUT_SEC$)|LD_|GLIBC_TUNABLES$|PATH$|MODPROBE_OPTIONS$|BASH_ENV$|ENV$|IFS$"
 )
-# What takes rights, files or another unit from a service, each with the values that do not.
+_NOT = r"0|no|n|false|f|off|"
+# What takes rights, files or another unit from a service, or ends it, each with the values that do not.
 _TAKING: t.Mapping[str, str] = {
     **dict.fromkeys(("User", "Group"), r"root|0|"),
-    **dict.fromkeys(
-        ("DynamicUser", "ProtectKernelModules", "ProtectKernelTunables", "PrivateDevices", "PrivateUsers"), r"0|no|n|false|f|off|"
-    ),
+    **dict.fromkeys(("DynamicUser", "ProtectKernelModules", "ProtectKernelTunables", "PrivateDevices", "PrivateUsers"), _NOT),
+    **dict.fromkeys(("PrivatePIDs", "PrivateNetwork", "RootEphemeral"), _NOT),
     "CapabilityBoundingSet": r"~(?!.*CAP_(?:SYS_MODULE|SYS_ADMIN|SYS_RAWIO|DAC_OVERRIDE)).*",
-    "SystemCallFilter": r"(?!~).*|~@(?:clock|mount|swap|reboot|cpu-emulation|obsolete|debug|keyring)|",
+    "SystemCallArchitectures": r"native|",
+    "ProcSubset": r"all|",
     **dict.fromkeys(
         ("RootDirectory", "RootImage", "ReadOnlyPaths", "InaccessiblePaths", "TemporaryFileSystem", "BindPaths", "BindReadOnlyPaths"), r""
     ),
     **dict.fromkeys(("ReadOnlyDirectories", "InaccessibleDirectories", "ExtensionImages", "ExtensionDirectories", "RootHash"), r""),
+    **dict.fromkeys(("MountImages", "RootHashSignature", "RootVerity", "NoExecPaths", "RestrictFileSystems", "ExecSearchPath"), r""),
+    **dict.fromkeys(
+        ("AppArmorProfile", "SELinuxContext", "SmackProcessLabel", "PAMName", "NetworkNamespacePath", "UserNamespacePath"), r""
+    ),
+    **dict.fromkeys(("LoadCredential", "LoadCredentialEncrypted", "SetCredentialEncrypted"), r""),
+    "StandardInput": r"null|data|",
+    "Type": r"oneshot|simple|exec|idle|notify|notify-reload|",
+    "RuntimeMaxSec": r"infinity|0|",
+    **dict.fromkeys(("TasksMax", "LimitNPROC", "LimitNOFILE"), r"infinity|[0-9]{3,}(?::.*)?|[0-9]+%|"),
+    **dict.fromkeys(("MemoryMax", "MemoryLimit", "LimitAS", "LimitDATA"), r"infinity|[0-9.]+[GTPE%]|[0-9]{3,}M|[0-9]{9,}|"),
     **dict.fromkeys(("Requires", "BindsTo", "Requisite", "Conflicts"), r"shutdown\.target|"),
+    "RequiresMountsFor": r"/|",
     "DefaultDependencies": r"0|no|n|false|f|off",
 }
+# System calls of which a service of theirs can do without, and what each needs of a list of those that it may use.
+_SPARED = re.compile(r"@(?:clock|mount|swap|reboot|cpu-emulation|obsolete|debug|keyring|privileged|pkey|sandbox)")
+_NEEDED_CALLS = "@system-service"
+_LOADING_CALLS = frozenset(("@module", "finit_module"))
+_NETLINK = "AF_NETLINK"
+# What comes after systemd's own early units: one of these that waits for it waits for itself, and systemd drops a job of that circle.
+_LATE = frozenset(
+    f"{name}.target"
+    for name in (
+        *("sysinit", "basic", "multi-user", "graphical", "default", "sockets", "timers", "paths", "network", "network-online", "getty"),
+        *("remote-fs", "network-pre", "nss-lookup", "nss-user-lookup", "rescue"),
+    )
+)
+_LATE_KINDS = (".service", ".socket", ".timer", ".path")
 _PREFIXES = re.compile(r"[-@:+!|]*")
+_OF_MANAGER = ("/etc/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd", "/lib/systemd")
 _UDEVADM = ("udevadm", "/bin/udevadm", "/usr/bin/udevadm", "/sbin/udevadm", "/usr/sbin/udevadm")
 _WORK: t.Mapping[str, str] = {
     LISTS: "/usr/lib/systemd/systemd-modules-load",
@@ -115,7 +144,29 @@ def read(tree: FileTree, name: str, cmdline: Cmdline | None) -> UnitChanges:
     own = not unit.path or unit.path.startswith(_OF_DISTRIBUTION)
     before = f"{tree.shown(unit.path)}:" if unit.path else ":"
     settings = tuple(one for one in unit.settings if one.source and not (own and one.source.startswith(before)))
-    return _judged(tree, unit, settings, Conditions(tree, cmdline)) if settings else NOTHING
+    return _judged(files, tree, unit, settings, Conditions(tree, cmdline)) if settings else NOTHING
+
+
+def of_manager(tree: FileTree) -> t.Iterator[str]:
+    """Where systemd's own configuration takes something from every unit, or gives it variables that bear on the work: a sentence each."""
+    folders = [f"{place}/system.conf.d" for place in _OF_MANAGER]
+    paths = [f"{place}/system.conf" for place in _OF_MANAGER]
+    paths += [f"{folder}/{name}" for folder in folders if tree.is_dir(folder) for name in tree.names(folder) if name.endswith(".conf")]
+    for path in (path for path in paths if tree.is_file(path)):
+        text = (tree.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape")
+        for one in parsed(text, tree.shown(path), ""):
+            if one.section == "Manager" and _takes_from_all(one):
+                yield f"{one.source}: {one.key}={one.value} is for every unit; what udev can do with it cannot be determined."
+
+
+def _takes_from_all(one: UnitSetting) -> bool:
+    if one.key in ("CapabilityBoundingSet", "SystemCallArchitectures"):
+        return bool(one.value) and re.fullmatch(_TAKING[one.key], one.value) is None
+    if one.key == "DefaultTasksMax":
+        return re.fullmatch(_TAKING["TasksMax"], one.value) is None
+    return one.key in ("DefaultEnvironment", "ManagerEnvironment") and any(
+        _ACTING.match(word.strip("\"'")) for word in one.value.replace("=", " = ").split()
+    )
 
 
 def _may_be_changed(tree: FileTree, name: str) -> bool:
@@ -127,8 +178,9 @@ def _may_be_changed(tree: FileTree, name: str) -> bool:
     return False
 
 
-def _judged(tree: FileTree, unit: Unit, settings: tuple[UnitSetting, ...], conditions: Conditions) -> UnitChanges:
-    matters = [one for one in settings if _matters(tree, unit, one)]
+def _judged(files: UnitFiles, tree: FileTree, unit: Unit, settings: tuple[UnitSetting, ...], conditions: Conditions) -> UnitChanges:
+    matters = [one for one in settings if _matters(tree, unit, one) or _waits_for_itself(files, one)]
+    matters += [last for key, allows in _LISTED.items() for last in _last_of(settings, key) if not allows(unit)]
     off: UnitSetting | None = None
     for kind in _KINDS:
         holds, asked = _conditions(unit, settings, kind, conditions)
@@ -165,6 +217,10 @@ def _is_stock(one: UnitSetting) -> bool:
 def _matters(tree: FileTree, unit: Unit, one: UnitSetting) -> bool:
     if one.section not in ("Unit", "Service"):
         return False
+    if one.key in ("WorkingDirectory", "EnvironmentFile"):
+        # What is not there keeps the service from being started.
+        there = tree.is_dir(one.value) if one.key == "WorkingDirectory" else tree.is_file(one.value)
+        return one.value.startswith("/") and not there and "*" not in one.value
     if one.key in _TAKING:
         return re.fullmatch(_TAKING[one.key], one.value, re.IGNORECASE) is None
     if _OF_ALL_SERVICES in one.source and one.key.startswith("Exec"):
@@ -176,6 +232,54 @@ def _matters(tree: FileTree, unit: Unit, one: UnitSetting) -> bool:
         prefix = prefixes[0] if prefixes is not None else ""
         return bool(one.value) and "-" not in prefix and succeeds(tree, one.value[len(prefix) :].strip()) is not True
     return False
+
+
+def _last_of(settings: t.Iterable[UnitSetting], key: str) -> t.Sequence[UnitSetting]:
+    return [one for one in settings if (one.section, one.key) == ("Service", key)][-1:]
+
+
+def _may_call(unit: Unit) -> bool:
+    """Whether the system calls that are left to the service are enough for its work (SystemCallFilter= in systemd.exec(5))."""
+    entries = [one.value for one in unit.all("Service", "SystemCallFilter")]
+    if not entries:
+        return True
+    denied: set[str] = set()
+    allowed: set[str] = set()
+    for value in entries:
+        words = {word.partition(":")[0] for word in value.lstrip("~").split()}
+        # The last that names a call counts.
+        denied = denied | words if value.startswith("~") else denied - words
+        allowed = allowed - words if value.startswith("~") else allowed | words
+    if not all(map(_SPARED.fullmatch, denied)):
+        return False
+    # Where the distribution's own list cannot be seen, this one adds to it.
+    if entries[0].startswith("~") or not unit.path:
+        return unit.name == UDEVD or entries[0].startswith("~")
+    return _NEEDED_CALLS in allowed and (unit.name == TRIGGER or not allowed.isdisjoint(_LOADING_CALLS))
+
+
+def _may_hear_the_kernel(unit: Unit) -> bool:
+    """Whether udevd is left the sockets by which the kernel tells of devices."""
+    entries = [one.value for one in unit.all("Service", "RestrictAddressFamilies")]
+    if unit.name != UDEVD or not entries:
+        return True
+    if any(value.startswith("~") and _NETLINK in value for value in entries):
+        return False
+    return entries[0].startswith("~") or not unit.path or any(_NETLINK in value for value in entries)
+
+
+_LISTED: t.Mapping[str, t.Callable[[Unit], bool]] = {"SystemCallFilter": _may_call, "RestrictAddressFamilies": _may_hear_the_kernel}
+
+
+def _waits_for_itself(files: UnitFiles, one: UnitSetting) -> bool:
+    return (one.section, one.key) == ("Unit", "After") and any(_is_late(files, name) for name in one.value.split())
+
+
+def _is_late(files: UnitFiles, name: str) -> bool:
+    unit = files.load(name) if name.endswith(_LATE_KINDS) else None
+    return name in _LATE or (
+        unit is not None and (unit.last("Unit", "DefaultDependencies") or "").lower() not in ("no", "n", "false", "f", "0", "off")
+    )
 
 
 def _does_the_same(unit: Unit) -> bool:

@@ -33,7 +33,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.imag
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import ImageView, read_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, Kernel
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup import early_modules, image_scripts
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import early_modules, image_scripts, image_units
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
@@ -136,7 +136,11 @@ def _influences(view: ImageView, kernel: Kernel, host: Host | None, inventory: I
     else:
         return read_booster.influences(view, kernel) if read_booster.is_made_by(view) else ()
     found = image_scripts.judged(view, scripts, kernel, host, inventory)
-    return (*found, *early_modules.read(view, kernel, inventory)) if with_systemd else found
+    if not with_systemd:
+        return found
+    ownership = image_scripts.ImageOwnership(view, host)
+    own = image_units.judged(view, kernel, ownership, inventory, cmdline)
+    return tuple(dict.fromkeys((*found, *own, *early_modules.read(view, kernel, inventory))))
 
 
 @dataclasses.dataclass(frozen=True)

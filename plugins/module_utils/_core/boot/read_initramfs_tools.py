@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
 
 INIT_TOP = "/scripts/init-top"
 MODULES = "/conf/modules"
-CONFIGURATION, CONFIGURATIONS = "/conf/initramfs.conf", "/conf/conf.d"
+CONFIGURATION, ARCHITECTURE, CONFIGURATIONS = "/conf/initramfs.conf", "/conf/arch.conf", "/conf/conf.d"
 IN_ORDER = re.compile(r"^/scripts/[^\s\"]+/([^\s/\"]+)", re.MULTILINE)
 ASSIGNED_BLACKLIST = re.compile(r"^[ \t]*(?:export[ \t]+)?blacklist=[\"']?([^\"'\s#]*)", re.MULTILINE)
 _NFS = re.compile(r"^[ \t]*(?:export[ \t]+)?BOOT=[\"']?nfs\b", re.MULTILINE)
@@ -95,10 +95,12 @@ def _breaks(cmdline: Cmdline, source: str) -> t.Iterator[str]:
 
 
 def scripts(tree: FileTree, cmdline: Cmdline) -> tuple[str, ...]:
-    """The scripts that run, by the files that give their order."""
+    """The scripts that run, by the files that give their order, and the files of settings, which init reads as scripts."""
     unused = (_PANIC,) if _mounts_nfs(tree, cmdline) else (_PANIC, *_OF_NFS)
     folders = [f"/scripts/{name}" for name in tree.names("/scripts") if name not in unused]
-    return tuple(f"{folder}/{name}" for folder in folders for name in _order(tree, folder))
+    settings = (CONFIGURATION, ARCHITECTURE, *(f"{CONFIGURATIONS}/{name}" for name in tree.names(CONFIGURATIONS)))
+    ordered = (f"{folder}/{name}" for folder in folders for name in _order(tree, folder))
+    return (*(path for path in settings if tree.is_file(path)), *ordered)
 
 
 def _mounts_nfs(tree: FileTree, cmdline: Cmdline) -> bool:

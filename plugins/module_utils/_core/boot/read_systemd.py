@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.together 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import generators, systemd_version
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.command_line import EMERGENCY, target_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import mask_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import mask_of, masked_want
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Step
@@ -30,6 +30,7 @@ LIST_UNIT, TRIGGER_UNIT = changed_units.LISTS, changed_units.TRIGGER
 UDEV_UNITS = (changed_units.UDEVD, TRIGGER_UNIT)
 ALL_UNITS = (LIST_UNIT, *UDEV_UNITS)
 ByUnit = t.Mapping[str, changed_units.UnitChanges]
+SYSINIT = "sysinit.target"
 SETTLE_UNIT = "systemd-udev-settle.service"
 FIRST, LAST = "first", "last"
 SEVERAL_AT_A_TIME = 259
@@ -44,6 +45,7 @@ def steps(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> tup
     coldplug = None if any(unit in off for unit in UDEV_UNITS) else Coldplug()
     working = {unit: changes[unit] for unit in ALL_UNITS if unit not in off and (loading is not None or unit != LIST_UNIT)}
     order, doubts = _order(working)
+    doubts += (*_want_doubts(tree, working), *changed_units.of_manager(tree))
     doubts += _emergency_doubt(cmdline, source, in_initrd)
     if loading is None or coldplug is None:
         works = tuple(work for work in (loading, coldplug) if work is not None)
@@ -136,6 +138,14 @@ def _off(tree: FileTree, cmdline: Cmdline, in_initrd: bool, changes: ByUnit) -> 
     masked |= dict.fromkeys(generators.masked_by_word(tree, cmdline, in_initrd))
     failing = ((unit, one.off) for unit, one in changes.items() if unit not in masked)
     return {**masked, **{unit: condition for unit, condition in failing if condition is not None}}
+
+
+def _want_doubts(tree: FileTree, units: t.Iterable[str]) -> t.Iterator[str]:
+    """Doubts where sysinit.target no longer pulls in a unit, which another one may do."""
+    for unit in (LIST_UNIT, TRIGGER_UNIT):
+        mask = masked_want(tree, SYSINIT, unit) if unit in units else None
+        if mask is not None:
+            yield f"{tree.shown(mask)} keeps {SYSINIT} from starting {unit}; the effect cannot be determined."
 
 
 def _order(units: ByUnit) -> tuple[str | None, tuple[str, ...]]:

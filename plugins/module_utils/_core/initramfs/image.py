@@ -34,13 +34,12 @@ if t.TYPE_CHECKING:
 
 # The files whose content decides which driver a device is bound to.  Of all others only the names are kept.
 KEPT = re.compile(
-    r"(?:etc|run|lib|usr/lib|usr/local/lib)/(?:modprobe\.d|udev/rules\.d|modules-load\.d)/[^/]+"
+    r"(?:etc|run|lib|usr/lib|usr/local/lib)/(?:modprobe\.d|udev/rules\.d|modules-load\.d|tmpfiles\.d|sysctl\.d)/[^/]+"
     r"|etc/(?:modules|cmdline|(?:cmdline|conf)\.d/[^/]+)"
-    r"|conf/(?:modules|initramfs\.conf|param\.conf|conf\.d/[^/]+)"
+    r"|conf/(?:modules|initramfs\.conf|arch\.conf|param\.conf|conf\.d/[^/]+)"
     r"|scripts/.+|hooks/[^/]+|config|usr/lib/modules/booster\.alias|etc/booster\.init\.yaml"
     r"|(?:(?:usr/|var/)?lib|etc)/dracut/hooks/.+|(?:usr/)?bin/dracut-pre-udev"
-    r"|(?:etc|usr/lib|lib)/systemd/system/(?:dracut-pre-udev|systemd-(?:modules-load|udev-trigger|udevd))\.service(?:\.d/[^/]+)?"
-    r"|(?:etc|usr/lib|lib)/systemd/system/(?:systemd-(?:(?:modules|udev)-)?\.)?service\.d/[^/]+"
+    r"|(?:etc|usr/lib|lib|usr/local/lib)/systemd/system(?:/[^/]+(?:\.d/[^/]+)?|\.conf|\.conf\.d/[^/]+)"
     r"|(?:usr/)?lib/modules/[^/]+/modules\.(?:alias|builtin|builtin\.modinfo|dep|order|softdep|weakdep|(?:alias|dep|builtin)\.bin)"
 )
 # Any script is kept as well: what runs in an image can be anywhere in it.

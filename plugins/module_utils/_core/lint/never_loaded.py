@@ -29,8 +29,9 @@ def ids_that_nothing_loads(host: HostPolicy) -> t.Iterator[Finding]:
             if native is not None and module in host.vfio_modules and module not in root.kernel.builtins:
                 taken.setdefault((claim.source, module, native), []).append(claim.device.address)
         for (source, module, native), addresses in taken.items():
-            # That the module is kept out is a finding of its own.
-            if not (root.config.blacklisted(module) or _is_loaded(host, boot, module)):
+            # That the module is kept out, or is not there, is a finding of its own.
+            is_absent = module not in root.kernel.modules
+            if not (is_absent or root.config.blacklisted(module) or _is_loaded(host, boot, module)):
                 spelt = module.replace("_", "-") if module == "vfio_pci" else module
                 missing = f"nothing loads {spelt} before {native}, which takes {_it(addresses)}"
                 said = f"{source} gives {listed(addresses)} to {spelt}, but {missing}."

@@ -19,6 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_line
     lines_of,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_values import wrong_value
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.attribute_paths import ACTING
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import parse
 
 if t.TYPE_CHECKING:
@@ -146,13 +147,20 @@ def _operators(line: UdevLine) -> t.Iterator[Mistake]:
             yield "udev-assigns", f"{said} Write `{key.said('+=' if key.name == 'RUN' else '=')}`."
         elif key.name in ASKED_ONLY and not key.is_match:
             asked = f"`{key.text}` assigns, and {key.name} can only be compared, so udev ignores the whole line."
-            yield "udev-assigns", f"{asked} Write `{key.said('==')}`."
+            yield "udev-assigns", f"{asked} Write `{_meant(key)}`."
         elif key.name in ASSIGNED_ONLY and key.is_match:
             assigned = f"`{key.text}` compares, and {key.name} can only be assigned, so udev ignores the whole line."
             yield "udev-compares", f"{assigned} Write `{key.said('+=' if key.name == 'RUN' else '=')}`."
         elif not key.is_match and (key.name, key.attribute) in LIMITS:
             said = f"`{key.text}` assigns in place of comparing, which does not limit the rule: it applies to other devices too."
             yield "udev-assigns", f"{said} Write `{key.said('==')}`."
+
+
+def _meant(key: Written) -> str:
+    """The override where somebody assigns a driver; else the comparison."""
+    if key.name == "ATTRS" and key.attribute in ACTING:
+        return f'ATTR{{{key.attribute}}}="{key.value}"'
+    return f'ATTR{{driver_override}}="{key.value}"' if key.name == "DRIVER" and "vfio" in key.value else key.said("==")
 
 
 def _attributes(line: UdevLine) -> t.Iterator[Mistake]:

@@ -9,6 +9,7 @@ import posixpath
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import search_places
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.search_places import SearchPaths
 
@@ -18,6 +19,10 @@ if t.TYPE_CHECKING:
 
 # Their content is made while the host runs.
 MADE_AT_RUN_TIME = ("/proc/", "/sys/", "/dev/", "/run/", "/tmp/", "/var/run/")  # noqa: S108 - nothing is written there
+LONGEST_LINE = 2000
+"""Characters of a line that is looked at with what stands around its words."""
+OWN_UNITS = ("/etc/systemd/system", "/usr/local/lib/systemd/system")
+"""Where a host's own units are."""
 _LEADING = (
     r"then|do|else|elif|if|while|until|exec|sudo|doas|nohup|env|nice|ionice|setsid|command|time|xargs|systemd-run|unshare|stdbuf"
     r"|timeout\s+\S+|chroot\s+\S+|flock\s+\S+|nsenter|taskset\s+\S+"
@@ -29,13 +34,25 @@ _COMMAND = re.compile(
     rf"(?:^|[;&|({{`!]|\$\()\s*(?:(?:{_LEADING})(?:\s+-\S+)*\s+)*(?:[A-Za-z_]\w*=\S*\s+)*(?:(?:{_LEADING})(?:\s+-\S+)*\s+)*({_WORD})"
 )
 _GIVEN = re.compile(rf"(?:(?:^|[;&|({{`\s])(?:\.|source)|(?:^|[\s;&|({{`\"'/])(?:{_INTERPRETERS})(?:\s+-(?!c\b)\S+)*)\s+({_WORD})")
+# A script that is read from its input, and one that is made of what a command writes out.
+_FED = re.compile(rf"(?:^|[\s;&|({{`\"'/])(?:{_INTERPRETERS})\b[^;|&\n<]*(?<!<)<(?![<(&])\s*({_WORD})")
+_MADE_OF = re.compile(r"<\(|\beval\b|sh\s+(?:-\w+\s+)*-\w*c\s+[\"']?(?:\$\(|`)|\|\s*(?:sudo\s+)?(?:/(?:usr/)?bin/)?(?:ba|da|a|z|k)?sh\b")
+_WRITTEN_OUT = re.compile(rf"(?:\b(?:cat|head|tail|grep|egrep|cut|sort|sed|envsubst)\b|<)((?:\s*{_WORD})+)")
+# Words of other languages that run a file of the same, or give one to an interpreter.
+_RUNS_FILE = re.compile(
+    rf"\b(?:exec|execfile|run_path|import_module|spec_from_file_location|do|require|dofile|loadfile|load|source)\b|[\"'/](?:{_INTERPRETERS})[\"']"
+)
+_WORDS = re.compile(r"(?:\$\([^()]*\)|`[^`]*`|[^\s])+")
+_JOINED = re.compile(r"[\"']\s*,\s*[\"']")
+_ASKED_OF_BUS = re.compile(r"\b(?:Re)?[sS]tart(?:Transient)?Unit\b[^;|&\n]*?([\w@.\\-]+\.(?:service|target|socket|timer|path|mount))\b")
 _ABSOLUTE = re.compile(r"(?<![\w.$}/*?-])/(?:[\w.+:@%-]+/)*[\w.+:@%-]+(?![\w/*$?])")
+_CHROOT = re.compile(r"\bchroot\s+(?:-\S+\s+)*(/[^\s\"']+)\s+(/[^\s\"';&|]+)")
 _OWN_FOLDER = re.compile(
     r"\$\(\s*(?:cd\s+)?[\"']?\$?\(?(?:dirname|readlink\s+-\w+|realpath)[^()]*(?:\([^()]*\)[^()]*)?\)[^()/]*(?:&&\s*pwd\s*\))?"
     r"|`dirname[^`]*`|\$\{(?:0|BASH_SOURCE(?:\[0\])?)%/\*\}"
 )
 _STARTED = re.compile(
-    r"\bsystemctl\b((?:\s+-\S+)*)\s+(?:start|restart|reload-or-restart|isolate|try-restart|enable\s+--now|enable)\b([^;|&>\n`)]*)"
+    r"\bsystemctl\b((?:\s+-\S+)*)\s+(?:start|restart|reload-or-restart|isolate|try-restart|enable\s+--now|enable)\b((?:\$\([^()]*\)|`[^`]*`|[^;|&>\n`)])*)"
 )
 _SERVICE = re.compile(
     r"(?:\bservice\s+([\w@.-]+)\s+(?:re)?start\b|\binvoke-rc\.d\s+([\w@.-]+)\s+(?:re)?start\b|/etc/init\.d/([\w@.-]+)\s+(?:re)?start\b)"
@@ -65,17 +82,19 @@ class Called:
 
 def called(tree: FileTree, lines: t.Sequence[Line], everything: t.Sequence[Line], variables: Variables, folder: str) -> t.Iterator[Called]:
     """The files that the lines run or source, each once.  ``folder`` is that of the script; ``everything`` are all lines of the program."""
-    seen: set[str] = set()
+    found: dict[str, Called] = {}
     places = SearchPaths.of(tree, everything, variables, folder)
     for line in lines:
         for one in (*_named(tree, line, variables, places), *_among_many(tree, line, lines, variables, places)):
-            if one.path not in seen and not one.path.startswith(MADE_AT_RUN_TIME):
-                seen.add(one.path)
-                yield one
+            before = found.get(one.path)
+            # What is only named in one line can be given to an interpreter in another.
+            if not one.path.startswith(MADE_AT_RUN_TIME) and (before is None or (one.as_text and not before.as_text)):
+                found[one.path] = one
+    yield from found.values()
 
 
 def _named(tree: FileTree, line: Line, variables: Variables, places: SearchPaths) -> t.Iterator[Called]:
-    for word, as_text in _words(line.text):
+    for word, as_text in _words(line):
         for path in _places(tree, word, variables, places, as_text):
             yield Called(path, line, as_text)
     for path in search_places.makefiles(tree, line, places):
@@ -91,23 +110,58 @@ def _among_many(tree: FileTree, line: Line, lines: t.Sequence[Line], variables: 
         yield Called(path, line, as_text, True)
 
 
+def absent(tree: FileTree, line: Line, variables: Variables) -> t.Iterator[str]:
+    """The whole paths of programs and scripts that a line runs and that are not there."""
+    found = [match[1].strip("\"'") for pattern in (_COMMAND, _GIVEN) for match in pattern.finditer(line.text)]
+    for word in found if line.in_shell else ():
+        yield from (value for value in sorted(variables.values(word) or ()) if value.startswith("/") and not tree.exists(value))
+
+
 def with_folder(lines: t.Iterable[Line], folder: str) -> tuple[Line, ...]:
     """The lines, with the folder that they are in where they ask for it: `$(dirname "$0")` and the like."""
     return tuple(dataclasses.replace(line, text=_OWN_FOLDER.sub(lambda _match: folder, line.text)) for line in lines)
 
 
-def started_units(text: str) -> t.Iterator[str]:
-    """The units and services that a text starts through systemctl or service."""
+def started_units(tree: FileTree, line: Line, variables: Variables) -> t.Iterator[str]:
+    """The units and services that a line starts through systemctl, service or the bus; of a name that is not known, all that it may be."""
+    text = line.text if line.in_shell else _JOINED.sub(" ", line.text)
+    if len(text) > LONGEST_LINE:
+        return
     for match in _STARTED.finditer(text):
-        yield from (word.strip("\"'") for word in match[2].split() if not word.startswith("-"))
+        for word in _WORDS.findall(match[2]):
+            bare = word.strip("\"'") if "$(" in word else word.strip("\"'[](),")
+            if bare and not bare.startswith("-"):
+                yield from _units_of(tree, bare, variables if line.in_shell else None)
     for match in _SERVICE.finditer(text):
         yield from (name for name in match.groups() if name)
+    for match in _ASKED_OF_BUS.finditer(text):
+        yield match[1]
 
 
-def _words(text: str) -> t.Iterator[tuple[str, bool]]:
+def _units_of(tree: FileTree, word: str, variables: Variables | None) -> t.Iterator[str]:
+    values = None if variables is None and re.search(r"[${%]", word) else variables.values(word) if variables is not None else (word,)
+    if values is None:
+        values = (re.sub(r"\$\{[^{}]*\}|\$\w+|\$\([^()]*\)|`[^`]*`|\{[^{}]*\}|%s", "*", word),)
+    for value in sorted(values):
+        if re.search(r"[*?\[]", value) is None:
+            yield value
+            continue
+        for folder in OWN_UNITS:
+            names = tree.names(folder) if tree.is_dir(folder) else ()
+            yield from (name for name in names if matches(name, value) or matches(name.rpartition(".")[0], value))
+
+
+def _words(line: Line) -> t.Iterator[tuple[str, bool]]:
+    text = line.text
     yield from ((match[1], True) for match in _GIVEN.finditer(text))
+    if len(text) <= LONGEST_LINE:
+        yield from ((match[1], True) for match in _FED.finditer(text))
+    if line.in_shell and len(text) <= LONGEST_LINE and _MADE_OF.search(text):
+        yield from ((word, True) for match in _WRITTEN_OUT.finditer(text) for word in match[1].split() if re.search(r"[/$]", word))
     yield from ((match[1], False) for match in _COMMAND.finditer(text))
-    yield from ((match[0], False) for match in _ABSOLUTE.finditer(text))
+    yield from ((f"{match[1].rstrip('/')}{match[2]}", False) for match in _CHROOT.finditer(text))
+    as_text = not line.in_shell and _RUNS_FILE.search(text) is not None
+    yield from ((match[0], as_text) for match in _ABSOLUTE.finditer(text))
 
 
 def _places(tree: FileTree, word: str, variables: Variables, places: SearchPaths, as_text: bool) -> t.Iterator[str]:

@@ -11,6 +11,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.other_users import ROOT, logged_in
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import PACKAGED
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -41,6 +43,12 @@ _CONFIGURED: t.Final[tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...]] =
         r"(?:route-)?up\s",
     ),
     (("keepalived.service",), ("/etc/keepalived/keepalived.conf", "/etc/keepalived/conf.d/*.conf"), r"(?:notify(?:_\w+)?|script)\s"),
+    (
+        ("rsyslog.service", "syslog.service"),
+        ("/etc/rsyslog.conf", "/etc/rsyslog.d/*.conf"),
+        r"[^#]*(?:\bomprog\b.*\bbinary\s*=|\bmmexternal\b.*\bbinary\s*=|\s\^)",
+    ),
+    (("smartmontools.service", "smartd.service"), ("/etc/smartd.conf", "/etc/smartmontools/smartd.conf"), r"[^#]*\s-M\s+exec\s"),
     (("mdmonitor.service",), ("/etc/mdadm/mdadm.conf", "/etc/mdadm.conf"), r"PROGRAM\s"),
     (("sddm.service", "display-manager.service"), ("/etc/sddm.conf", "/etc/sddm.conf.d/*.conf"), r"DisplayCommand\s*="),
 )
@@ -54,6 +62,7 @@ _SCRIPTS: t.Final[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = (
     (("sddm.service", "display-manager.service"), ("/usr/share/sddm/scripts/Xsetup",)),
     (("gdm.service", "gdm3.service", "display-manager.service"), ("/etc/gdm3/Init/*", "/etc/gdm/Init/*", "/etc/X11/gdm/Init/*")),
     (("acpid.service",), ("/etc/acpi/*.sh",)),
+    (("autofs.service",), ("/etc/auto.*",)),
 )
 PROFILES = (
     *("/etc/profile", "/etc/profile.d/*.sh", "/etc/bash.bashrc", "/etc/zsh/zprofile", "/etc/zprofile", "/etc/zsh/zshrc"),
@@ -62,6 +71,8 @@ PROFILES = (
         for name in ("profile", "bash_profile", "bash_login", "bashrc", "zprofile", "zlogin", "zshrc", "config/fish/config.fish")
     ),
 )
+PRELOADED = "/etc/ld.so.preload"
+"""Libraries that the linker loads into every program (ld.so(8))."""
 CONTAINERS = "/var/lib/docker/containers"
 _PRIVILEGED = re.compile(r'"Privileged"\s*:\s*true|"CapAdd"\s*:\s*\[[^\]]*(?:ALL|SYS_ADMIN|SYS_MODULE|SYS_RAWIO)|"/sys(?:/[^":]*)?:')
 _RESTARTS = re.compile(r'"RestartPolicy"\s*:\s*\{[^}]*"Name"\s*:\s*"(?:always|unless-stopped|on-failure)"')
@@ -80,6 +91,7 @@ def read(host: Host, judge: ProgramAnalysis, started: t.Collection[Unit]) -> t.I
         yield from _of_configuration(host, judge, path, re.compile(rf"^\s*{key}\s*(.+)$"))
     for path in (*scripts, *(_files(host, PROFILES) if ROOT in logged_in(started) else ())):
         yield from judge.of_file(path, path)
+    yield from _preloaded(host)
     if runs(("docker.service", "dockerd.service", "docker.socket")):
         yield from _containers(host)
 
@@ -90,6 +102,16 @@ def _of_configuration(host: Host, judge: ProgramAnalysis, path: str, wanted: re.
         match = wanted.match(line)
         if match is not None:
             yield from judge.of(_AFTER_COMMAND.sub("", match[1].strip()).strip("\"'"), f"{path}:{number}", None)
+
+
+def _preloaded(host: Host) -> t.Iterator[Influence]:
+    ownership = Ownership.of(host)
+    text = (host.head(PRELOADED, LARGEST) or b"").decode("utf-8", "surrogateescape") if host.is_file(PRELOADED) else ""
+    for path in re.split(r"[\s:]+", re.sub(r"#[^\n]*", "", text)):
+        real = ownership.resolved(path) if path.startswith("/") and host.is_file(path) else ""
+        known = ownership.is_intact(real) if ownership.is_readable else real.startswith(PACKAGED)
+        if real and not known:
+            yield Influence(PRELOADED, f"has every program load {path}, which is not as a package brought it", UNBOUNDED)
 
 
 def _containers(host: Host) -> t.Iterator[Influence]:

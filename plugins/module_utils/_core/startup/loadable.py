@@ -35,11 +35,20 @@ class Loadable:
         config = ModprobeConfig.read(tree, folders, None, Cmdline.parse("")) if kernel.modules else ModprobeConfig(())
         return cls(kernel, config)
 
-    def acting(self, word: str) -> tuple[str, ...]:
-        """The modules that `modprobe` of a word loads directly and that matter; empty if it cannot affect a PCI device."""
+    def acting(self, word: str, asks_blacklist: bool = False) -> tuple[str, ...]:
+        """The modules that `modprobe` of a word loads directly and that matter; empty if it cannot affect a PCI device.
+
+        ``asks_blacklist`` for `modprobe -b`, which leaves out what is blacklisted, and not what that needs.
+        """
         name = normalize_module_name(word.rpartition("/")[2].partition(".ko")[0])
         direct = [entry.arguments[1] for entry in self.config.aliases(name)] or self._of_kernel(name)
+        if asks_blacklist:
+            direct = [left for one in direct for left in self._not_blacklisted(one)]
         return tuple(one for one in dict.fromkeys(direct) if self._matters(one, DEEPEST))
+
+    def _not_blacklisted(self, name: str) -> tuple[str, ...]:
+        every = (name, *self.kernel.dependencies(name)) if name in self.kernel.modules else (name,)
+        return every[:1] if not self.config.blacklists(name) else tuple(one for one in every if not self.config.blacklists(one))
 
     def _of_kernel(self, name: str) -> list[str]:
         """A name of modprobe.d or of a module, or what the kernel's aliases make of another one."""

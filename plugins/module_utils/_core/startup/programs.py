@@ -15,9 +15,18 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import EVENT_DEVICE, Influence
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup import actors, script_effects
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import (
+    actors,
+    bounds,
+    indirect_writes,
+    made_at_boot,
+    printed_text,
+    script_effects,
+    tokens,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import (
     INTERPRETER,
+    absent,
     called,
     started_units,
     with_folder,
@@ -32,7 +41,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
-    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import InfluencesOf
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act, InfluencesOf
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import Called
 
 DEEPEST = 32
@@ -43,9 +52,12 @@ LARGEST_SEARCHED = 16 << 20
 OF_EVENT: t.Final[t.Mapping[str, str]] = {"DEVPATH": f"/devices/{EVENT_DEVICE}", "PCI_SLOT_NAME": EVENT_DEVICE}
 NOTHING_GIVEN: t.Final[t.Mapping[str, str]] = {}
 SYSFS = "/sys/"
+WRITING: t.Final[frozenset[Act]] = frozenset(("override", "unbind", "bind", "new_id", "remove"))
 ELF = b"\x7fELF"
 # Where packages put programs: what lies elsewhere was built or copied by somebody.
 PACKAGED = ("/usr/bin/", "/usr/sbin/", "/usr/lib/", "/usr/lib64/", "/usr/libexec/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/usr/share/")
+_GOES = re.compile(r"\bcd\s+[\"']?(/[^\s\"';&|]+)")
+_WRITES_TO_FOUND = re.compile(r"(?:>|\btee\b(?:\s+-a)?|\bof=)\s*[\"']?\$|\bopen\s*\(?|\.write_(?:text|bytes)\(|\bFile\b")
 _WRITES = re.compile(rb"driver_override|drivers_probe|/new_id\b|/unbind\b|finit_module")
 
 
@@ -90,6 +102,12 @@ class ProgramAnalysis:
         """As `judge()`; ``folder`` is the working directory, if it is known."""
         return _ProgramRun(self, source, environment).of(command, folder) if command.strip() else ()
 
+    def of_job(self, command: str, source: str, environment: t.Mapping[str, str]) -> tuple[Influence, ...]:
+        """What a command does that a shell reads, with these variables and others that it sets."""
+        home = environment.get("HOME")
+        whole = command if home is None else re.sub(r"(?<![^\s\"'=:])~(?=/)", lambda _match: home, command)
+        return _ProgramRun(self, source, None, environment).of(whole, home) if command.strip() else ()
+
     def of_event(self, command: str, source: str) -> tuple[Influence, ...]:
         """What a command does that a udev rule runs, with the variables that udev sets for it."""
         if not command.strip() or only_writes_out(command):
@@ -124,7 +142,8 @@ class _ProgramRun:
         self._closed = environment is not None
         self._environment = environment or given or NOTHING_GIVEN
         self._lines: list[Line] = []
-        self._files: set[str] = set()
+        self._files: dict[str, bool] = {}
+        """Those that were read, and whether that was as text."""
         self._found: list[Influence] = []
 
     def of(self, command: str, folder: str | None = None) -> tuple[Influence, ...]:
@@ -148,7 +167,12 @@ class _ProgramRun:
         acting = [line for line in self._lines if not line.only_assigns]
         effects = script_effects.of(acting, self._lines, arguments, self._environment, lambda: judge_.loadable, judge_.inventory)
         unit = self._judge.unit
-        started = [name for line in acting for name in started_units(line.text)] if unit is not None else []
+        variables = Variables(self._lines, arguments, self._environment)
+        started = (
+            [name for line in printed_text.without(acting) for name in started_units(judge_.tree, line, variables)]
+            if unit is not None
+            else []
+        )
         for name in dict.fromkeys(started[:MOST_FILES]):
             self._found += unit(name, self._source) if unit is not None else ()
         return tuple(dict.fromkeys((*self._found, *(one.influence(self._source) for one in effects))))
@@ -160,12 +184,26 @@ class _ProgramRun:
             return
         variables = Variables(self._lines, arguments or (), self._environment)
         acting = [line for line in lines if not line.only_assigns]
+        self._of_others(acting, variables, folder)
         for one in called(self._tree, acting, self._lines, variables, folder):
             self._call(one, depth)
         for line in acting:
             scripts = variables.evaluated(line.text) if line.in_shell else ()
             if scripts:
                 self._add([dataclasses.replace(line, text=script) for script in scripts], folder, depth + 1)
+
+    def _of_others(self, lines: t.Sequence[Line], variables: Variables, folder: str) -> None:
+        """Programs that are not there yet, and containers."""
+        for line in lines if len(self._files) < MOST_FILES else ():
+            if len(line.text) > tokens.LONGEST_LINE:
+                continue
+            for path in absent(self._tree, line, variables):
+                place = made_at_boot.not_mounted(self._tree, path)
+                if place is not None:
+                    self._unbounded(f"runs {path}, which is on a file system that is not mounted now ({place})")
+            containers = made_at_boot.of_compose(self._tree, line.text, (folder, *_GOES.findall(line.text)))
+            if containers is not None:
+                self._unbounded(f"starts containers of {containers}, which can bind devices")
 
     def _call(self, one: Called, depth: int) -> None:
         if one.is_one_of_many and self._is_of_packages(self._ownership.resolved(one.path)):
@@ -179,9 +217,10 @@ class _ProgramRun:
 
     def _file(self, path: str, line: Line, as_text: bool, depth: int) -> None:
         real = self._ownership.resolved(path)
-        if real in self._files:
+        as_text = as_text or line.number == 0
+        if self._files.get(real) in (True, as_text):
             return
-        self._files.add(real)
+        self._files[real] = as_text
         if len(self._files) > MOST_FILES:
             self._unbounded(f"runs more than {MOST_FILES} files")
             return
@@ -189,7 +228,7 @@ class _ProgramRun:
         if known is not None:
             self._found += known
             return
-        self._read(path, real, as_text or line.number == 0, depth)
+        self._read(path, real, as_text, depth)
 
     def _read(self, path: str, real: str, as_text: bool, depth: int) -> None:
         """A file whose content decides."""
@@ -212,6 +251,19 @@ class _ProgramRun:
             self._interpreter(text, depth)
             trusted = not self._ownership.is_readable and real.startswith(PACKAGED)
             self._add(lines_of(text, self._tree.shown(path), intact, trusted), posixpath.dirname(real), depth + 1)
+        elif not real.startswith(PACKAGED):
+            self._data(path, content)
+
+    def _data(self, path: str, content: bytes) -> None:
+        """A file that a program only reads: where that writes to paths that it finds, it can write to those that are named there."""
+        if not any(_WRITES_TO_FOUND.search(line.text) for line in self._lines):
+            return
+        text = content.decode("utf-8", "replace")
+        names = list(indirect_writes.named_in_data(text))
+        if names:
+            named = tokens.addresses(text)
+            reached = bounds.reached(self._judge.inventory, named, frozenset(), frozenset(), WRITING) if named else None
+            self._found.append(Influence(self._source, f"reads {path}, which names {names[0]}", WRITING, reached))
 
     def _interpreter(self, text: str, depth: int) -> None:
         """A script is run by what its first line names; those that are known do what the script says."""

@@ -18,6 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup import
     extensions,
     generators,
     guests,
+    made_at_boot,
     other_users,
     schedules,
     services,
@@ -211,6 +212,10 @@ class _Reader:
         return ("No package database can be read: programs in /usr/bin, /usr/lib and the like are taken to be a distribution's.",)
 
     def _configured(self) -> t.Iterator[Influence]:
+        scripts = {job.source.rpartition("/")[2][3:] for job in schedules.init_scripts(self._host)}
+        if any(self._is_started(unit) or unit in scripts for unit in made_at_boot.SYSFS_UNITS):
+            yield from made_at_boot.of_sysfsutils(self._host, self._inventory)
+        yield from made_at_boot.of_quadlets(self._host)
         yield from agents.read(self._host, self._inventory, self._judge, self._is_started)
         yield from site_hooks.read(self._host, self._judge, self._is_started)
         yield from commands_of_daemons.read(self._host, self._judge, [one.unit for one in self._started.found.values()])
@@ -285,7 +290,7 @@ class _Reader:
         for job in schedules.init_scripts(self._host):
             target = self._host.link_name(job.source) or job.source.rpartition("/")[2][3:]
             if is_run(target.removesuffix(".sh")):
-                yield from self._judge.of(job.command, job.source, {})
+                yield from self._judge.of_job(job.command, job.source, job.environment)
         if not (self._is_masked("rc-local.service") or self._is_masked("rc.local.service")):
             yield from self._jobs(schedules.local_scripts(self._host))
 
@@ -301,4 +306,4 @@ class _Reader:
     def _jobs(self, jobs: t.Iterable[ScheduledJob]) -> t.Iterator[Influence]:
         for job in jobs:
             if not job.user or other_users.gets_root(self._host, job.command):
-                yield from self._judge.of(job.command, job.source, {})
+                yield from self._judge.of_job(job.command, job.source, job.environment)

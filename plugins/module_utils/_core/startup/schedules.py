@@ -54,6 +54,8 @@ class ScheduledJob:
     command: str
     source: str
     user: str = ""
+    environment: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """The variables that its table sets; a shell runs it, which can set others."""
 
 
 def at_reboot(host: Host) -> t.Iterator[ScheduledJob]:
@@ -81,18 +83,29 @@ def is_named_for_cron(path: str) -> bool:
 
 
 def _lines(host: Host, path: str, with_user: bool) -> t.Iterator[ScheduledJob]:
+    environment: dict[str, str] = {"HOME": "/root"}
     for number, line in enumerate(_text(host, path).split("\n"), 1):
-        if _VARIABLE.match(line) or line.lstrip().startswith("#"):
+        if _VARIABLE.match(line):
+            name, _equals, value = line.partition("=")
+            environment[name.strip()] = value.strip().strip("\"'")
+            continue
+        if line.lstrip().startswith("#"):
             continue
         times = 1 if line.lstrip().startswith(("@", "%")) else 5
         fields = line.split(None, times + with_user)
         words = [" ".join(fields[:times]), *fields[times:]]
-        if not (words[0] in ("@reboot", "%reboot") or _WITHIN_THE_HOUR.match(words[0])):
+        if not (words[0] in ("@reboot", "%reboot", "@hourly", "%hourly") or _WITHIN_THE_HOUR.match(words[0])):
             continue
-        if with_user and len(words) > 2:
-            yield ScheduledJob(words[2], f"{path}:{number}", "" if words[1] == "root" else words[1])
-        elif not with_user and len(words) > 1:
-            yield ScheduledJob(words[1], f"{path}:{number}")
+        user = words[1] if with_user and len(words) > 2 and words[1] != "root" else ""
+        if len(words) > 1 + with_user:
+            yield ScheduledJob(_with_input(words[-1]), f"{path}:{number}", user, dict(environment))
+
+
+def _with_input(command: str) -> str:
+    """A command with what stands behind the first `%`, which is its input, as a here-document (crontab(5))."""
+    first, *lines = re.split(r"(?<!\\)%", command)
+    text = "; ".join(lines).replace("\\%", "%")
+    return f"{first.strip()} -c '{text}'" if lines and re.search(r"(?:^|/)(?:ba|da)?sh$", first.strip()) else first.replace("\\%", "%")
 
 
 def of_anacron(host: Host) -> t.Iterator[ScheduledJob]:

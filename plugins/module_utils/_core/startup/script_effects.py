@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import re
 import typing as t
@@ -12,27 +13,39 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import EVENT_DEVICE, Influence
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, guarded_loops, tokens
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import (
+    bounds,
+    guarded_loops,
+    indirect_writes,
+    kmod_commands,
+    printed_text,
+    tokens,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Variables
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.guarded_loops import Guarded
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.kmod_commands import Load
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.loadable import Loadable
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.tokens import Load, WrittenAct
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.tokens import WrittenAct
 
 _EVENT = re.compile(r"%k|%p|%b|\$kernel|\$devpath|\$id\b")
 # What finds devices while it runs.
 _FINDS = re.compile(r"\blspci\b|\bxargs\b|\bfind\b|\{\}|nodedev-list|\blshw\b|\beval\b")
-_FINDS_ELSEWHERE = re.compile(
-    r"listdir|glob|scandir|os\.walk|lspci|argv|readlines|\binput\(|opendir|Dir\.|readdir|iterdir|environ|\bopen\([^)]*(?:conf|json|yaml|txt)"
-)
 _ECHOED = re.compile(r"\b(?:echo|printf)\b((?:\s+-\w+)*\s*[^>|;&]*)")
 _SET_OVERRIDE = re.compile(r"set-override\s+(\S+)\s+(\S+)")
 _DEVBIND = re.compile(r"(?:-b|--bind)[=\s]+(\S+)")
-_PIPED = re.compile(r"\|\s*(?:sudo\s+)?(?:/(?:usr/)?bin/)?(?:ba|da|a|z|k)?sh\b(?!\s*-c)|base64\s+(?:-d|--decode)")
+_PIPED = re.compile(
+    r"\|\s*(?:sudo\s+)?(?:/(?:usr/)?bin/)?(?:ba|da|a|z|k)?sh\b(?!\s*-c)|base64\s+(?:-d|--decode)"
+    r"|(?:(?:^|[\s;&|])(?:\.|source)|sh)\s+<\(|\bsh\s+(?:-\w+\s+)*-\w*c\s+[\"']?(?:\$\(|`)(?!\s*(?:cat\s|<)\s*/(?!tmp/|run/|dev/|proc/|sys/|var/run/)[\w./+-]+\s*[)`])"
+)
+# Text of a file that is not there before the host runs, or of which only a part is taken.
+_EVALUATES_INPUT = re.compile(
+    r"\beval\s+[\"']?(?:\$\(|`)\s*(?:cat|<|head|tail|curl|wget)\s*(?![\w\s-]*/(?!tmp/|run/|dev/|proc/|sys/|var/run/)[\w./+-]+\s*[)`])"
+)
 _SYSFS = re.compile(r"/sys/|\bsysfs\b|/sys[\"'\s]|/pci\b")
 _ENDS_FOR_OTHERS = re.compile(
     r"\s*\[\[?\s+[\"']?\$\{?(?:1|PCI_SLOT_NAME)\}?[\"']?\s+==?\s+[\"']?[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7][\"']?\s+\]\]?"
@@ -89,7 +102,7 @@ _MAY_ACT = re.compile(
     r"driver_override|drivers_|sriov|new_id|remove_id|bind|/re|driverctl|devbind|nodedev|nodeDevice|virsh"
     r"|\b(?:qm|pvesh|xl|incus|lxc)\b|vgaswitcheroo|acpi|supergfxctl|optimus|prime-select|envycontrol|setpci|kexec|hotplugctl"
     r"|nvidia-smi|udevadm|modules_disabled|rules\.d|docker|podman|nerdctl|ansible|puppet|salt-call|systemctl|modprobe|insmod|rmmod"
-    r"|/sys|eval|\||>"
+    r"|/sys|eval|\||>|kmod|\bsh\b|/(?:run|tmp|shm)/|\$|\bgit\b"
 )
 
 
@@ -103,11 +116,13 @@ class _Script:
         loadable: t.Callable[[], Loadable],
         inventory: Inventory | None,
     ) -> None:
-        self._lines = lines
         self._variables = Variables(assigning, arguments, environment)
+        self._lines = printed_text.without(kmod_commands.with_programs(lines, self._variables))
         self._inventory = inventory
         self._loadable = loadable
         self._text = "\n".join(line.text for line in lines)
+        self._all = indirect_writes.WholeText(self._text)
+        self._of_file: dict[str, indirect_writes.WholeText] = {}
         self._arguments = arguments
         self._environment = environment
         self._given = " ".join((*arguments, *environment.values()))
@@ -118,7 +133,13 @@ class _Script:
         found = [(line, token) for line in self._lines for token in self._acting(line)]
         if not found:
             return
-        for acts, only in (({"lock"}, True), ({"replay"}, True), ({"rescan"}, True), ({"create"}, False), (_WRITING_ACTS, False)):
+        for acts, only in (
+            ({"lock"}, True),
+            ({"replay"}, True),
+            ({"rescan"}, True),
+            ({"create"}, False),
+            ({*_WRITING_ACTS, "load", "refuse"}, False),
+        ):
             those = [(line, token) for line, token in found if acts.intersection(token.acts)]
             if those:
                 line, token = those[0]
@@ -127,16 +148,37 @@ class _Script:
                 yield ScriptEffect(line, _said(token), union, places, None, self._drivers(those))
 
     def _acting(self, line: Line) -> t.Iterator[WrittenAct]:
+        if not line.in_shell and self._whole(line.shown).only_reads:
+            return
         plain = [token for token in tokens.acting(line.text) if not self._is_elsewhere(line, token)]
         yield from plain
-        if plain or not line.in_shell or line.is_trusted:
+        if plain or line.is_trusted or len(line.text) > tokens.LONGEST_LINE:
             return
+        yield from indirect_writes.of_languages(line.text, self._whole(line.shown), line.in_shell)
+        if not line.in_shell:
+            return
+        yield from indirect_writes.into_folders(line.text, self._variables)
+        yield from indirect_writes.made_programs(line.text, self._all, self._variables)
         if _PIPED.search(line.text):
-            yield tokens.WrittenAct("runs what it is given as a script", tuple(sorted(_WRITING_ACTS)), 0)
+            yield tokens.WrittenAct("runs what it is given as a script", indirect_writes.ANYTHING, 0)
         elif self._evaluates(line.text):
-            yield tokens.WrittenAct("evaluates text as a script", tuple(sorted(_WRITING_ACTS)), 0)
+            yield tokens.WrittenAct("evaluates text as a script", indirect_writes.ANYTHING, 0)
         for match in tokens.REDIRECTION.finditer(line.text):
             yield from self._written(match[1])
+
+    @functools.cached_property
+    def _is_about_drivers(self) -> bool:
+        return re.search(r"/sys\b|modprobe|\bpci", f"{self._text}\n{self._given}") is not None
+
+    @functools.cached_property
+    def _names_sysfs(self) -> bool:
+        return _SYSFS.search(self._text) is not None
+
+    def _whole(self, shown: str) -> indirect_writes.WholeText:
+        """The text of one file."""
+        if shown not in self._of_file:
+            self._of_file[shown] = indirect_writes.WholeText("\n".join(line.text for line in self._lines if line.shown == shown))
+        return self._of_file[shown]
 
     def _is_elsewhere(self, line: Line, token: WrittenAct) -> bool:
         """Whether the variables before a file's name all lead to other buses than PCI."""
@@ -146,9 +188,11 @@ class _Script:
 
     def _evaluates(self, text: str) -> bool:
         """Whether it makes a script of text that is not known, in a program that may be about devices."""
+        if _EVALUATES_INPUT.search(text):
+            return True
         if not re.search(r"\beval\b(?!\s+set\s)[^;]*[$`]", text) or self._variables.evaluates_known(text):
             return False
-        return re.search(r"/sys\b|modprobe|\bpci", f"{self._text}\n{self._given}") is not None
+        return self._is_about_drivers
 
     def _written(self, target: str) -> t.Iterator[WrittenAct]:
         """A redirection into a path that variables make."""
@@ -163,7 +207,7 @@ class _Script:
             # The attributes that act are in the folders of devices, drivers and the bus.
             above = folder.rpartition("/")[2]
             there = not above or "$" in above or above in ("device", "driver", "pci") or tokens.ADDRESS.fullmatch(above)
-            if there and _SYSFS.search(self._text) and self._variables.may_lead_to(target, "/sys/"):
+            if there and self._names_sysfs and self._variables.may_lead_to(target, "/sys/"):
                 yield tokens.WrittenAct(target.strip("\"'"), tuple(sorted(_WRITING_ACTS)), 0)
             return
         for value in sorted(values):
@@ -197,7 +241,7 @@ class _Script:
 
     def _is_bounded(self, line: Line, loop: Guarded | None = None) -> bool:
         if not line.in_shell:
-            return not any(_FINDS_ELSEWHERE.search(other.text) for other in self._lines if other.shown == line.shown)
+            return not self._whole(line.shown).finds_devices
         text = line.text if loop is None else loop.plain(line.text)
         if "DEVPATH" in self._environment and _ABOVE.search(self._text) and "DEVPATH" in self._text:
             return False
@@ -254,42 +298,45 @@ class _Script:
     # -- modules
 
     def on_modules(self) -> t.Iterator[ScriptEffect]:
+        found = [(line, load) for line in self._lines for load in kmod_commands.loads(line.text, line.in_shell)]
         for removes, act in ((False, "load"), (True, "refuse")):
-            those = [(line, load) for line in self._lines for load in tokens.loads(line.text) if load.removes == removes]
-            yield from self._loading(those, t.cast("Act", act))
-        yield from self._with_ids()
+            yield from self._loading([(line, load) for line, load in found if load.removes == removes], t.cast("Act", act))
+        yield from self._with_ids(found)
 
     def _loading(self, those: t.Sequence[tuple[Line, Load]], act: Act) -> t.Iterator[ScriptEffect]:
+        verb = "loads" if act == "load" else "removes"
         first: tuple[Line, str] | None = None
         found: set[str] = set()
         for line, load in those:
+            if (load.is_open or load.is_elsewhere) and not line.is_trusted:
+                what = "other lines than those of modprobe.d" if load.is_elsewhere else "modules that are not written down there"
+                yield ScriptEffect(line, f"{verb} modules by {what}" if load.is_elsewhere else f"{verb} {what}", frozenset((act,)))
+                return
             for word in load.modules:
                 values = self._variables.values(word) if line.in_shell else frozenset((word,))
                 if values is None and line.is_trusted:
                     continue
-                if values is None or any(re.search(r"[%{]", value) for value in values):
-                    verb = "loads" if act == "load" else "removes"
+                if values is None or any(re.search(r"[%{$@]", value) for value in values):
                     yield ScriptEffect(line, f"{verb} {word}", frozenset((act,)))
                     return
-                names = [name for value in sorted(values) for name in self._loadable().acting(value)]
+                names = [name for value in sorted(values) for name in self._loadable().acting(value, load.asks_blacklist)]
                 if names and first is None:
                     first = (line, names[0])
                 found.update(names)
         if first is not None:
-            verb = "loads" if act == "load" else "removes"
             yield ScriptEffect(first[0], f"{verb} {first[1]}", frozenset((act,)), modules=frozenset(found))
 
-    def _with_ids(self) -> t.Iterator[ScriptEffect]:
+    def _with_ids(self, loads: t.Sequence[tuple[Line, Load]]) -> t.Iterator[ScriptEffect]:
         """Modules that are given IDs of devices when they are loaded, which is as good as new_id."""
-        for line in self._lines:
-            for load in tokens.loads(line.text):
-                given = [word for word in load.parameters if word.startswith("ids=")]
-                names = [name for word in load.modules for name in self._loadable().acting(word)] if given else []
-                for name in names:
-                    ids = tokens.device_ids(" ".join(given).replace("=", " ").replace(",", " , "))
-                    reached = bounds.reached(self._inventory, frozenset(), frozenset(), ids, frozenset(("new_id",))) if ids else None
-                    driver = KNOWN_DRIVERS.get(normalize_module_name(name), name)
-                    yield ScriptEffect(line, f"loads {name} with {given[0]}", frozenset(("new_id",)), reached, None, frozenset((driver,)))
+        for line, load in loads:
+            given = [word for word in load.parameters if word.startswith("ids=")]
+            names = [name for word in load.modules for name in self._loadable().acting(word)] if given or load.is_elsewhere else []
+            for name in names:
+                ids = tokens.device_ids(" ".join(given).replace("=", " ").replace(",", " , "))
+                reached = bounds.reached(self._inventory, frozenset(), frozenset(), ids, frozenset(("new_id",))) if ids else None
+                driver = KNOWN_DRIVERS.get(normalize_module_name(name), name)
+                what = given[0] if given else "other lines than those of modprobe.d"
+                yield ScriptEffect(line, f"loads {name} with {what}", frozenset(("new_id",)), reached, None, frozenset((driver,)))
 
 
 def _said(token: WrittenAct) -> str:

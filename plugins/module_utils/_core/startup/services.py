@@ -9,6 +9,7 @@ import itertools
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.exit_status import succeeds
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.other_users import gets_root
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.output_programs import only_writes_out
@@ -47,10 +48,14 @@ def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS, of_user
 
     ``of_user`` says that it is of another user's own manager, where the prefixes give no rights.
     """
-    keys = [*wanted]
+    # Mounts and swaps have no commands of their own (systemd.mount(5)).
+    keys = [] if unit.name.endswith((".mount", ".swap")) else [*wanted]
     if unit.last("Service", "Type") == "oneshot" and not unit.is_true("RemainAfterExit"):
         keys.append("ExecStop")
     environment = environment_of(unit, tree)
+    searched = unit.words("Service", "ExecSearchPath")
+    if searched:
+        environment = {"PATH": ":".join(searched), **environment}
     section = {"socket": "Socket", "mount": "Mount", "swap": "Swap"}.get(unit.name.rpartition(".")[2], "Service")
     found: list[UnitCommand] = []
     confined = of_user or is_confined(unit, section)
@@ -113,7 +118,25 @@ def is_confined(unit: Unit, section: str = "Service") -> bool:
     foreign = ((user not in (None, "", "root", "0") and "%" not in user) or unit.is_true("DynamicUser", section)) and not _MODULE.search(
         capabilities
     )
-    return foreign or (unit.is_true("ProtectKernelTunables", section) and unit.is_true("ProtectKernelModules", section))
+    return foreign or (_sees_no_attributes(unit, section) and _loads_no_modules(unit, section))
+
+
+def _sees_no_attributes(unit: Unit, section: str) -> bool:
+    hidden = unit.words(section, "ReadOnlyPaths", "InaccessiblePaths", "ReadOnlyDirectories", "InaccessibleDirectories")
+    writable = unit.words(section, "ReadWritePaths", "ReadWriteDirectories", "BindPaths")
+    is_hidden = not {"/sys", "/sys/"}.isdisjoint(word.lstrip("-+") for word in hidden) and not any("/sys" in word for word in writable)
+    return is_hidden or unit.is_true("ProtectKernelTunables", section)
+
+
+def _loads_no_modules(unit: Unit, section: str) -> bool:
+    bounds = [setting.value for setting in unit.all(section, "CapabilityBoundingSet")]
+    denied = [value for value in bounds if value.startswith("~")]
+    lacks = bool(bounds) and (
+        any("CAP_SYS_MODULE" in value for value in denied)
+        if len(denied) == len(bounds)
+        else not denied and not any("CAP_SYS_MODULE" in value for value in bounds)
+    )
+    return lacks or unit.is_true("ProtectKernelModules", section)
 
 
 def _becomes_root(unit: Unit, section: str, text: str, tree: FileTree) -> bool:
@@ -130,13 +153,21 @@ def environment_of(unit: Unit, tree: FileTree) -> dict[str, str]:
     for setting in unit.all("Service", "Environment"):
         found.update(_assignments(setting.value))
     for setting in unit.all("Service", "EnvironmentFile"):
-        content = tree.head(setting.value.lstrip("-"), LARGEST_ENVIRONMENT) or b""
-        for line in content.decode("utf-8", "surrogateescape").split("\n"):
+        contents = [tree.head(path, LARGEST_ENVIRONMENT) or b"" for path in _environment_files(tree, setting.value.lstrip("-"))]
+        for line in b"\n".join(contents).decode("utf-8", "surrogateescape").split("\n"):
             if not line.lstrip().startswith(("#", ";")):
                 name, equals, value = line.strip().partition("=")
                 if equals and name.isidentifier():
                     found[name] = value.strip("\"'")
     return found
+
+
+def _environment_files(tree: FileTree, path: str) -> t.Iterator[str]:
+    folder, _slash, name = path.rpartition("/")
+    if not re.search(r"[*?\[]", name):
+        yield path
+    else:
+        yield from (f"{folder}/{one}" for one in tree.names(folder) if tree.is_dir(folder) and matches(one, name))
 
 
 def _assignments(text: str) -> t.Iterator[tuple[str, str]]:

@@ -169,6 +169,15 @@ class Variables:
         for line in lines:
             yield from (match[1] for match in call.finditer(line.text) if not match[1].startswith("("))
 
+    def is_read(self, name: str) -> bool:
+        """Whether a variable's value is found while the script runs, in a file or in what a command writes."""
+        inner = (match[1] or match[2] or "" for value in self._set.get(name, ()) for match in _SUBSTITUTION.finditer(value))
+        return name in self._unknown or not all(_PLAIN.match(text) or _OF_ITSELF.match(text) for text in inner)
+
+    def assigned(self) -> t.Iterator[tuple[str, t.Sequence[str]]]:
+        """The variables that the lines set, each with its values as they are written."""
+        yield from self._set.items()
+
     def written(self, name: str) -> tuple[str, ...]:
         """The values that are assigned to a variable, as they are written."""
         return tuple(self._set.get(name, ()))

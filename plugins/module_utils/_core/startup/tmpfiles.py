@@ -25,7 +25,7 @@ LARGEST = 256 << 10
 _WRITE_TYPES = frozenset("wfFcbLC")
 _RUN_BY_KERNEL = re.compile(r"/proc/sys/kernel/(?:modprobe|hotplug)|/sys/kernel/uevent_helper")
 # udev and kmod read these again.
-_CONFIGURES = re.compile(r"/(?:run|etc|lib|usr/lib|usr/local/lib)/(?:udev/rules\.d|modprobe\.d)/[^/]+$")
+_CONFIGURES = re.compile(r"/(?:run|etc|lib|usr/lib|usr/local/lib)/(?:udev/rules|modprobe|modules-load|driverctl)\.d/[^/]+$")
 _ADDRESS_PART = re.compile(r"[0-9a-fA-F*?\[\]:!.-]*[:*?][0-9a-fA-F*?\[\]:!.-]*")
 
 
@@ -49,8 +49,8 @@ def of_text(text: str, source: str, inventory: Inventory | None, judged: Influen
         if len(words) < 2 or words[0][:1] not in _WRITE_TYPES:
             continue
         if words[1].startswith(("/sys/", "/proc/")):
-            # Nothing is made there, and what is there keeps its content unless the line writes to it (create_file() in tmpfiles.c).
-            if not _writes_to_what_is_there(words[0]):
+            # Nothing is made there, and what is there keeps its content unless the line writes something (create_file() in tmpfiles.c).
+            if not _writes_to_what_is_there(words[0]) or "".join(words[6:]).strip() in ("", "-"):
                 continue
             yield from _line(words, f"{source}:{number}", inventory)
             yield from _program(words, f"{source}:{number}", judged)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The words by which a script acts on drivers: sysfs attributes, programs that write to these, and kmod's programs."""
+"""The words by which a script acts on drivers: sysfs attributes, and programs that write to these."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act
 
+# What comes before a plain word that is an attribute: a slash, and perhaps a quote.
+_OF_FOLDER = r"(?:(?<=/)|(?<=/[\"']))"
 # A path's last part, or the name of an attribute by itself, and what writing to it does.
 _ATTRIBUTES: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     (r"driver_override", ("override",)),
@@ -22,11 +24,11 @@ _ATTRIBUTES: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     (r"sriov_numvfs", ("create",)),
     (r"modules_disabled", ("lock",)),
     (r"(?:new_id|remove_id)", ("new_id",)),
-    (r"(?<=/)unbind", ("unbind",)),
-    (r"(?<=/)bind", ("bind",)),
-    (r"(?<=/)(?:remove|reset|reset_method|reset_subordinate)", ("remove",)),
-    (r"(?<=/)rescan", ("rescan",)),
-    (r"(?<=/)uevent", ("replay",)),
+    (rf"{_OF_FOLDER}unbind", ("unbind",)),
+    (rf"{_OF_FOLDER}bind", ("bind",)),
+    (rf"{_OF_FOLDER}(?:remove|reset|reset_method|reset_subordinate)", ("remove",)),
+    (rf"{_OF_FOLDER}rescan", ("rescan",)),
+    (rf"{_OF_FOLDER}uevent", ("replay",)),
     # A function loses its driver with the power of its slot.
     (r"slots/[^/\s\"']+/power", ("remove",)),
 )
@@ -36,6 +38,7 @@ _ALL: t.Final[tuple[Act, ...]] = ("override", "unbind", "bind", "new_id", "remov
 _PRIVILEGED = (
     r"\b(?:docker|podman|nerdctl)\b[^\n;|&]*\s(?:run|create)\b[^\n;|&]*"
     r"(?:--privileged\b|[\s:=]/sys\b|--cap-add[=\s]\S*(?:ALL|SYS_ADMIN|SYS_MODULE|SYS_RAWIO))"
+    r"|\bsystemd-nspawn\b[^\n;|&]*(?:--bind[=\s]/sys\b|--capability[=\s]\S*(?:all|CAP_SYS_MODULE|CAP_SYS_RAWIO))"
 )
 # Options by which `udevadm trigger` does nothing, or nothing to PCI functions; systemd's rules about seats ask for what is below a USB hub.
 _OTHERS_ALONE = (
@@ -70,7 +73,7 @@ _PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     # udev and kmod read these again.
     (
         # From the last redirection before the path: from each would take the square of the line.
-        r"(?:>[^\n;|&>]*|\b(?:tee|cp|mv|ln|install|rsync|rm)\b[^\n;|&]*)/(?:run|etc|lib|usr/lib|usr/local/lib)/(?:udev/rules|modprobe)\.d/",
+        r"(?:>[^\n;|&>]*|\b(?:tee|cp|mv|ln|install|rsync|rm|unlink|truncate|sed\s+-\w*i\w*)\b[^\n;|&]*)/(?:run|etc|lib|usr/lib|usr/local/lib)/(?:udev/rules|modprobe|driverctl)\.d/",
         _ALL,
     ),
     (r"\bsysctl\b[^\n;|&]*\bkernel[./]modules_disabled\s*=\s*[\"']?[^0\s\"']", ("lock",)),
@@ -85,15 +88,10 @@ _BEFORE = 400
 _MENTIONS = re.compile(
     r"driver_override|drivers_|sriov_|modules_disabled|_id\b|/(?:un)?bind|/re(?:move|scan|set)|slots/|driverctl|devbind|nic[-_]bind|nodedev-|"
     r"nodeDevice|ttach|detachFlags|\b(?:virsh|qm|pvesh|xl|incus|lxc)\s|vgaswitcheroo|bbswitch|acpi[/_]call|supergfxctl|optimus-manager|"
-    r"prime-select|envycontrol|setpci|pci-bind|kexec|soft-reboot|ansible-|puppet|salt-call|docker|podman|nerdctl|udev/rules\.d|modprobe\.d|"
-    r"hotplugctl|nvidia-smi|reAttach|\budevadm\s[^\n;|&>]*trigger"
+    r"prime-select|envycontrol|setpci|pci-bind|kexec|soft-reboot|ansible-|puppet|salt-call|docker|podman|nerdctl|nspawn|udev/rules\.d|modprobe\.d|"
+    r"driverctl\.d|hotplugctl|nvidia-smi|reAttach|\budevadm\s[^\n;|&>]*trigger"
 )
 _PROGRAM = re.compile("|".join(f"(?P<p{index}>{pattern})" for index, (pattern, _acts) in enumerate(_PROGRAMS)))
-LOADER = re.compile(r"(?:^|[\s\"'`;&|(/=!,\[{@:+-])(modprobe|insmod|rmmod|kldload)\b([^;|&>\n)`]*)")
-# Options that make modprobe only show something.
-_ASKS = re.compile(r"-[a-zA-Z]*[nDcRV]|--(?:dry-run|show.*|resolve-alias|version|help)")
-_REMOVES = re.compile(r"-[a-qs-zA-Z]*r[a-zA-Z]*|--remove(?:-.*)?")
-_WITH_VALUE = ("-C", "--config", "-d", "--dirname", "-S", "--set-version")
 _FOLDER = re.compile(r"[^\s;|&<>()\"'`=]*$")
 # The firmware's framebuffers are platform devices; a host bridge can be one, too.
 _OTHER_BUS = re.compile(
@@ -102,8 +100,10 @@ _OTHER_BUS = re.compile(
 # What reads an attribute, without a redirection into it.
 _READING = re.compile(
     r"(?:-[efdrwxhsLzn]|(?:^|[\s;&|({`\"'])(?:cat|ls|stat|readlink|realpath|head|grep|find|test|chmod|chown|\[\[?)(?=\s)[^;|&>\n]*?)"
-    r"\s*(?:[\"'(]|\$\()*[^\s\"'|;&>]*$"
+    r"\s*(?:[\"'(]|\$\()*[^\s\"'|;&>]*$|(?<![<>])<\s*[\"']?[^\s\"'|;&<>()]*$"
 )
+# Commands whose options look like those of tests.
+_CHANGES = re.compile(r"\b(?:ln|cp|mv|install|dd|tee|sed|truncate|rsync|perl)\s[^;|&\n]*$")
 _REDIRECTS = re.compile(r">>?\s*[\"']?[^\s\"'|;&>]*$|\btee\b[^;|&\n]*$|\bof=[^\s]*$")
 REDIRECTION = re.compile(r"(?<![0-9=<>-])(?:>>?\|?|\btee(?:\s+-a)?\s)\s*(\"[^\"\n]*\"|'[^'\n]*'|[^\s;|&<>()]+)")
 NAMED_DRIVER = re.compile(r"/drivers/([^/\s\"']+)/(?:bind|unbind|new_id|remove_id)(?![\w-])")
@@ -132,17 +132,9 @@ def globbed(target: str) -> frozenset[Act]:
 
 def _is_attribute(before: str, line: str) -> bool:
     word = re.search(r"[^\s\"'|;&>]*$", before)
-    in_sysfs = word is not None and re.search(r"/sys/|\$|/drivers?/|devices/|/pci/|\}", word[0]) is not None
+    places = (word[0] if word is not None else "", re.sub(r"[\"']", "", before).rpartition(" ")[2])
+    in_sysfs = any(re.search(r"/sys/|\$|/drivers?/|devices/|/pci/|\}", place) for place in places)
     return in_sysfs or _REDIRECTS.search(before) is not None or re.search(r"\bopen\(|write", line) is not None
-
-
-@dataclasses.dataclass(frozen=True)
-class Load:
-    """A command of kmod: the words that name modules, the parameters after them, and whether it removes the modules."""
-
-    modules: tuple[str, ...]
-    parameters: tuple[str, ...] = ()
-    removes: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,7 +162,7 @@ def acting(line: str) -> t.Iterator[WrittenAct]:
             continue
         # What is cut off does not begin with a command.
         near = before if len(before) <= _BEFORE else f"_{before[-_BEFORE:]}"
-        if _READING.search(near) and not _REDIRECTS.search(before):
+        if _READING.search(near) and not (_REDIRECTS.search(before) or _CHANGES.search(near)):
             continue
         yield WrittenAct(match[0], _ATTRIBUTES[int((match.lastgroup or "a0")[1:])][1], match.start())
     for match in _PROGRAM.finditer(line):
@@ -186,46 +178,6 @@ def folder_before(line: str, start: int) -> str:
 def leads_elsewhere(folder: str) -> bool:
     """Whether a folder of sysfs is of consoles, or of another bus: what is written there leaves the drivers of PCI functions."""
     return _OTHER_BUS.match(folder) is not None and ".." not in folder
-
-
-def loads(line: str) -> t.Iterator[Load]:
-    """The commands of kmod in a line."""
-    for match in LOADER.finditer(line):
-        words = (
-            [word for raw in match[2].replace(",", " ").split() if (word := raw.strip("\"'()[]{}\\"))]
-            if _is_list(match[2])
-            else _words(match[2])
-        )
-        load = _load(match[1], words)
-        if load is not None:
-            yield load
-
-
-def _is_list(text: str) -> bool:
-    """Whether this is a list of a language other than the shell: `["modprobe", "vfio-pci"]`."""
-    return re.match(r"[\"'],", text) is not None
-
-
-def _words(text: str) -> list[str]:
-    return [word for raw in text.split() if (word := raw.strip("\"'(){}\\"))]
-
-
-def _load(program: str, words: t.Sequence[str]) -> Load | None:
-    options = [word for word in words if word.startswith("-")]
-    if program == "modprobe" and any(_ASKS.fullmatch(option) for option in options):
-        return None
-    names: list[str] = []
-    skip = False
-    for word in words:
-        if skip or word.startswith("-") or re.match(r"\d?[<>]", word):
-            skip = not skip and word in _WITH_VALUE
-            continue
-        names.append(word)
-    removes = program == "rmmod" or any(_REMOVES.fullmatch(option) for option in options)
-    several = removes or any(re.fullmatch(r"-[a-zA-Z]*a[a-zA-Z]*|--all", option) for option in options)
-    if not names:
-        return None
-    return Load(tuple(names), (), removes) if several else Load((names[0],), tuple(names[1:]))
 
 
 def addresses(text: str) -> frozenset[str]:

@@ -116,7 +116,7 @@ class UnitFiles:
 
     def wanted_by(self, name: str) -> tuple[tuple[str, str], ...]:
         """Units that links in NAME.wants, NAME.requires and NAME.upholds start, each with the link's path."""
-        found: dict[str, str] = {}
+        found: dict[tuple[str, str], str] = {}
         for kind in (".wants", ".requires", ".upholds"):
             for base in dict.fromkeys((name, _template(name) or name)):
                 for folder in self.folders:
@@ -124,9 +124,11 @@ class UnitFiles:
                         continue
                     place = f"{folder}/{base}{kind}"
                     for unit in self._tree.names(place):
-                        if unit.endswith(KINDS) and not leads_to_nothing(self._tree, f"{place}/{unit}"):
-                            found.setdefault(unit, f"{place}/{unit}")
-        return tuple(found.items())
+                        if unit.endswith(KINDS):
+                            found.setdefault((unit, kind), f"{place}/{unit}")
+        # A link to /dev/null hides those of its name in later folders (process_deps() in load-dropin.c).
+        kept = {unit: path for (unit, _kind), path in reversed(found.items()) if not leads_to_nothing(self._tree, path)}
+        return tuple(reversed(kept.items()))
 
     def beside(self, name: str) -> tuple[UnitSetting, ...] | None:
         """What drop-ins say of a unit whose own file is not in the tree; None if it is masked."""
@@ -218,6 +220,13 @@ class UnitFiles:
 def is_mask(tree: FileTree, path: str) -> bool:
     """Whether a unit's file masks it: a link to /dev/null, in whatever words and over however many links, or an empty file."""
     return leads_to_nothing(tree, path) or (tree.is_file(path) and tree.head(path, 1) == b"")
+
+
+def masked_want(tree: FileTree, target: str, name: str) -> str | None:
+    """A link to /dev/null that takes a unit out of what a target pulls in; None if there is none."""
+    places = (f"{folder}/{target}{kind}/{name}" for kind in (".wants", ".requires") for folder in FOLDERS)
+    path = next((place for place in places if tree.link(place) is not None or tree.exists(place)), None)
+    return path if path is not None and leads_to_nothing(tree, path) else None
 
 
 def mask_of(tree: FileTree, unit: str, folders: t.Sequence[str]) -> str | None:
