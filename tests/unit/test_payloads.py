@@ -23,15 +23,15 @@ from ansible_collections.vfio.variants.tests.unit.payloads import MODULES, packe
 from ansible_collections.vfio.variants.tests.unit.rooms import PACKAGE
 
 LIMITS = {
-    "boot_policy": (301, 1_980_000),
-    "claim_info": (323, 2_150_000),
+    "boot_policy": (302, 1_980_000),
+    "claim_info": (324, 2_160_000),
     "collect": (283, 1_890_000),
-    "device_claim": (328, 2_160_000),
+    "device_claim": (332, 2_190_000),
     "device_info": (284, 1_870_000),
     "device_table": (0, 0),
     "dkms_package": (94, 560_000),
     "fleet_report": (0, 0),
-    "host_claims": (379, 2_530_000),
+    "host_claims": (382, 2_550_000),
     "host_report": (0, 0),
     "initramfs": (224, 1_410_000),
     "iommu": (107, 660_000),
@@ -40,11 +40,11 @@ LIMITS = {
     "rehearse": (0, 0),
     "test_image": (0, 0),
     "test_vm": (0, 0),
-    "unchanged_info": (13, 50_000),
-    "unchanged_record": (377, 2_510_000),
+    "unchanged_info": (13, 60_000),
+    "unchanged_record": (380, 2_530_000),
 }
 """Files of the core, and their bytes of source, by module."""
-IMPORTED = {"boot_policy": 1_800_000, "claim_info": 1_780_000, "device_claim": 580_000, "host_claims": 2_030_000}
+IMPORTED = {"boot_policy": 1_810_000, "claim_info": 1_790_000, "device_claim": 600_000, "host_claims": 2_040_000}
 """Bytes of the core's source that Python compiles before a module has done anything: what only some hosts need comes later."""
 LISTED = """
 import importlib, json, sys
