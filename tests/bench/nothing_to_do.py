@@ -144,7 +144,7 @@ def _bytes(plays: Plays) -> Ratio:
 
 
 def _imports(plays: Plays) -> Iterator[Ratio]:
-    """Of what Ansible sends, as a host imports it: ansible-core's part of that is smaller than the controller's, and nothing has bytecode."""
+    """Of what Ansible sends, as a host imports it: ansible-core's part of that is smaller than the controller's, without bytecode."""
     sizes = {path.stem: size(packed_with(path.stem)) for path in MODULES.glob("*.py")}
     largest = max(sizes, key=sizes.__getitem__)
     for module, name in (("unchanged_info", "a run with nothing to do"), (largest, "the largest module")):

@@ -76,10 +76,7 @@ def refuse_unusable(options: t.Mapping[t.Any, t.Any]) -> None:
         if count > MOST_VALUES:
             raise HostError(f"{place[0]}: the options have more than {MOST_VALUES} values.")
         kind = _kind(place)
-        if kind in DICTIONARIES and not _may_be_dictionary(value):
-            raise HostError(f"{_named(place)}: {shown(value)} is not a dictionary.", "Write `name: value` for each of its options.")
-        if f"{kind}[]" in DICTIONARIES and isinstance(value, (t.Mapping, str)):
-            _refuse_no_list(place, value)
+        _refuse_no_dictionary(place, kind, value)
         if isinstance(value, t.Mapping):
             _refuse_large(place, value)
             for key in value:
@@ -94,6 +91,13 @@ def refuse_unusable(options: t.Mapping[t.Any, t.Any]) -> None:
             _refuse_text(place, value, kind in SELECTORS or kind in CONTENTS, _longest(kind))
         elif isinstance(value, (int, float)):
             _refuse_number(place, value)
+
+
+def _refuse_no_dictionary(place: OptionPath, kind: str, value: object) -> None:
+    if kind in DICTIONARIES and not _may_be_dictionary(value):
+        raise HostError(f"{_named(place)}: {shown(value)} is not a dictionary.", "Write `name: value` for each of its options.")
+    if f"{kind}[]" in DICTIONARIES and isinstance(value, (t.Mapping, str)):
+        _refuse_no_list(place, value)
 
 
 def _may_be_dictionary(value: object) -> bool:

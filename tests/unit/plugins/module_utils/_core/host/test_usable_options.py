@@ -51,8 +51,8 @@ def test_no_option_and_no_key_has_a_control_character(place: str, wrap: t.Callab
     ("options", "says"),
     [
         ({"claims": "10de:1db1"}, "claims: '10de:1db1' is a text, not a list of dictionaries. "),
-        ({"claims": '[{"devices": "10de:1db1"}]'}, "claims: '[{\"devices\": \"10de:1db1\"}]' is a text, not a list"),
-        ({"claims": '{"devices": "10de:1db1", "driver": "auto"}'}, "claims: '{\"devices\": "),
+        ({"claims": '[{"devices": "10de:1db1"}]'}, 'claims: \'[{"devices": "10de:1db1"}]\' is a text, not a list'),
+        ({"claims": '{"devices": "10de:1db1", "driver": "auto"}'}, 'claims: \'{"devices": '),
         ({"request": {"claims": "10de:1db1"}}, "request.claims: '10de:1db1' is a text, "),
         ({"claims": {"devices": "10de:1db1"}}, "claims: {'devices': '10de:1db1'} is a dictionary, not a list of dictionaries. "),
         ({"claims": ["10de:1db1"]}, "claims[0]: '10de:1db1' is not a dictionary. "),

@@ -11,7 +11,12 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import COUNTED, COUNTED_ALONE, accelerator_words, arguments
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import (
+    COUNTED,
+    COUNTED_ALONE,
+    accelerator_words,
+    arguments,
+)
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.options import MachineOptions
 from ansible_collections.vfio.variants.tests.unit.machine_defaults import DEFAULTS
 
