@@ -31,7 +31,7 @@ LIMITS = {
     "device_table": (0, 0),
     "dkms_package": (94, 560_000),
     "fleet_report": (0, 0),
-    "host_claims": (374, 2_470_000),
+    "host_claims": (375, 2_470_000),
     "host_report": (0, 0),
     "initramfs": (220, 1_350_000),
     "iommu": (107, 660_000),
@@ -41,10 +41,10 @@ LIMITS = {
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (13, 50_000),
-    "unchanged_record": (372, 2_450_000),
+    "unchanged_record": (373, 2_450_000),
 }
 """Files of the core, and their bytes of source, by module."""
-IMPORTED = {"boot_policy": 1_740_000, "claim_info": 1_720_000, "device_claim": 580_000, "host_claims": 1_970_000}
+IMPORTED = {"boot_policy": 1_740_000, "claim_info": 1_720_000, "device_claim": 580_000, "host_claims": 1_971_000}
 """Bytes of the core's source that Python compiles before a module has done anything: what only some hosts need comes later."""
 LISTED = """
 import importlib, json, sys
