@@ -273,3 +273,8 @@ def test_a_last_line_that_goes_on_nowhere_counts() -> None:
     assert directives("blacklist a\\") == [("blacklist", "a")]
     assert sources("\nblacklist a\\") == ["/etc/modprobe.d/x.conf:2"]
     assert directives("\\\n\\\n") == []
+
+
+def test_a_softdep_whose_only_word_is_a_form_feed_says_nothing() -> None:
+    """For kmod it is a word; it names no module."""
+    assert directives("softdep nouveau \f\nblacklist nouveau\n")[-1] == ("blacklist", "nouveau")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import Signer
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import ParameterType
 from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, Entry, driver_file
@@ -18,5 +19,6 @@ def test_what_is_kept_is_the_same_when_it_is_read_again() -> None:
     read = ModuleContent.parse(file, "gpu.ko")
     assert (read.info.aliases, len(read.tables.drivers)) == ((NVIDIA_DISPLAY,), 1)
     typed = dataclasses.replace(read, info=dataclasses.replace(read.info, types={"sizes": ParameterType("array of int", 4)}))
-    for content in (read, typed):
+    signed = dataclasses.replace(read, info=dataclasses.replace(read.info, signer=Signer("somebody", b"issuer", b"\x01", b"key")))
+    for content in (read, typed, signed):
         assert ModuleContent.from_cache(json.loads(json.dumps(content.to_cache()))) == content
