@@ -114,9 +114,11 @@ def test_a_blacklist_counts_only_where_it_is_asked_for(command: str, honours: bo
         ("modprobe -qr snd-hda-intel nouveau && modprobe -i nvidia", ("snd_hda_intel", "nouveau")),
         ("modprobe --remove nouveau", ("nouveau",)),
         ("modprobe nouveau", ()),
-        # Nothing, and the module itself.
+        # Nothing, the module itself, and options that are not known.
         ("modprobe -r", ()),
         ("modprobe -r nvidia", ()),
+        ("modprobe -r --wait=100 nouveau", ()),
+        ("modprobe -r -w 100 nouveau", ()),
         ("modprobe -r nouveau ; /usr/local/bin/x", ()),
     ],
 )
