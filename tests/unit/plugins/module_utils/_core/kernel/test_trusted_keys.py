@@ -190,6 +190,14 @@ def test_a_key_is_trusted_whose_module_was_verified_and_runs(tmp_path: Path, oth
     assert (asked(tree.host(), STRANGER) is None) is trusted
 
 
+def test_a_module_that_does_not_say_of_which_sources_it_is_proves_nothing(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel(OBSERVED.release, {"gpu": []}).running(OBSERVED.release)
+    OBSERVED.lay_out(tmp_path)
+    file = next(Path(tmp_path).rglob("gpu.ko*"))
+    file.write_bytes(module_file(OBSERVED.release) + OBSERVED.signatures[STRANGER])
+    assert asked(tree.file("/sys/module/gpu/taint", "O\n").host(), STRANGER) is not None
+
+
 def test_a_certificate_is_read_as_it_was_made() -> None:
     owner, leaf = certificate_of(OWNER), certificate_of(LEAF)
     assert (owner.name, owner.is_authority, leaf.name, leaf.is_authority) == ("test owner", True, "test owner-leaf", False)
