@@ -95,6 +95,10 @@ def test_dependencies_are_inserted_before_the_module_and_not_twice() -> None:
         ("/bin/true && /usr/local/bin/load", (), False, 1),
         ("/bin/false && /usr/local/bin/load", (), True, 0),
         ("/bin/falsehood", (), False, 1),
+        # Whether a removal ends well depends on what is loaded by then: both what it does and how the rest goes on.
+        ("modprobe -r bottom ; modprobe -i other", ("other",), False, 1),
+        ("modprobe -r bottom && modprobe -i other", (), False, 2),
+        ("modprobe -r bottom || modprobe -i other", (), False, 2),
         ("/bin/false && modprobe -i other; modprobe top", ("bottom", "middle", "top"), False, 0),
     ],
 )

@@ -205,6 +205,24 @@ def test_a_built_in_native_that_is_left_out_leaves_the_device_to_vfio() -> None:
     assert of(functions(held, mine="other_init", vfio_pci="x")).driver == "mine"
 
 
+def test_whether_a_built_in_driver_was_there_does_not_matter_where_a_rule_ends_its_binding() -> None:
+    mine = f'ACTION=="add", KERNEL=="{CARD.address}"'
+    unbind, hold = 'ATTR{driver/unbind}="$kernel"', 'ATTR{driver_override}="vfio-pci", RUN{builtin}+="kmod load vfio-pci"'
+    given = {
+        "modules": {"vfio_pci": STOCK["vfio_pci"]},
+        "builtin": {"mine": [NVIDIA_DISPLAY]},
+        "cmdline": "initcall_blacklist=mystery_init",
+    }
+
+    def won(*rules: str) -> Winner:
+        site = {"/etc/udev/rules.d/90-site.rules": "".join(f"{mine}, {rule}\n" for rule in rules)}
+        found = dataclasses.replace(boot(rules={**COLDPLUG, **site}, **given), held_by_built_in={CARD.address: "mine"})
+        return of(functions(found, vfio_pci="vfio_pci_init"))
+
+    assert (won(unbind, hold).driver, won(unbind, hold).certainty) == ("vfio-pci", CERTAIN)
+    assert (won(hold).certainty, set(won(hold).outcomes)) == (UNKNOWN, {"mine", "vfio-pci"})
+
+
 def test_without_an_iommu_vfio_takes_a_device_in_its_unsafe_mode() -> None:
     text = IDS + "softdep nouveau pre: vfio-pci\noptions vfio enable_unsafe_noiommu_mode=1\n"
     modules = {**STOCK, "vfio": []}
