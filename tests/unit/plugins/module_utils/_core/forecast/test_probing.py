@@ -326,3 +326,15 @@ def test_what_a_softdep_names_is_kept_out_under_its_own_name() -> None:
 def test_a_command_is_quoted_without_the_blanks_around_it() -> None:
     (doubt,) = one(kmod("install other  /usr/local/bin/load it \n"), "other").influences
     assert "runs `/usr/local/bin/load it` in place" in str(doubt)
+
+
+def test_a_module_that_refuses_to_load_with_its_settings_is_not_inserted() -> None:
+    """radeon_module_init() gives up with `modeset=0`; amdgpu's at `nomodeset` up to 6.12 for certain, after that up to some version."""
+    modules = {"radeon": ["pci:v00001002d*sv*sd*bc*sc*i*"], "amdgpu": ["pci:v00001002d*sv*sd*bc*sc*i*"]}
+    off = one(kmod("options radeon modeset=0\n", modules=modules), "radeon")
+    assert (off.insertions, off.failed) == ((), True)
+    assert told(off) == [f"{SITE}:1: options radeon modeset=0: the module does not load"]
+    assert one(kmod("options radeon modeset=1\n", modules=modules), "radeon").insertions == ("radeon",)
+    old = one(kmod(modules=modules, cmdline="nomodeset", release="6.12.1"), "amdgpu")
+    assert (old.insertions, told(old)) == ((), ["/proc/cmdline: nomodeset: the module does not load (amdgpu)"])
+    assert one(kmod(modules=modules, cmdline="nomodeset", release="6.13.1"), "amdgpu").insertions == ("amdgpu",)
