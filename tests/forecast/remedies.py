@@ -60,15 +60,20 @@ def judge(comparison: Comparison, case: Case) -> Iterator[Judged]:
     """Every change that is suggested on a case's host."""
     configuration = case.configuration
     with comparison.trees.folder() as folder:
-        before = _answers(comparison.host(configuration, folder))
+        before = answers_of(comparison.host(configuration, folder))
+    return judged(configuration.name, before, lambda sentence: _answers_after(comparison, configuration, sentence))
+
+
+def judged(name: str, before: Answers, answers_after: Callable[[str], Mapping[str, Winner] | str]) -> Iterator[Judged]:
+    """Every change that is suggested on a host of that name.  ``answers_after`` a change is the forecast, or why it cannot be made."""
     answers: dict[str, Mapping[str, Winner] | str] = {}
     for (address, driver), sentence in before.changes.items():
         if sentence not in answers:
-            answers[sentence] = _answers_after(comparison, configuration, sentence)
-        yield Judged(configuration.name, address, driver, sentence, _wrong(address, driver, before, answers[sentence]))
+            answers[sentence] = answers_after(sentence)
+        yield Judged(name, address, driver, sentence, _wrong(address, driver, before, answers[sentence]))
 
 
-def _answers(host: Host) -> Answers:
+def answers_of(host: Host) -> Answers:
     """For each device that is claimed, and for vfio-pci for every other one."""
     inventory = Inventory.read(host)
     found = HostForecast.read(host, inventory, read_all(host), host.text_or_none(OSRELEASE), Cache(host, False))

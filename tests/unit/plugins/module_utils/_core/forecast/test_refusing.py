@@ -208,7 +208,7 @@ def test_a_built_in_native_that_is_left_out_leaves_the_device_to_vfio() -> None:
 def test_whether_a_built_in_driver_was_there_does_not_matter_where_a_rule_ends_its_binding() -> None:
     mine = f'ACTION=="add", KERNEL=="{CARD.address}"'
     unbind, hold = 'ATTR{driver/unbind}="$kernel"', 'ATTR{driver_override}="vfio-pci", RUN{builtin}+="kmod load vfio-pci"'
-    given = {
+    given: dict[str, t.Any] = {
         "modules": {"vfio_pci": STOCK["vfio_pci"]},
         "builtin": {"mine": [NVIDIA_DISPLAY]},
         "cmdline": "initcall_blacklist=mystery_init",

@@ -112,7 +112,7 @@ def test_who_leaves_a_device_to_the_other_driver_is_named() -> None:
     assert named("amdgpu", "6.12.1") == "amdgpu: it leaves the device to radeon, unless si_support=1"
     assert named("radeon", "7.2") == "radeon: it leaves the device to amdgpu, unless si_support=1"
     assert named("amdgpu", "6.13").startswith("amdgpu: whether it or the other driver takes")
-    # A value that is no number leaves the parameter as it was.
+    # A value that is not a number leaves the parameter as it was.
     assert named("amdgpu", "6.12.1", "si_support=x") == "amdgpu: it leaves the device to radeon, unless si_support=1"
 
 

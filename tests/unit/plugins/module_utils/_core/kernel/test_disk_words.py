@@ -111,11 +111,13 @@ def test_a_boot_needs_a_further_mount_unless_it_may_fail(text: str, disks: list[
     assert named(text) == disks
 
 
-@pytest.mark.parametrize("disk", ["/dev/sdb", "/dev/sdb1", "/dev/sr0", "/dev/nvme0n1", "/dev/mapper/vg-data", "UUID=12ab", "/dev/disk/by-id/x"])
+@pytest.mark.parametrize(
+    "disk", ["/dev/sdb", "/dev/sdb1", "/dev/sr0", "/dev/nvme0n1", "/dev/mapper/vg-data", "UUID=12ab", "/dev/disk/by-id/x"]
+)
 def test_a_disk_in_a_word_that_nobody_knows_is_named_without_a_place(disk: str) -> None:
     assert named(f"my_module.disk={disk}") == [("my_module.disk", disk, "")]
 
 
 @pytest.mark.parametrize("other", ["/dev/ttyS0", "/dev/null", "/dev/mapper/", "UUID=", "/dev/sd", "x/dev/sdb"])
-def test_what_is_no_disk_for_certain_is_not_taken_for_one(other: str) -> None:
+def test_what_may_be_something_else_is_not_taken_for_a_disk(other: str) -> None:
     assert named(f"my_module.disk={other}") == []

@@ -21,7 +21,7 @@ def test_a_text_ends_where_it_says(tmp_path: Path) -> None:
     assert efi_variables.text(host(tmp_path, "LoaderEntryDefault", content), "LoaderEntryDefault") == "debian.conf"
 
 
-def test_half_a_character_at_its_end_is_no_reason_to_fail(tmp_path: Path) -> None:
+def test_half_a_character_at_its_end_does_not_fail(tmp_path: Path) -> None:
     content = "debian.conf".encode("utf-16-le") + b"x"
     found = host(tmp_path, "LoaderEntryDefault", content)
     assert efi_variables.text(found, "LoaderEntryDefault") == "debian.conf\N{REPLACEMENT CHARACTER}"

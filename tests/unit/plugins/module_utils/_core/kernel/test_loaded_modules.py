@@ -19,7 +19,7 @@ def test_a_loaded_module_is_another_one_if_both_have_sources_that_differ(tmp_pat
     assert is_other(host, "my-driver", installed) is other
 
 
-def test_one_that_is_not_loaded_or_does_not_say_is_no_other(tmp_path: Path) -> None:
+def test_one_that_is_not_loaded_or_does_not_say_is_not_another_one(tmp_path: Path) -> None:
     host = Tree(tmp_path).file("/sys/module/silent/srcversion", "").host()
     assert not is_other(host, "silent", "ABC")
     assert not is_other(host, "missing", "ABC")
