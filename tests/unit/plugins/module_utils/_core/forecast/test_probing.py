@@ -338,3 +338,9 @@ def test_a_module_that_refuses_to_load_with_its_settings_is_not_inserted() -> No
     old = one(kmod(modules=modules, cmdline="nomodeset", release="6.12.1"), "amdgpu")
     assert (old.insertions, told(old)) == ((), ["/proc/cmdline: nomodeset: the module does not load (amdgpu)"])
     assert one(kmod(modules=modules, cmdline="nomodeset", release="6.13.1"), "amdgpu").insertions == ("amdgpu",)
+
+
+def test_one_failure_among_the_modules_of_an_alias_is_one_of_the_command() -> None:
+    both = "alias both top\nalias both bottom\ninstall other modprobe both && modprobe -i other\n"
+    assert "other" in one(kmod(both), "other").insertions
+    assert "other" not in one(kmod(f"{both}install bottom /bin/false\n"), "other").insertions

@@ -223,6 +223,21 @@ def test_whether_a_built_in_driver_was_there_does_not_matter_where_a_rule_ends_i
     assert (won(hold).certainty, set(won(hold).outcomes)) == (UNKNOWN, {"mine", "vfio-pci"})
 
 
+def test_a_built_in_driver_that_has_the_device_now_may_decline_it_at_the_next_boot() -> None:
+    """amdgpu leaves Southern Islands to radeon up to 6.12 unless it is told otherwise, and drives none of the older GPUs."""
+    amd = "pci:v00001002d*sv*sd*bc03sc*i*"
+
+    def driver(card: Device, **given: t.Any) -> str | None:
+        found = boot(rules=COLDPLUG, modules={"radeon": [amd]}, builtin={"amdgpu": [amd]}, release="6.12.1", **given)
+        return forecast([card], dataclasses.replace(found, held_by_built_in={card.address: "amdgpu"}))[card.address].driver
+
+    island, old, newer = (device(id=f"1002:{number}", class_code=0x030000) for number in ("6600", "7100", "73bf"))
+    assert driver(island) == "radeon"
+    assert driver(island, cmdline="amdgpu.si_support=1 radeon.si_support=0") == "amdgpu"
+    assert driver(old) == "radeon"
+    assert driver(newer) == "amdgpu"
+
+
 def test_without_an_iommu_vfio_takes_a_device_in_its_unsafe_mode() -> None:
     text = IDS + "softdep nouveau pre: vfio-pci\noptions vfio enable_unsafe_noiommu_mode=1\n"
     modules = {**STOCK, "vfio": []}
