@@ -236,6 +236,12 @@ def test_a_built_in_driver_that_has_the_device_now_may_decline_it_at_the_next_bo
     assert driver(island, cmdline="amdgpu.si_support=1 radeon.si_support=0") == "amdgpu"
     assert driver(old) == "radeon"
     assert driver(newer) == "amdgpu"
+    # A module may register several drivers: the one that has the device is asked.
+    several = (
+        ("amdgpu", PciDriver("amdgpu-helper")),
+        ("amdgpu", PciDriver("amdgpu", (PciId(0x1002, class_code=0x030000, class_mask=0xFF0000),))),
+    )
+    assert driver(old, built_in=several) == "radeon"
 
 
 def test_without_an_iommu_vfio_takes_a_device_in_its_unsafe_mode() -> None:
