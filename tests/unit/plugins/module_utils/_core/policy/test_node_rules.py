@@ -24,13 +24,26 @@ def lines(written: str, node: Node = QEMU) -> tuple[str, ...]:
 
 
 def test_the_node_of_a_group_and_that_of_a_card_are_given() -> None:
-    gives = 'OWNER="qemu", GROUP="kvm", MODE="0660"'
-    assert lines("0000:3b:00.0") == (
-        'ACTION=="add|change", SUBSYSTEM=="vfio", TEST=="/sys/kernel/iommu_groups/%k/devices/0000:3b:00.0", '
-        f'ATTR{{[pci/0000:3b:00.0]vendor}}=="0x10de", ATTR{{[pci/0000:3b:00.0]device}}=="0x1db1", {gives}',
-        'ACTION=="add|change", SUBSYSTEM=="vfio-dev", KERNELS=="0000:3b:00.0", SUBSYSTEMS=="pci", ATTRS{vendor}=="0x10de", '
-        f'ATTRS{{device}}=="0x1db1", {gives}',
-    )
+    gives = ('OWNER="qemu"', 'GROUP="kvm"', 'MODE="0660"')
+    its, groups = "[pci/0000:3b:00.0]", "/sys/kernel/iommu_groups/%k/devices"
+    of_group, of_card = lines("0000:3b:00.0")
+    assert of_group.split(", ") == [
+        'ACTION=="add|change"',
+        'SUBSYSTEM=="vfio"',
+        f'TEST=="{groups}/0000:3b:00.0"',
+        f'ATTR{{{its}vendor}}=="0x10de"',
+        f'ATTR{{{its}device}}=="0x1db1"',
+        *gives,
+    ]
+    assert of_card.split(", ") == [
+        'ACTION=="add|change"',
+        'SUBSYSTEM=="vfio-dev"',
+        'KERNELS=="0000:3b:00.0"',
+        'SUBSYSTEMS=="pci"',
+        'ATTRS{vendor}=="0x10de"',
+        'ATTRS{device}=="0x1db1"',
+        *gives,
+    ]
 
 
 def test_a_card_that_was_not_named_by_its_place_may_be_elsewhere() -> None:
