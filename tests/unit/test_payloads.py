@@ -26,7 +26,7 @@ LIMITS = {
     "boot_policy": (296, 1_920_000),
     "claim_info": (318, 2_090_000),
     "collect": (279, 1_830_000),
-    "device_claim": (323, 2_100_000),
+    "device_claim": (323, 2_101_000),
     "device_info": (280, 1_810_000),
     "device_table": (0, 0),
     "dkms_package": (94, 560_000),
@@ -44,7 +44,7 @@ LIMITS = {
     "unchanged_record": (373, 2_450_000),
 }
 """Files of the core, and their bytes of source, by module."""
-IMPORTED = {"boot_policy": 1_740_000, "claim_info": 1_720_000, "device_claim": 580_000, "host_claims": 1_971_000}
+IMPORTED = {"boot_policy": 1_741_000, "claim_info": 1_721_000, "device_claim": 580_000, "host_claims": 1_971_000}
 """Bytes of the core's source that Python compiles before a module has done anything: what only some hosts need comes later."""
 LISTED = """
 import importlib, json, sys
