@@ -39,15 +39,7 @@ _DRACUT_LINKS = ("dracut-getarg", "dracut-getargs")
 
 def make(configuration: Configuration, kernel: Kernel) -> bytes:
     archive = Archive()
-    for name in MERGED:
-        archive.link(f"/{name}", f"usr/{name}")
-    for name in ("lib/modprobe.d", "lib/udev/rules.d"):
-        for path in sorted((kernel.folder / "root/usr" / name).iterdir()):
-            if not name.endswith("rules.d") or path.name in IMAGE_RULES:
-                archive.file(f"/{name}/{path.name}", path.read_bytes())
-    archive.file("/etc/udev/udev.conf", "")
-    archive.folder("/etc/modprobe.d")
-    archive.file(kmod_library(kernel), "")
+    begin(archive, kernel)
     if configuration.flow == flows.DRACUT:
         _add_dracut(archive, kernel)
     else:
@@ -56,6 +48,19 @@ def make(configuration: Configuration, kernel: Kernel) -> bytes:
     for place, text in configuration.image_files.items():
         archive.file(place, text)
     return compressed(archive.content(), configuration.compression)
+
+
+def begin(archive: Archive, kernel: Kernel) -> None:
+    """What every image has: links to /usr, and what packages bring for udev and kmod, as far as an image takes it over."""
+    for name in MERGED:
+        archive.link(f"/{name}", f"usr/{name}")
+    for name in ("lib/modprobe.d", "lib/udev/rules.d"):
+        for path in sorted((kernel.folder / "root/usr" / name).iterdir()):
+            if path.is_file() and (not name.endswith("rules.d") or path.name in IMAGE_RULES):
+                archive.file(f"/{name}/{path.name}", path.read_bytes())
+    archive.file("/etc/udev/udev.conf", "")
+    archive.folder("/etc/modprobe.d")
+    archive.file(kmod_library(kernel), "")
 
 
 def kmod_library(kernel: Kernel) -> str:

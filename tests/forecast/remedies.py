@@ -48,7 +48,7 @@ BUILT_IN = " is built into kernel "
 
 
 @dataclass(frozen=True)
-class Told:
+class Answers:
     """A host's answers, the claims of its own policy, and the changes that are suggested, by device and wanted driver."""
 
     winners: Mapping[str, Winner]
@@ -60,15 +60,20 @@ def judge(comparison: Comparison, case: Case) -> Iterator[Judged]:
     """Every change that is suggested on a case's host."""
     configuration = case.configuration
     with comparison.trees.folder() as folder:
-        told = _told(comparison.host(configuration, folder))
+        before = answers_of(comparison.host(configuration, folder))
+    return judged(configuration.name, before, lambda sentence: _answers_after(comparison, configuration, sentence))
+
+
+def judged(name: str, before: Answers, answers_after: Callable[[str], Mapping[str, Winner] | str]) -> Iterator[Judged]:
+    """Every change that is suggested on a host of that name.  ``answers_after`` a change is the forecast, or why it cannot be made."""
     answers: dict[str, Mapping[str, Winner] | str] = {}
-    for (address, driver), sentence in told.changes.items():
+    for (address, driver), sentence in before.changes.items():
         if sentence not in answers:
-            answers[sentence] = _answers_after(comparison, configuration, sentence)
-        yield Judged(configuration.name, address, driver, sentence, _wrong(address, driver, told, answers[sentence]))
+            answers[sentence] = answers_after(sentence)
+        yield Judged(name, address, driver, sentence, _wrong(address, driver, before, answers[sentence]))
 
 
-def _told(host: Host) -> Told:
+def answers_of(host: Host) -> Answers:
     """For each device that is claimed, and for vfio-pci for every other one."""
     inventory = Inventory.read(host)
     found = HostForecast.read(host, inventory, read_all(host), host.text_or_none(OSRELEASE), Cache(host, False))
@@ -91,7 +96,7 @@ def _told(host: Host) -> Told:
             change = would_change(one, key[1], inventory.devices, boot, winners[one.address], search)
             if change is not None and _is_change(change):
                 changes[key] = change
-    return Told(winners, ours, changes)
+    return Answers(winners, ours, changes)
 
 
 def _kind(device: Device, claimed: str | None, winner: Winner) -> t.Hashable:
@@ -145,15 +150,15 @@ def _brought(comparison: Comparison, configuration: Configuration) -> Sequence[s
     return sorted(named & present)
 
 
-def _wrong(address: str, driver: str, told: Told, after: Mapping[str, Winner] | str) -> str:
+def _wrong(address: str, driver: str, before: Answers, after: Mapping[str, Winner] | str) -> str:
     if isinstance(after, str):
         return after
     if (after[address].driver, after[address].certainty) != (driver, CERTAIN):
         return f"leads to {_said(after[address])}"
     harmed = [
-        f"{other}: {_said(told.winners[other])} becomes {_said(winner)}"
+        f"{other}: {_said(before.winners[other])} becomes {_said(winner)}"
         for other, winner in after.items()
-        if other != address and not _is_fine(told.winners[other], winner, told.claimed.get(other))
+        if other != address and not _is_fine(before.winners[other], winner, before.claimed.get(other))
     ]
     return "; ".join(harmed)
 

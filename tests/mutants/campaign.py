@@ -44,7 +44,7 @@ _FIRST_SECONDS: t.Final = 10
 """Processor time that a trial has, whatever its tests take."""
 _FACTOR: t.Final = 6
 _PAUSE: t.Final = 0.02
-_TOLD: t.Final = 50
+_SHOWN: t.Final = 50
 """After how many more the progress is shown."""
 
 Say = Callable[[str], None]
@@ -207,7 +207,7 @@ class Campaign:
                 while len(running) < self.jobs and (mutant := next(waiting, None)) is not None:
                     stages = self._stages(mutant, folder / str(id(mutant)))
                     running += self._begun(mutant, stages)
-                if (done := self._count(mutants)) >= told + _TOLD:
+                if (done := self._count(mutants)) >= told + _SHOWN:
                     told = done
                     self.say(f"{done} of {len(mutants)}, {time.monotonic() - began:.0f} s")
                 if not running:

@@ -54,7 +54,7 @@ class Mutant:
 
 
 @dataclass(frozen=True)
-class _Surroundings:
+class _Context:
     scope: str = _TOP
     in_function: bool = False
     returns: str = ""
@@ -107,9 +107,9 @@ class _Walk:
     _named: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
 
     def found(self) -> Iterator[tuple[Mutant, _Change]]:
-        yield from self._below(self.tree, _Surroundings())
+        yield from self._below(self.tree, _Context())
 
-    def _below(self, parent: ast.AST, here: _Surroundings) -> Iterator[tuple[Mutant, _Change]]:
+    def _below(self, parent: ast.AST, here: _Context) -> Iterator[tuple[Mutant, _Change]]:
         for name, value in ast.iter_fields(parent):
             if name in _UNSEEN_FIELDS:
                 continue
@@ -117,7 +117,7 @@ class _Walk:
                 if isinstance(node, ast.AST) and not _is_unseen(node, parent):
                     yield from self._at(parent, name, index, node, _entered(node, here))
 
-    def _at(self, parent: ast.AST, name: str, index: int | None, node: ast.AST, here: _Surroundings) -> Iterator[tuple[Mutant, _Change]]:
+    def _at(self, parent: ast.AST, name: str, index: int | None, node: ast.AST, here: _Context) -> Iterator[tuple[Mutant, _Change]]:
         for mistake, new in _replacements(parent, name, node, here):
             change = _Change(parent, name, index, node, new)
             mutant = self._mutant(mistake, change, here)
@@ -125,7 +125,7 @@ class _Walk:
                 yield mutant, change
         yield from self._below(node, here)
 
-    def _mutant(self, mistake: str, change: _Change, here: _Surroundings) -> Mutant | None:
+    def _mutant(self, mistake: str, change: _Change, here: _Context) -> Mutant | None:
         """None where another mistake makes the same of the line."""
         before, after = _line(change.old), _line(change.new)
         same = (id(change.parent), f"{change.field} {change.index} {after}")
@@ -138,7 +138,7 @@ class _Walk:
         return Mutant(self.file, here.scope, mistake, before, after, number, here.lines, here.in_function)
 
 
-def _replacements(parent: ast.AST, name: str, node: ast.AST, here: _Surroundings) -> Iterator[tuple[str, ast.AST]]:
+def _replacements(parent: ast.AST, name: str, node: ast.AST, here: _Context) -> Iterator[tuple[str, ast.AST]]:
     for operator in OPERATORS:
         if operator.__name__ == "text" and _is_pattern(parent, node):
             continue
@@ -147,7 +147,7 @@ def _replacements(parent: ast.AST, name: str, node: ast.AST, here: _Surroundings
     yield from (("element dropped", new) for new in element_dropped(node, _is_listed(parent, name, here)))
 
 
-def _is_listed(parent: ast.AST, name: str, here: _Surroundings) -> bool:
+def _is_listed(parent: ast.AST, name: str, here: _Context) -> bool:
     """Whether a tuple at this place may be of any length: what is looked through or looked up in."""
     if isinstance(parent, (ast.For, ast.comprehension)):
         return name == "iter"
@@ -186,18 +186,18 @@ def _is_wording(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and name_of(node).endswith("Error")
 
 
-def _entered(node: ast.AST, here: _Surroundings) -> _Surroundings:
+def _entered(node: ast.AST, here: _Context) -> _Context:
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
         scope = node.name if here.scope == _TOP else f"{here.scope}.{node.name}"
         if isinstance(node, ast.ClassDef):
-            return _Surroundings(scope, here.in_function, here.returns, (node.lineno, node.lineno))
+            return _Context(scope, here.in_function, here.returns, (node.lineno, node.lineno))
         returns = ast.unparse(node.returns) if node.returns is not None else ""
-        return _Surroundings(scope, True, returns, _header(node))
+        return _Context(scope, True, returns, _header(node))
     if isinstance(node, ast.arguments):
         # Defaults are made when the function is.
-        return _Surroundings(here.scope, False, here.returns, here.lines)
+        return _Context(here.scope, False, here.returns, here.lines)
     if isinstance(node, (ast.stmt, ast.ExceptHandler)):
-        return _Surroundings(here.scope, here.in_function, here.returns, _header(node))
+        return _Context(here.scope, here.in_function, here.returns, _header(node))
     return here
 
 

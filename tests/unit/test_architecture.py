@@ -12,13 +12,47 @@ import pytest
 from ansible_collections.vfio.variants.tests.unit.rooms import CORE, ORDER, PICTURE, ROOT
 
 PAGE = ROOT / "ARCHITECTURE.md"
-FILE = re.compile(r"`((?:[\w.-]+/)+[\w.-]+)`(?:: `(\w+)(?:\(\))?`)?")
+FILE = re.compile(r"`((?:[\w.-]+/)+[\w.-]+)`")
+QUOTED = re.compile(r"`([^`]+)`")
+NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?(?:\(\))?")
+FIRST_COLUMN = re.compile(r"^\|[^|]*\|")
 
 
 def named() -> list[tuple[str, str]]:
-    """Each file that the page names, with the function or class that it names in it."""
-    found = [(match[1], match[2] or "") for match in FILE.finditer(PAGE.read_text(encoding="utf-8"))]
-    return sorted(set(found))
+    """Each file that the page names, and each function, class or attribute that the table names in one.
+
+    In the table a name is of the file before it, and a file without a folder is in that file's folder.
+    """
+    text = PAGE.read_text(encoding="utf-8")
+    found = {(match[1], "") for match in FILE.finditer(text)}
+    for row in (FIRST_COLUMN.sub("", line) for line in text.splitlines() if line.startswith("| ")):
+        file = ""
+        for quoted in QUOTED.findall(row):
+            if FILE.fullmatch(f"`{quoted}`"):
+                file = quoted
+            elif quoted.endswith(".py") and file:
+                file = f"{file.rpartition('/')[0]}/{quoted}"
+                found.add((file, ""))
+            elif NAME.fullmatch(quoted) and file:
+                found.add((file, quoted.removesuffix("()")))
+    return sorted(found)
+
+
+def defined(tree: ast.AST) -> set[str]:
+    """The functions, classes and constants of a module, and `Class.name` for what its classes have."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{name}" for name in _bound(node.body)}
+        if isinstance(node, (ast.ClassDef, ast.Module)):
+            found |= _bound(node.body)
+    return found
+
+
+def _bound(body: list[ast.stmt]) -> set[str]:
+    found = {node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    targets = [node.target for node in body if isinstance(node, ast.AnnAssign)]
+    return found | {target.id for target in targets if isinstance(target, ast.Name)}
 
 
 @pytest.mark.parametrize(("path", "name"), named())
@@ -27,8 +61,14 @@ def test_what_the_page_names_exists(path: str, name: str) -> None:
     file = base / path
     assert file.exists()
     if name:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        assert name in {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+        assert name in defined(ast.parse(file.read_text(encoding="utf-8")))
+
+
+def test_names_are_looked_for_wherever_a_row_has_them() -> None:
+    """One behind a comma, one of a class, and a file without its folder."""
+    pairs = set(named())
+    assert {("claim/guards.py", "judge"), ("claim/guards.py", "refuse"), ("udev/rules.py", "Rules"), ("pci/uses_mounts.py", "")} <= pairs
+    assert any("." in name for _path, name in pairs)
 
 
 def test_the_page_leads_into_every_room() -> None:

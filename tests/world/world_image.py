@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import configuration as flows
 import image
-from archive import MERGED, compressed
-from image import DRACUT_FILES, kmod_library
+from archive import compressed
+from image import DRACUT_FILES
 from kernel import Kernel
-from template import IMAGE_RULES
 from world_archive import EntryArchive
 from world_configuration import World
 
@@ -18,15 +17,7 @@ _DRACUT_UNITS = ("systemd-modules-load.service", "systemd-udev-trigger.service",
 
 def make(world: World, kernel: Kernel) -> bytes:
     archive = EntryArchive()
-    for name in MERGED:
-        archive.link(f"/{name}", f"usr/{name}")
-    for name in ("lib/modprobe.d", "lib/udev/rules.d"):
-        for path in sorted((kernel.folder / "root/usr" / name).iterdir()):
-            if path.is_file() and (not name.endswith("rules.d") or path.name in IMAGE_RULES):
-                archive.file(f"/{name}/{path.name}", path.read_bytes())
-    archive.file("/etc/udev/udev.conf", "")
-    archive.folder("/etc/modprobe.d")
-    archive.file(kmod_library(kernel), "")
+    image.begin(archive, kernel)
     if world.flow == flows.DRACUT:
         _add_dracut(archive, kernel)
     else:

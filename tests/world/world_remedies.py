@@ -77,12 +77,8 @@ class Remedies:
 
     def _of(self, world: World) -> Iterator[Judged]:
         with self._host(world) as host:
-            told = remedies._told(host)
-        answers: dict[str, Mapping[str, Winner] | str] = {}
-        for (address, driver), sentence in told.changes.items():
-            if sentence not in answers:
-                answers[sentence] = self._answers_after(world, sentence)
-            yield Judged(world.name, address, driver, sentence, remedies._wrong(address, driver, told, answers[sentence]))
+            before = remedies.answers_of(host)
+        return remedies.judged(world.name, before, lambda sentence: self._answers_after(world, sentence))
 
     def _answers_after(self, world: World, sentence: str) -> Mapping[str, Winner] | str:
         """The forecast of the host on which the change was made; or why it cannot be made."""

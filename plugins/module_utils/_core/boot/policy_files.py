@@ -18,7 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.st
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution import programs
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.numbered_matches import numbered_matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import Allowance, fitting, lines_of_lists
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name, other_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, PENDING
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import DIRECTORIES
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
@@ -51,9 +51,6 @@ TMPFILES = "/etc/tmpfiles.d"
 IMAGES = ("/boot/initrd.img-{0}", "/boot/initramfs-{0}.img", "/boot/initrd-{0}")
 _MKINITCPIO_MODULES = re.compile(r"^[ \t]*MODULES\+?=\(([^()#]*)\)", re.MULTILINE)
 _DRACUT_MODULES = re.compile(r"^[ \t]*(?:add_drivers|force_drivers)\+?=[\"']?([^\"'#\n]*)", re.MULTILINE)
-# Aliases with a bus prefix are left out: nobody writes such a name for a module.
-_ALIAS = re.compile(r"^alias ([^\s:]+) (\S+)$", re.MULTILINE)
-_BUILTIN_ALIAS = re.compile(r"(?:\A|\0)([^\0.=]+)\.alias=([^\0:]+)(?=\0|\Z)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -268,9 +265,7 @@ def _synonyms(host: Host, words: frozenset[str], kernels: t.Sequence[Kernel]) ->
     found: dict[str, set[str]] = {}
     for kernel in kernels if words else ():
         here = f"{MODULES}/{kernel.release}"
-        pairs = [*_ALIAS.findall(_text(host, f"{here}/modules.alias"))]
-        pairs += [(pattern, module) for module, pattern in _BUILTIN_ALIAS.findall(_text(host, f"{here}/modules.builtin.modinfo"))]
-        for pattern, module in pairs:
+        for pattern, module in other_names(_text(host, f"{here}/modules.alias"), _text(host, f"{here}/modules.builtin.modinfo")):
             for word in words:
                 if matches(word, normalize_module_name(pattern)):
                     found.setdefault(word, set()).add(normalize_module_name(module))

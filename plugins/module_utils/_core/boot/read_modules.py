@@ -14,7 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.module_dr
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import initcalls
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import ANY_DEVICE, VFIO_PCI
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import BUILTIN_LINE, MODULES, version_key
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, built_in_modules, version_key
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import module_path
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import every_ids, given_to
 
@@ -263,8 +263,7 @@ def _built_in_names(machine: BootInputs, kernel: Kernel) -> tuple[str, ...]:
     for modalias in machine.modaliases if kernel.index.buses["pci"].built_ins else ():
         wanted.update(match.module for match in kernel.natives(modalias) if match.order < 0)
     text = machine.host.text_or_none(f"{MODULES}/{kernel.release}/modules.builtin") or "" if wanted else ""
-    linked = dict.fromkeys(normalize_module_name(name) for name in BUILTIN_LINE.findall(text))
-    return tuple(name for name in linked if name in wanted and name not in kernel.modules)
+    return tuple(name for name in dict.fromkeys(built_in_modules(text)) if name in wanted and name not in kernel.modules)
 
 
 def _built_ins_known(kernel: Kernel) -> bool:

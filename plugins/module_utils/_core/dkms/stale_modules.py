@@ -18,7 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import DEP_LINE
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import dep_lines
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import module_name
 
 if t.TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _forgotten(host: Host, paths: DkmsPaths, release: str, modules: t.Iterable[s
     here = f"{paths.install}/{release}"
     if not host.is_file(f"{here}/modules.dep"):
         return ()
-    files = {normalize_module_name(name): path for path, name, _needed in DEP_LINE.findall(host.read_text(f"{here}/modules.dep"))}
+    files = {line.name: line.path for line in dep_lines(host.read_text(f"{here}/modules.dep"))}
     wanted = {normalize_module_name(name) for name in modules}
     checked = {name: path for name, path in files.items() if name in wanted or not path.startswith("kernel/")}
     listed = {name for name, path in checked.items() if not host.exists(absolute(here, path))}

@@ -13,14 +13,15 @@ in /lib/modules is the one that DKMS built.
 from __future__ import annotations
 
 import dataclasses
-import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import digest, read_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import PATH
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import compiler_folder
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import dep_lines
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import FILE_NAME, is_same_file
 
 if t.TYPE_CHECKING:
@@ -148,8 +149,10 @@ def installed_modules(host: Host, paths: DkmsPaths, release: str, names: t.Itera
     """The file that modprobe loads for each of these modules: the one that depmod chose."""
     here = f"{paths.install}/{release}"
     known = host.read_text(f"{here}/modules.dep") if host.is_file(f"{here}/modules.dep") else ""
-    matches = {name: re.search(rf"^(?:[^:\n]*/)?{re.escape(name)}\.ko(?:\.(?:gz|xz|zst))?(?=:)", known, re.MULTILINE) for name in names}
-    return {name: absolute(here, match[0]) for name, match in matches.items() if match}
+    # Of several of one name the first one counts.
+    files = {line.name: line.path for line in reversed(dep_lines(known))}
+    found = ((name, files.get(normalize_module_name(name))) for name in names)
+    return {name: absolute(here, path) for name, path in found if path is not None}
 
 
 def absolute(here: str, path: str) -> str:

@@ -24,7 +24,7 @@ _STATE, _SESSION = 0, 3
 """Of the fields of /proc/PID/stat behind the name; see proc_pid_stat(5)."""
 
 Work = t.Callable[[], object]
-Told = t.Callable[[int], None]
+Notice = t.Callable[[int], None]
 
 
 def processors() -> int:
@@ -69,7 +69,7 @@ class _Running:
         return None if answer is None else HostError(*answer)
 
 
-def side_by_side(works: t.Sequence[Work], at_once: int, begins: Told, ends: Told) -> None:
+def side_by_side(works: t.Sequence[Work], at_once: int, begins: Notice, ends: Notice) -> None:
     """Do all of it, ``at_once`` at a time; ``begins`` and ``ends`` are told which one, by its place in ``works``.
 
     Raises the HostError of the first that failed, by their order, as if each had waited for the one before: those behind it are ended.

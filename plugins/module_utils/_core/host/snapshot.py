@@ -55,7 +55,7 @@ class _OwnArchive(tarfile.TarFile):
     extraction_filter = staticmethod(lambda member, _path: member)
 
 
-class _Places:
+class _RealPaths:
     """Follows paths below a root as the kernel would, and keeps the links on the way."""
 
     def __init__(self, root: str) -> None:
@@ -77,7 +77,7 @@ class _Places:
 
 def take(host: NotingHost, rewrite: RewriteAny, top: str) -> Snapshot:
     """The archive of what has been noted; ``rewrite`` is asked for each file whose content was read."""
-    places = _Places(host.root)
+    places = _RealPaths(host.root)
     files = _Files(host, rewrite, places)
     files.add(host.notes)
     buffer = io.BytesIO()
@@ -94,7 +94,7 @@ def take(host: NotingHost, rewrite: RewriteAny, top: str) -> Snapshot:
 class _Files:
     """What goes into the archive, by its real place: a content, or None for what was only looked at."""
 
-    def __init__(self, host: NotingHost, rewrite: RewriteAny, places: _Places) -> None:
+    def __init__(self, host: NotingHost, rewrite: RewriteAny, places: _RealPaths) -> None:
         self._root = host.root.rstrip("/")
         self._rewrite = rewrite
         self._places = places

@@ -20,7 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern
 
 BUSES = ("pci", "vfio_pci")
 # modules.builtin.modinfo: "<module>.alias=<pattern>", separated by NUL; with PCI aliases since Linux 6.18.
-BUILTIN_ALIAS = re.compile(r"(?:\A|\0)([^\0.=]+)\.alias=(pci|vfio_pci):([^\s\0]*)(?=\0|\Z)")
+_BUILTIN_ALIAS = re.compile(r"(?:\A|\0)([^\0.=]+)\.alias=(pci|vfio_pci):([^\s\0]*)(?=\0|\Z)")
 # modpost ends every PCI alias with a wildcard (add_wildcard() in scripts/mod/file2alias.c), hence "i30*".
 FIELDS = re.compile(
     r"v([0-9A-F]{8}|\*)d([0-9A-F]{8}|\*)sv([0-9A-F]{8}|\*)sd([0-9A-F]{8}|\*)"
@@ -28,7 +28,8 @@ FIELDS = re.compile(
 )
 KEY = len("v000010DEd00001DB1")
 # `alias mpt2sas mpt3sas`: a name without a bus, as renamed modules keep their old one.
-OTHER_NAME = re.compile(r"^alias ([^:\s]+) (\S+)$", re.MULTILINE)
+_OTHER_NAME = re.compile(r"^alias ([^:\s]+) (\S+)$", re.MULTILINE)
+_BUILTIN_OTHER_NAME = re.compile(r"(?:\A|\0)([^\0.=]+)\.alias=([^\0:]+)(?=\0|\Z)")
 Values = tuple[str, ...]
 Take = t.Callable[[Values], object]
 Shape = tuple[int, ...]
@@ -193,13 +194,13 @@ class AliasIndex:
 
     @classmethod
     def parse(cls, modules_alias: str, builtin_modinfo: str = "") -> AliasIndex:
-        built_in = [(bus, f"{pattern} {module}") for module, bus, pattern in BUILTIN_ALIAS.findall(builtin_modinfo)]
+        built_in = [(bus, f"{pattern} {module}") for module, bus, pattern in _BUILTIN_ALIAS.findall(builtin_modinfo)]
         text = f"\n{modules_alias}"
         buses = {bus: BusAliases.sort(bus, [line for its, line in built_in if its == bus], _lines_of(text, bus)) for bus in BUSES}
         drivers = frozenset[str]().union(*(known.modules for known in buses.values()))
         return cls(
             buses,
-            tuple(f"{name} {module}" for name, module in OTHER_NAME.findall(modules_alias) if normalize_module_name(module) in drivers),
+            tuple(f"{name} {module}" for name, module in other_names(modules_alias) if normalize_module_name(module) in drivers),
         )
 
     def replaced(self, modules: t.Mapping[str, t.Sequence[str]]) -> AliasIndex:
@@ -237,6 +238,12 @@ class AliasIndex:
         """The aliases that a name without a bus matches, each with its module, in depmod's order."""
         pairs = ((line.rpartition(" ")[0], _module_of(line)) for line in self.names)
         return tuple((alias, module) for alias, module in pairs if matches(name, normalize_module_name(alias)))
+
+
+def other_names(modules_alias: str, builtin_modinfo: str = "") -> t.Iterator[tuple[str, str]]:
+    """Each alias without a bus (a name with one is never meant for a module): its pattern and module, built-in ones at the end."""
+    yield from _OTHER_NAME.findall(modules_alias)
+    yield from ((pattern, module) for module, pattern in _BUILTIN_OTHER_NAME.findall(builtin_modinfo))
 
 
 def _module_of(line: str) -> str:

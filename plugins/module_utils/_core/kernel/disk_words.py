@@ -44,7 +44,8 @@ _LIVE = re.compile(r"live:(?:CD(?=LABEL=))?((?:UUID|LABEL|PARTUUID|PARTLABEL)=.+
 """A root of dracut's on a medium; its older name for a label is CDLABEL."""
 _IN_FLASH = re.compile(r"ubi\d*[:_!].+|mtd(?:\d+|:.+)")
 _SURELY_DISK = re.compile(
-    r"(?<![^:=,\s])(?:(?:UUID|LABEL|PARTUUID|PARTLABEL)=|/dev/(?:disk/by-|mapper/|nvme\d|[shv]d[a-z]|xvd|mmcblk|md|dm-|sr\d|pmem|bcache))[^:,\s]+"
+    r"(?<![^:=,\s])(?:(?:(?:UUID|LABEL|PARTUUID|PARTLABEL)=|/dev/(?:disk/by-|mapper/|nvme\d|xvd|mmcblk|md|dm-|pmem|bcache))[^:,\s]+"
+    r"|/dev/(?:[shv]d[a-z]|sr\d)[^:,\s]*)"
 )
 """In a word that is not known: nothing else that has a node."""
 _KEY = re.compile(r"(?:tpm2-device|fido2-device|pkcs11-uri)=[^,\s]+")

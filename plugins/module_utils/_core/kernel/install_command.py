@@ -188,7 +188,8 @@ def _modprobe(link: str, words: t.Sequence[str], module: str) -> InstallCommand:
 
 def _removing(link: str, words: t.Sequence[str], module: str) -> InstallCommand:
     """`modprobe -r` of other modules, in which dependencies that no one needs any more go as well."""
-    asked = tuple(normalize_module_name(word) for word in words if not (REMOVES.fullmatch(word) or QUIET.fullmatch(word)))
-    if not asked or module in asked or any(word.startswith("-") for word in asked):
+    plain = [word for word in words if not (REMOVES.fullmatch(word) or QUIET.fullmatch(word))]
+    asked = tuple(map(normalize_module_name, plain))
+    if not asked or module in asked or any(word.startswith("-") for word in plain):
         return None
     return (SimpleCommand(link, removes=asked),)

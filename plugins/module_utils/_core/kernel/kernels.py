@@ -21,12 +21,30 @@ if t.TYPE_CHECKING:
 
 MODULES = "/lib/modules"
 OSRELEASE = "/proc/sys/kernel/osrelease"
-DEP_LINE = re.compile(r"^((?:[^:\n]*/)?([^/:\n]+?)\.ko(?:\.(?:gz|xz|zst))?):[ \t]*(.*)$", re.MULTILINE)
-BUILTIN_LINE = re.compile(r"^(?:[^\n]*/)?([^/\n]+?)\.ko$", re.MULTILINE)
+_DEP_LINE = re.compile(r"^((?:[^:\n]*/)?([^/:\n]+?)\.ko(?:\.(?:gz|xz|zst))?):[ \t]*(.*)$", re.MULTILINE)
+_BUILTIN_LINE = re.compile(r"^(?:[^\n]*/)?([^/\n]+?)\.ko$", re.MULTILINE)
 # Where distributions put the kernel: Debian and most others; ppc64el; arm64; Fedora and rpm-ostree.
 IMAGES = ("/boot/vmlinuz-{0}", "/boot/vmlinux-{0}", "/boot/Image-{0}", "/lib/modules/{0}/vmlinuz")
 PENDING = ""
 """The path of a module that is not installed yet."""
+
+
+class DepLine(t.NamedTuple):
+    """A line of depmod's `modules.dep`: the module's normalized name, its file and those that it needs, below the kernel's folder."""
+
+    name: str
+    path: str
+    needed: str
+
+
+def dep_lines(modules_dep: str) -> list[DepLine]:
+    """The modules that depmod has found, in its order."""
+    return [DepLine(normalize_module_name(name), path, needed) for path, name, needed in _DEP_LINE.findall(modules_dep)]
+
+
+def built_in_modules(modules_builtin: str) -> tuple[str, ...]:
+    """The normalized names of the modules in `modules.builtin`, in the order in which they were linked."""
+    return tuple(normalize_module_name(name) for name in _BUILTIN_LINE.findall(modules_builtin))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,12 +78,10 @@ class Kernel:
                 f"Kernel {release} has no {here}/modules.dep: its modules are not installed.",
                 f"Install that kernel's modules, or run `depmod {release}`; this host has {_listed(installed_releases(host))}.",
             )
-        listed = [
-            (normalize_module_name(name), path, files) for path, name, files in DEP_LINE.findall(host.read_text(f"{here}/modules.dep"))
-        ]
-        modules = {name: path for name, path, _files in listed}
+        listed = dep_lines(host.read_text(f"{here}/modules.dep"))
+        modules = {name: path for name, path, _needed in listed}
         needed = {name: files for name, _path, files in listed if files}
-        builtins = frozenset(normalize_module_name(name) for name in BUILTIN_LINE.findall(_text(host, f"{here}/modules.builtin")))
+        builtins = frozenset(built_in_modules(_text(host, f"{here}/modules.builtin")))
         index = AliasIndex.parse(_text(host, f"{here}/modules.alias"), _text(host, f"{here}/modules.builtin.modinfo"))
         return cls(release, modules, builtins, host.is_file(f"{here}/build/Makefile"), index, needed)
 

@@ -14,7 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.driver_
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, NotElfError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo, Signer
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.fingerprint import Fingerprint, build_id
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import BUILTIN_LINE, MODULES, Kernel
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, Kernel, built_in_modules, dep_lines
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import digest_of, module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import ParameterType
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
@@ -130,20 +130,12 @@ class InstalledModules:
     def read(cls, host: Host, release: str, names: t.Iterable[str]) -> InstalledModules:
         """These modules of kernel ``release`` and their dependencies.  Raises HostError if its files cannot be read."""
         here = f"{MODULES}/{release}"
-        table = dict(_dependencies(host.read_text(f"{here}/modules.dep")))
+        # depmod lists the indirect dependencies of each module too.
+        table = {line.name: (line.path, *line.needed.split()) for line in dep_lines(host.read_text(f"{here}/modules.dep"))}
         built_in = host.read_text(f"{here}/modules.builtin") if host.is_file(f"{here}/modules.builtin") else ""
-        built_ins = {name.replace("-", "_") for name in BUILTIN_LINE.findall(built_in)}
+        built_ins = frozenset(built_in_modules(built_in))
         wanted = sorted(set(names))
         files = {path for name in wanted for path in table.get(name, ())}
         paths = {name: f"{here}/{path}" for path in sorted(files) for name in (module_name(path),) if name is not None}
         fingerprints = {name: Fingerprint.of(host, host.read_large(path), path) for name, path in paths.items()}
         return cls(paths, fingerprints, tuple(name for name in wanted if name not in table and name not in built_ins))
-
-
-def _dependencies(modules_dep: str) -> t.Iterator[tuple[str, tuple[str, ...]]]:
-    # depmod lists the indirect dependencies of each module too.
-    for line in modules_dep.splitlines():
-        path, _colon, needed = line.partition(":")
-        name = module_name(path)
-        if name is not None:
-            yield name, (path, *needed.split())

@@ -23,6 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_arch
     write_piece,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import built_in_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import secure_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.collection import answer_of
@@ -165,8 +166,7 @@ def _image(host: Host, entry: BootEntry) -> str | None:
 
 def _drivable(host: Host, release: str, initrds: tuple[str, ...]) -> frozenset[str]:
     """The modules that the kernel has before its root; everything that matters where that cannot be read: the boot will show it."""
-    builtin = host.text_or_none(f"/usr/lib/modules/{release}/modules.builtin") or ""
-    names = {line.rpartition("/")[2].partition(".")[0].replace("-", "_") for line in builtin.split("\n")}
+    names = built_in_modules(host.text_or_none(f"/usr/lib/modules/{release}/modules.builtin") or "")
     try:
         image = Image.read(host, initrds[0], release, more=initrds[1:]) if initrds else None
     except HostError:

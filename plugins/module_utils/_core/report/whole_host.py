@@ -10,16 +10,17 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply import bind, boot_policy, image_sync, iommu
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply import boot_policy
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import unchanged
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.keep_facts import SETTLED, UnfitError, UnsettledError, keep
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_once import nothing_changes
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
-from ansible_collections.vfio.variants.plugins.module_utils._core.report import driver_packages
+from ansible_collections.vfio.variants.plugins.module_utils._core.report import driver_packages, whole_parts
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_status import old_of_claims
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.whole_parts import BINDING, DRIVERS, IMAGES, IOMMU, POLICY
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -75,8 +76,7 @@ def predict(host: Host, request: WholeRequest, check_mode: bool = True, predicti
     """What the role returns if it has nothing to do.  Raises WouldChangeError or HostError; changes nothing but caches."""
     _refuse_unfinished(host)
     run = _UnchangedRun(host, request, check_mode, prediction)
-    outcome = run.present() if request.is_wanted else run.absent()
-    return {**outcome, "warnings": list(dict.fromkeys(run.warnings))}
+    return {**run.outcome(), "warnings": list(dict.fromkeys(run.warnings))}
 
 
 def _refuse_unfinished(host: Host) -> None:
@@ -97,80 +97,55 @@ class _UnchangedRun:
         self._request = request
         self._check_mode = check_mode
         self._is_predicted = prediction is not None
+        self._results: dict[str, Result] = {}
         self.warnings: list[str] = [] if prediction is None else [*prediction.warnings]
 
-    def present(self) -> unchanged.RunOutcome:
-        request = self._request
-        modules = self._packages()
-        if driver_packages.lacks_dependencies(self._host, request):
-            raise WouldChangeError("DKMS or the headers of a kernel are missing.")
-        self._iommu()
-        policy = self._policy()
-        images = self._images(policy)
-        devices = self._bound(request.of_binding()) if request.live else self._waiting()
-        if request.check_winner and not self._is_predicted:
+    def outcome(self) -> unchanged.RunOutcome:
+        request, results = self._request, self._results
+        if request.is_wanted:
+            self._drivers()
+        for part in whole_parts.asked_for(request):
+            waits = part == BINDING and request.is_wanted and not request.live
+            results[part] = self._waiting() if waits else self._unchanged(part, self._predicted(part))
+        if not request.is_wanted:
+            self._drivers()
+        elif request.check_winner and not self._is_predicted:
             self._winners()
-        return _outcome(policy, images, devices, modules)
+        report = {"policy": results[POLICY]["policy"], "kernels": results[IMAGES]["kernels"], "devices": results[BINDING]["devices"]}
+        modules = results[DRIVERS]["modules"] if request.is_wanted else []
+        return {"reboot_required": False, "report": report, "modules": modules}
 
-    def absent(self) -> unchanged.RunOutcome:
-        request = self._request
-        policy = self._policy()
-        images = self._images(policy)
-        self._iommu()
-        devices = self._bound(request.of_binding() if request.live else request.of_waiting())
-        self._packages()
-        return _outcome(policy, images, devices, [])
-
-    def _unchanged(self, what: str, result: Result) -> Result:
+    def _unchanged(self, part: str, result: Result) -> Result:
         self.warnings += result.get("warnings", ())
-        if result["changed"] or result.get("recovered"):
-            raise WouldChangeError(f"{what} has something to do.")
+        if whole_parts.has_to_do(result):
+            raise WouldChangeError(f"{part} has something to do.")
+        if part == IOMMU and result["reboot_required"]:
+            raise WouldChangeError("The next boot will have an IOMMU.")
+        if part == BINDING:
+            _refuse_old(result.get("old_in_use", ()))
         return result
 
-    def _packages(self) -> list[t.Any]:
-        modules: list[t.Any] = self._unchanged("dkms_package", driver_packages.predicted(self._host, self._request))["modules"]
-        return modules
+    def _drivers(self) -> None:
+        self._results[DRIVERS] = self._unchanged(DRIVERS, driver_packages.predicted(self._host, self._request))
+        if self._request.is_wanted and driver_packages.lacks_dependencies(self._host, self._request):
+            raise WouldChangeError("DKMS or the headers of a kernel are missing.")
 
-    def _iommu(self) -> None:
-        if not self._request.iommu:
-            return
-        if self._unchanged("iommu", iommu.apply(self._host, self._request.of_iommu(), check_mode=True))["reboot_required"]:
-            raise WouldChangeError("The next boot will have an IOMMU.")
+    def _predicted(self, part: str) -> Result:
+        host, request = self._host, self._request
+        if part == POLICY and request.is_wanted and self._is_predicted:
+            # Nothing is unfinished, so that there is nothing to be recovered first.
+            return boot_policy.judge(host, request.of_policy(), True, predicts=False).result()
+        if part == BINDING and not request.live:
+            return whole_parts.returned_by_the_next_boot(host, request)
+        return whole_parts.applied(host, request, part, self._results, check_mode=True)
 
-    def _policy(self) -> Result:
-        if not (self._is_predicted and self._request.is_wanted):
-            return self._unchanged("boot_policy", boot_policy.apply(self._host, self._request.of_policy(), check_mode=True))
-        # Nothing is unfinished, so that there is nothing to be recovered first.
-        return self._unchanged("boot_policy", boot_policy.judge(self._host, self._request.of_policy(), True, predicts=False).result())
-
-    def _images(self, policy: Result) -> Result:
-        wanted = self._request.of_images(policy["policy"])
-        return self._unchanged("initramfs", image_sync.sync_images(self._host, wanted, check_mode=True).result())
-
-    def _bound(self, wanted: bind.BindRequest) -> list[t.Any]:
-        found = self._unchanged("device_claim", bind.ensure(self._host, wanted, check_mode=True).result())
-        _refuse_old(found.get("old_in_use", ()))
-        devices: list[t.Any] = found["devices"]
-        return devices
-
-    def _waiting(self) -> list[t.Any]:
-        result = self._compared("none")
+    def _waiting(self) -> Result:
+        result = compare(self._host, self._request.of_check("none"), self._check_mode).result()
         if not all(device["satisfied"] for device in result["devices"]):
             raise WouldChangeError("A device is not bound as claimed before the next boot.")
         _refuse_old(old_of_claims(result))
-        devices: list[t.Any] = result["devices"]
-        return devices
+        return result
 
     def _winners(self) -> None:
         """Raises HostError if a device is not certain to be bound as claimed at boot."""
-        self._compared("winner")
-
-    def _compared(self, require: t.Literal["none", "winner"]) -> Result:
-        result = compare(self._host, self._request.of_check(require), self._check_mode).result()
-        self.warnings += result.get("warnings", ())
-        return result
-
-
-def _outcome(policy: Result, images: Result, devices: list[t.Any], modules: list[t.Any]) -> unchanged.RunOutcome:
-    report = {"policy": policy["policy"], "kernels": images["kernels"], "devices": devices}
-    return {"reboot_required": False, "report": report, "modules": modules}
+        compare(self._host, self._request.of_check("winner"), self._check_mode).result()

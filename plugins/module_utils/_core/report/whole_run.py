@@ -12,17 +12,26 @@ import contextlib
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply import bind, boot_policy, image_sync, iommu
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply import boot_policy
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import pending_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, of_system
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.keep_facts import SETTLED
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import untold
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_once import nothing_changes, run_of_steps
-from ansible_collections.vfio.variants.plugins.module_utils._core.report import whole_host
+from ansible_collections.vfio.variants.plugins.module_utils._core.report import whole_host, whole_parts
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_status import old_of_claims
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.driver_packages import lacks_dependencies, predicted
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.whole_parts import (
+    BINDING,
+    CHECK,
+    DRIVERS,
+    IMAGES,
+    IOMMU,
+    POLICY,
+    has_to_do,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -31,11 +40,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
     from ansible_collections.vfio.variants.plugins.module_utils._core.report.whole_request import WholeRequest
 
-DRIVERS, IOMMU, POLICY, IMAGES, BINDING, CHECK = "dkms_package", "iommu", "boot_policy", "initramfs", "device_claim", "claim_info"
-"""The parts, by the modules that do them alone."""
-PRESENT = (IOMMU, POLICY, IMAGES, BINDING)
-ABSENT = (POLICY, IMAGES, BINDING, IOMMU)
-"""In the order in which they are done."""
 Part = t.Literal["drivers", "winner"]
 
 
@@ -75,7 +79,6 @@ class _Run:
         self._host = host
         self._request = request
         self._manner = manner
-        self._order = PRESENT if request.is_wanted else ABSENT
         self._results: dict[str, Result] = {}
         self._done: list[str] = []
         self._judged: boot_policy.JudgedPolicy | None = None
@@ -93,7 +96,7 @@ class _Run:
         elif BINDING in self._parts:
             # Before anything else: a device that is in use cannot be returned.
             self._judge(BINDING)
-        for part in self._order:
+        for part in whole_parts.asked_for(self._request):
             if part in self._parts and part not in self._results:
                 self._judge(part)
         if not self._request.is_wanted:
@@ -102,8 +105,7 @@ class _Run:
     @property
     def _parts(self) -> tuple[str, ...]:
         """Those that are to be done, as far as is known by now."""
-        left = {*([] if self._request.iommu else [IOMMU]), *([] if self._binds else [BINDING])}
-        return tuple(part for part in self._order if part not in left)
+        return tuple(part for part in whole_parts.asked_for(self._request) if self._binds or part != BINDING)
 
     @property
     def _binds(self) -> bool:
@@ -136,14 +138,10 @@ class _Run:
         return self.builds and self._manner.waits_for_drivers and self._request.is_wanted
 
     def _applied(self, part: str, check_mode: bool) -> Result:
-        host, request, pending = self._host, self._request, self._pending if check_mode else ()
-        if part == IOMMU:
-            return iommu.apply(host, request.of_iommu(), check_mode)
         if part == POLICY:
             return self._policy(check_mode)
-        if part == IMAGES:
-            return image_sync.sync_images(host, request.of_images(self._results[POLICY]["policy"], pending), check_mode).result()
-        return bind.ensure(host, request.of_binding(pending), check_mode, self._manner.tell).result()
+        pending = self._pending if check_mode else ()
+        return whole_parts.applied(self._host, self._request, part, self._results, check_mode, pending, self._manner.tell)
 
     def _policy(self, check_mode: bool) -> Result:
         if not check_mode:
@@ -161,7 +159,7 @@ class _Run:
         judged = dict(self._results)
         for part in self._parts:
             is_other = part == IMAGES and self._results[POLICY]["policy"] != judged[POLICY]["policy"]
-            if is_other or _has_to_do(judged[part]):
+            if is_other or has_to_do(judged[part]):
                 self._manner.tell(f"begins with {part}")
                 with self._part(part):
                     self._results[part] = self._applied(part, check_mode=False)
@@ -210,12 +208,12 @@ class _Run:
             self._results[BINDING] = with_next_boot(self._host, self._results[BINDING], self._manner.check_mode)
             return
         with self._part(BINDING):
-            self._results[BINDING] = bind.ensure(self._host, self._request.of_waiting(), check_mode=True).result()
+            self._results[BINDING] = whole_parts.returned_by_the_next_boot(self._host, self._request)
 
     @property
     def _wants_winner(self) -> bool:
         """A forecast cannot take files into account that check mode has not written."""
-        is_there = not (self._manner.check_mode and any(map(_has_to_do, (self._results[part] for part in self._parts))))
+        is_there = not (self._manner.check_mode and any(map(has_to_do, (self._results[part] for part in self._parts))))
         return self._request.is_wanted and self._request.check_winner and "winner" not in self._manner.skip and is_there
 
     def _check(self) -> None:
@@ -289,10 +287,6 @@ class _Run:
             "recorded": self._recorded["recorded"],
             "because": self._recorded["because"],
         }
-
-
-def _has_to_do(result: Result) -> bool:
-    return bool(result["changed"] or result.get("recovered"))
 
 
 def _recovered(results: t.Sequence[Result]) -> list[t.Any]:

@@ -12,6 +12,8 @@ from pathlib import Path
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.archive import TRAILER
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.reduced_image import DIRECTORY, FILE, archive_member
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import dep_lines
 
 _HEADER = re.compile(r"(/\S+) \(mode ([0-7]{4})[^)]*\)")
 _ABSENT = re.compile(r"(/\S+) \(absent\)")
@@ -77,11 +79,9 @@ NO_POLICY = PlannedPolicy()
 
 def _with_needed(folder: Path, modules: t.Sequence[str]) -> list[str]:
     """Their files and those of the modules that they need, from modules.dep."""
-    needed: dict[str, list[str]] = {}
-    for line in (folder / "modules.dep").read_text(encoding="utf-8").splitlines():
-        path, _colon, rest = line.partition(":")
-        needed[Path(path).name.partition(".")[0].replace("-", "_")] = [path, *rest.split()]
-    return list(dict.fromkeys(path for name in modules for path in needed.get(name.replace("-", "_"), ())))
+    lines = dep_lines((folder / "modules.dep").read_text(encoding="utf-8"))
+    needed = {line.name: (line.path, *line.needed.split()) for line in lines}
+    return list(dict.fromkeys(path for name in modules for path in needed.get(normalize_module_name(name), ())))
 
 
 def _archive(members: t.Mapping[str, tuple[bytes, int]]) -> bytes:

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-import time
 from pathlib import Path
 
 import command
@@ -24,6 +24,11 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
+def processor_seconds() -> float:
+    """Of this process and those that it has waited for: what else the machine does is not counted."""
+    return sum(os.times()[:4])
+
+
 def run(folder: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, list[str]]:
     """What is said about a sample of the hosts."""
     corpus = Corpus.known(command.OBSERVED)
@@ -39,9 +44,9 @@ def test_every_change_that_is_suggested_helps_and_harms_no_device(tmp_path: Path
     assert status == 0
     assert said[-1].endswith(" passed, 0 failed")
     assert int(said[-1].split()[0]) > 5
-    begun = time.monotonic()
+    begun = processor_seconds()
     assert run(tmp_path, capsys) == (status, said)
-    assert time.monotonic() - begun < 5
+    assert processor_seconds() - begun < 5
 
 
 def test_hosts_that_are_left_are_counted_and_judged_by_the_next_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,6 +73,13 @@ def test_two_cards_of_one_identity_are_told_apart_by(rule: str, answer: bool) ->
     assert apart(rule) is answer
 
 
+def test_a_tag_with_the_device_s_name_tells_apart_where_a_rule_asks_for_tags() -> None:
+    tags = 'TAG+="of-%k"\n'
+    assert apart(f'{tags}TAG=="of-0000:01:00.0", {TAKE}')
+    assert not apart(f"{tags}{TAKE}")
+    assert not apart(f'TAG+="ours"\nTAG=="of-0000:01:00.0", {TAKE}')
+
+
 def test_another_identity_or_revision_is_always_told_apart() -> None:
     found = Distinctions.of((), EventContext(others=OTHERS))
     assert found.key(FIRST) == found.key(SECOND)

@@ -127,3 +127,10 @@ def test_virtual_functions_go_with_those_of_their_own_card() -> None:
         ["0000:03:10.0", "0000:03:10.2"],
         ["0000:04:10.0"],
     ]
+
+
+def test_cards_below_another_bridge_are_others_where_a_rule_removes_devices() -> None:
+    """With a bridge all that is below it goes."""
+    cards = [device(f"0000:0{n}:00.0", path=f"/devices/pci0000:00/0000:00:0{n}.0/0000:0{n}:00.0") for n in (1, 2)]
+    remove = 'KERNEL=="0000:99:00.0", ATTR{remove}="1"\n'
+    assert [len(DeviceClasses.of(cards, boot(rules=COLDPLUG + rule)).members) for rule in ("", remove)] == [1, 2]

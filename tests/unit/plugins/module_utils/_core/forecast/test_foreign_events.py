@@ -107,6 +107,8 @@ def test_a_function_that_has_such_a_device_now_may_have_it_then() -> None:
         ('SUBSYSTEMS!="pci"', "card nic disk sound usb wireless odd"),
         ('SUBSYSTEMS=="pci", ATTRS{vendor}=="0x144d"', "disk"),
         ('SUBSYSTEMS=="pci", KERNELS=="0000:04:00.0"', "sound"),
+        # A pattern may be one of a child's name, but that is not a PCI function.
+        ('SUBSYSTEMS=="pci", KERNELS=="0000:04:*"', "sound"),
     ],
 )
 def test_the_keys_about_the_devices_above_say_which_functions(keys: str, functions: str) -> None:

@@ -48,6 +48,9 @@ def test_what_such_an_event_does_to_another_device_is_about_that_one() -> None:
 def test_what_such_an_event_needs_a_driver_for_names_the_driver() -> None:
     (cause,) = found(f'ACTION=="bind", KERNEL=="{CARD.address}", DRIVER=="nouveau", ATTR{{driver/unbind}}="{CARD.address}"')[CARD.address]
     assert cause.drivers == ("nouveau",)
+    asked = 'DRIVER=="nouveau", ATTR{driver_override}=="vfio-pci"'
+    (cause,) = found(f'ACTION=="bind", KERNEL=="{CARD.address}", {asked}, ATTR{{driver/unbind}}="{CARD.address}"')[CARD.address]
+    assert cause.drivers == ("nouveau",)
 
 
 @pytest.mark.parametrize(

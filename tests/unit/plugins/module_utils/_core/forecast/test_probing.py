@@ -95,6 +95,10 @@ def test_dependencies_are_inserted_before_the_module_and_not_twice() -> None:
         ("/bin/true && /usr/local/bin/load", (), False, 1),
         ("/bin/false && /usr/local/bin/load", (), True, 0),
         ("/bin/falsehood", (), False, 1),
+        # Whether a removal ends well depends on what is loaded by then: both what it does and how the rest goes on.
+        ("modprobe -r bottom ; modprobe -i other", ("other",), False, 1),
+        ("modprobe -r bottom && modprobe -i other", (), False, 2),
+        ("modprobe -r bottom || modprobe -i other", (), False, 2),
         ("/bin/false && modprobe -i other; modprobe top", ("bottom", "middle", "top"), False, 0),
     ],
 )
@@ -322,3 +326,21 @@ def test_what_a_softdep_names_is_kept_out_under_its_own_name() -> None:
 def test_a_command_is_quoted_without_the_blanks_around_it() -> None:
     (doubt,) = one(kmod("install other  /usr/local/bin/load it \n"), "other").influences
     assert "runs `/usr/local/bin/load it` in place" in str(doubt)
+
+
+def test_a_module_that_refuses_to_load_with_its_settings_is_not_inserted() -> None:
+    """radeon_module_init() gives up with `modeset=0`; amdgpu's at `nomodeset` up to 6.12 for certain, after that up to some version."""
+    modules = {"radeon": ["pci:v00001002d*sv*sd*bc*sc*i*"], "amdgpu": ["pci:v00001002d*sv*sd*bc*sc*i*"]}
+    off = one(kmod("options radeon modeset=0\n", modules=modules), "radeon")
+    assert (off.insertions, off.failed) == ((), True)
+    assert told(off) == [f"{SITE}:1: options radeon modeset=0: the module does not load"]
+    assert one(kmod("options radeon modeset=1\n", modules=modules), "radeon").insertions == ("radeon",)
+    old = one(kmod(modules=modules, cmdline="nomodeset", release="6.12.1"), "amdgpu")
+    assert (old.insertions, told(old)) == ((), ["/proc/cmdline: nomodeset: the module does not load (amdgpu)"])
+    assert one(kmod(modules=modules, cmdline="nomodeset", release="6.13.1"), "amdgpu").insertions == ("amdgpu",)
+
+
+def test_one_failure_among_the_modules_of_an_alias_is_one_of_the_command() -> None:
+    both = "alias both top\nalias both bottom\ninstall other modprobe both && modprobe -i other\n"
+    assert "other" in one(kmod(both), "other").insertions
+    assert "other" not in one(kmod(f"{both}install bottom /bin/false\n"), "other").insertions

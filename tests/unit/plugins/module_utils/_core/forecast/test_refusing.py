@@ -205,6 +205,45 @@ def test_a_built_in_native_that_is_left_out_leaves_the_device_to_vfio() -> None:
     assert of(functions(held, mine="other_init", vfio_pci="x")).driver == "mine"
 
 
+def test_whether_a_built_in_driver_was_there_does_not_matter_where_a_rule_ends_its_binding() -> None:
+    mine = f'ACTION=="add", KERNEL=="{CARD.address}"'
+    unbind, hold = 'ATTR{driver/unbind}="$kernel"', 'ATTR{driver_override}="vfio-pci", RUN{builtin}+="kmod load vfio-pci"'
+    given: dict[str, t.Any] = {
+        "modules": {"vfio_pci": STOCK["vfio_pci"]},
+        "builtin": {"mine": [NVIDIA_DISPLAY]},
+        "cmdline": "initcall_blacklist=mystery_init",
+    }
+
+    def won(*rules: str) -> Winner:
+        site = {"/etc/udev/rules.d/90-site.rules": "".join(f"{mine}, {rule}\n" for rule in rules)}
+        found = dataclasses.replace(boot(rules={**COLDPLUG, **site}, **given), held_by_built_in={CARD.address: "mine"})
+        return of(functions(found, vfio_pci="vfio_pci_init"))
+
+    assert (won(unbind, hold).driver, won(unbind, hold).certainty) == ("vfio-pci", CERTAIN)
+    assert (won(hold).certainty, set(won(hold).outcomes)) == (UNKNOWN, {"mine", "vfio-pci"})
+
+
+def test_a_built_in_driver_that_has_the_device_now_may_decline_it_at_the_next_boot() -> None:
+    """amdgpu leaves Southern Islands to radeon up to 6.12 unless it is told otherwise, and drives none of the older GPUs."""
+    amd = "pci:v00001002d*sv*sd*bc03sc*i*"
+
+    def driver(card: Device, **given: t.Any) -> str | None:
+        found = boot(rules=COLDPLUG, modules={"radeon": [amd]}, builtin={"amdgpu": [amd]}, release="6.12.1", **given)
+        return forecast([card], dataclasses.replace(found, held_by_built_in={card.address: "amdgpu"}))[card.address].driver
+
+    island, old, newer = (device(id=f"1002:{number}", class_code=0x030000) for number in ("6600", "7100", "73bf"))
+    assert driver(island) == "radeon"
+    assert driver(island, cmdline="amdgpu.si_support=1 radeon.si_support=0") == "amdgpu"
+    assert driver(old) == "radeon"
+    assert driver(newer) == "amdgpu"
+    # A module may register several drivers: the one that has the device is asked.
+    several = (
+        ("amdgpu", PciDriver("amdgpu-helper")),
+        ("amdgpu", PciDriver("amdgpu", (PciId(0x1002, class_code=0x030000, class_mask=0xFF0000),))),
+    )
+    assert driver(old, built_in=several) == "radeon"
+
+
 def test_without_an_iommu_vfio_takes_a_device_in_its_unsafe_mode() -> None:
     text = IDS + "softdep nouveau pre: vfio-pci\noptions vfio enable_unsafe_noiommu_mode=1\n"
     modules = {**STOCK, "vfio": []}

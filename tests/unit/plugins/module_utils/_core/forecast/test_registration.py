@@ -9,14 +9,14 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, UNKNOWN, ModuleFacts, Winner
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, INITRAMFS, UNKNOWN, ModuleFacts, Winner
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
-from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, device
+from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, device, stage
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, V100_VARIANT, modalias
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
 
 COLDPLUG = {"/usr/lib/udev/rules.d/80-drivers.rules": 'ACTION=="add", ENV{MODALIAS}=="?*", RUN{builtin}+="kmod load"\n'}
 AFTER_NOUVEAU = "softdep nouveau post: vfio-pci\noptions vfio-pci ids=10de:1db1\n"
@@ -203,6 +203,21 @@ def test_a_stub_takes_any_device_that_is_given_to_it(driver: str) -> None:
     module = driver.replace("-", "_")
     found = boot(rules=override(driver, module), modules={**STOCK, module: []}, facts={module: ModuleFacts((PciDriver(driver),))})
     assert (winner(found).driver, winner(found).certainty) == (driver, CERTAIN)
+
+
+def test_drivers_of_vfio_need_an_iommu_unless_the_last_stage_lets_them_do_without() -> None:
+    rules, unsafe = override("vfio-pci", "vfio-pci"), "options vfio enable_unsafe_noiommu_mode=1\n"
+
+    def won(*stages: Stage, **given: t.Any) -> tuple[str, set[str | None]]:
+        found = winner(dataclasses.replace(boot(*stages, **given), iommu_doubt="The next boot may have no IOMMU."))
+        return found.certainty, set(found.outcomes)
+
+    assert won(rules=rules) == (UNKNOWN, {"vfio-pci", None})
+    assert won(rules=COLDPLUG) == (CERTAIN, {"nouveau"})
+    assert won(rules=rules, modprobe=unsafe) == (CERTAIN, {"vfio-pci"})
+    assert won(rules=rules, cmdline="vfio.enable_unsafe_noiommu_mode") == (CERTAIN, {"vfio-pci"})
+    assert won(stage(INITRAMFS, rules=rules), stage(rules=rules, modprobe=unsafe)) == (CERTAIN, {"vfio-pci"})
+    assert won(stage(INITRAMFS, rules=rules, modprobe=unsafe), stage(rules=rules))[0] == UNKNOWN
 
 
 def test_a_driver_that_declines_the_device_now_is_not_taken_to_win() -> None:

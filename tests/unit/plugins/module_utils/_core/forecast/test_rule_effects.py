@@ -100,6 +100,9 @@ def test_an_attribute_does_what_the_kernel_makes_of_it(assignment: str, effect: 
         'ATTR{driver_override}=""',
         'ATTR{power/control}="on"',
         'ATTR{[pci/0000:09:00.0]driver_override}="vfio-pci"',
+        # There is nothing to write to, whatever would be written.
+        'ATTR{[pci/0000:09:00.0]driver_override}="$env{SEQNUM}"',
+        'ATTR{drivers_probe}="$kernel"',
         'ATTR{[drivers/pci:vfio-pci]new_id}="10de"',
         'ATTR{[drivers/pci:vfio-pci]remove_id}="x y"',
         'SYSCTL{kernel/modules_disabled}="0"',

@@ -12,7 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import NewId, ProbeNow, SetOverride, Unbind
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import NO_DRIVER, jobs_of, may_fail
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
 from ansible_collections.vfio.variants.tests.unit.boots import boot, device, stage
 
@@ -94,3 +94,21 @@ def test_where_the_command_that_loads_the_driver_may_fail_the_device_may_keep_th
     later = Later(driverctl={CARD.address: Assigned("vfio-pci", FILE)})
     winner = forecast((CARD,), boot(first, second, later=later))[CARD.address]
     assert ("nouveau" in winner.outcomes) is keeps
+
+
+@pytest.mark.parametrize(
+    ("driver", "install", "doubts"),
+    [
+        ("vfio-pci", "/usr/local/sbin/prepare", 1),
+        ("vfio-pci", "/bin/true", 0),
+        # What fails for certain leaves nothing open.
+        ("vfio-pci", "/bin/false", 0),
+        ("nouveau", "/usr/local/sbin/prepare", 0),
+        (NO_DRIVER, "/usr/local/sbin/prepare", 0),
+        ("", "/usr/local/sbin/prepare", 0),
+    ],
+)
+def test_only_the_command_of_the_driver_that_is_assigned_may_fail(driver: str, install: str, doubts: int) -> None:
+    whole = boot(modprobe=f"install vfio_pci {install}\ninstall {NO_DRIVER} /usr/local/sbin/prepare\n")
+    later = Later(driverctl={CARD.address: Assigned(driver, FILE)})
+    assert len(may_fail(later, Modprobe(whole, whole.stages[0], frozenset()), CARD.address)) == doubts

@@ -157,6 +157,13 @@ def test_a_program_at_the_event_of_a_driver_is_noticed_if_there_may_be_one() -> 
     assert [len(noticed(rule, states)) for states in ([FREE], [NOUVEAU], [FREE, NOUVEAU], None)] == [0, 1, 1, 1]
 
 
+def test_what_a_driver_s_rule_does_to_another_device_is_noticed() -> None:
+    """Whether it does depends on a driver that the event's device may have by then."""
+    rule = 'ACTION=="add", DRIVER=="nouveau", ATTR{[pci/0000:02:00.0]driver_override}="vfio-pci"'
+    assert {address for one in noticed(rule, [NOUVEAU]) for address in one.addresses or ()} == {"0000:02:00.0"}
+    assert noticed(rule, [VFIO]) == []
+
+
 def test_what_asks_for_a_driver_is_noticed_if_it_may_be_that_one() -> None:
     rule = f'ACTION=="bind", DRIVER=="nouveau", {PROGRAM}'
     assert [len(noticed(rule, states)) for states in ([VFIO], [NOUVEAU], [VFIO, NOUVEAU], None)] == [0, 1, 1, 1]

@@ -294,10 +294,12 @@ def test_each_reason_of_a_race_is_told_once_and_with_its_outcome() -> None:
     ]
 
 
-def test_all_drivers_that_decline_the_device_are_named() -> None:
-    both = boot(rules=COLDPLUG, modules={"first": [NVIDIA_DISPLAY], "second": [NVIDIA_DISPLAY]})
-    won = winner(dataclasses.replace(both, declined={ADDRESS: frozenset(("second", "first"))}))
-    assert "first, second could have bound to the device" in told(won)[-1]
+def test_all_drivers_that_decline_the_device_are_named_in_an_order_that_stays() -> None:
+    names = [f"driver{letter}" for letter in "abcdefg"]
+    several = boot(rules=COLDPLUG, modules={name: [NVIDIA_DISPLAY] for name in names})
+    won = winner(dataclasses.replace(several, declined={ADDRESS: frozenset(names)}))
+    assert f"{', '.join(names)} could have bound to the device" in told(won)[-1]
+    assert [owner for owner in won.outcomes if owner is not None] == names
 
 
 def test_the_mask_of_the_rules_that_load_drivers_is_the_reason() -> None:

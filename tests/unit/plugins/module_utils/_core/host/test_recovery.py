@@ -54,6 +54,14 @@ def test_a_change_that_was_killed_is_undone(tmp_path: Path, writes: int) -> None
     assert recover(tree.host(), check_mode=False).done == ()
 
 
+def test_what_was_written_last_is_undone_first(tmp_path: Path) -> None:
+    """The order of writing leaves a boot with a driver for each device after each file, and so has the way back to."""
+    tree = Tree(tmp_path)
+    interrupted(tree, 2)
+    (done,) = recover(tree.host(), check_mode=False).done
+    assert done.what == (f"{SECOND} was removed.", f"{FIRST} was put back.")
+
+
 def test_a_change_that_was_killed_after_its_last_write_is_finished(tmp_path: Path) -> None:
     tree = Tree(tmp_path)
     interrupted(tree, 3)

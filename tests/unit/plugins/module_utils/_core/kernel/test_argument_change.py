@@ -54,6 +54,7 @@ def test_an_argument_is_added_where_the_kernel_does_not_have_it(text: str, words
         ("iommu=pt\n", ["iommu=pt"], "\n"),
         ("iommu=pt\tro", ["iommu=pt"], "ro"),
         (" iommu=pt", ["iommu=pt"], ""),
+        ("iommu=pt ro ", ["iommu=pt"], "ro "),
         ("ro  quiet  iommu=pt", ["iommu=pt"], "ro  quiet "),
         ("ro iommu=pt -- iommu=pt", ["iommu=pt"], "ro -- iommu=pt"),
         ("ro iommu=off", ["iommu=pt"], "ro iommu=off"),

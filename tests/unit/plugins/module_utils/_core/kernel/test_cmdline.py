@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import LINE_SIZES, Cmdline, cut_off
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 
@@ -137,3 +137,16 @@ def test_a_word_of_megabytes_is_read_in_little_memory() -> None:
         [sys.executable, "-c", code], env={"PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True, timeout=60, check=True
     )
     assert int(done.stdout) < 64
+
+
+@pytest.mark.parametrize("machine", LINE_SIZES)
+def test_a_line_is_cut_where_the_byte_that_ends_it_has_no_room(machine: str) -> None:
+    longest = LINE_SIZES[machine] - 1
+    assert cut_off(machine, ["x" * longest]) is None
+    assert cut_off(machine, ["x" * (longest - 1), "y"]) == (longest + 1, longest)
+    # Bytes count, not characters.
+    assert cut_off(machine, ["é" * (longest // 2 + 1)]) == (longest + 1, longest)
+
+
+def test_how_long_a_line_an_unknown_machine_reads_is_not_guessed() -> None:
+    assert cut_off("sparc64", ["x" * 100_000]) is None

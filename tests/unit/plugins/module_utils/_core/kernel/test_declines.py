@@ -105,6 +105,17 @@ def test_southern_islands_belong_to_one_of_two_drivers(release: str, options: st
     assert found == [radeon, amdgpu]
 
 
+def test_who_leaves_a_device_to_the_other_driver_is_named() -> None:
+    def named(module: str, release: str, options: str = "") -> str:
+        return str(refusal(made(module, options, release, BOTH), Match(device(id="1002:6600"), PciDriver(module), frozenset())))
+
+    assert named("amdgpu", "6.12.1") == "amdgpu: it leaves the device to radeon, unless si_support=1"
+    assert named("radeon", "7.2") == "radeon: it leaves the device to amdgpu, unless si_support=1"
+    assert named("amdgpu", "6.13").startswith("amdgpu: whether it or the other driver takes")
+    # A value that is not a number leaves the parameter as it was.
+    assert named("amdgpu", "6.12.1", "si_support=x") == "amdgpu: it leaves the device to radeon, unless si_support=1"
+
+
 def test_old_islands_have_one_driver_where_the_other_is_not_there() -> None:
     assert answer(made("amdgpu", present=("amdgpu",)), "1002:6600") is True
     assert answer(made("radeon", release="7.2", present=("radeon",)), "1002:6600") is True

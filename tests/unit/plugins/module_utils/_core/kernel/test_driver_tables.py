@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import struct
 import typing as t
 from pathlib import Path
 
@@ -84,6 +85,16 @@ def test_a_file_stripped_of_its_symbols_is_read_by_its_aliases() -> None:
 def test_one_whose_probe_lies_in_another_module_is_read_by_its_aliases_too() -> None:
     found = tables([Driver(b"rtw88", (CARD, OTHER), None, probe=False)], aliases=[CARD.alias, OTHER.alias])
     assert (names(found), found.complete) == (["rtw88"], True)
+
+
+def test_a_driver_in_any_section_of_data_is_read() -> None:
+    """Such as .data..ro_after_init, or .data.rel with -fdata-sections."""
+    name = b".data..ro_after_init"
+    file = bytearray(driver_file(DEBIAN_13, [Driver(b"gpu-vfio", (CARD,))], sections={name.decode(): b""}))
+    names_at = file.rindex(b"\0.text\0")
+    (rows,) = struct.unpack_from("<Q", file, 0x28)
+    struct.pack_into("<I", file, rows + 4 * 64, file.index(b"\0" + name + b"\0", names_at) + 1 - names_at)
+    assert names(ModuleContent.parse(bytes(file), "gpu.ko").tables) == ["gpu-vfio"]
 
 
 def test_a_name_that_is_not_ascii_is_read() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.install_command import loads_nothing, parse
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.install_command import loads_nothing, parse, removed_by
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 
 
@@ -33,6 +33,8 @@ def loaded(command: str) -> list[tuple[str, tuple[str, ...], bool]] | None:
         ("modprobe -i one 1>/dev/null && modprobe -i two", [("", ("one",), True), ("&&", ("two",), True)]),
         ("modprobe 2>/dev/null -a one two", [("", ("one", "two"), False)]),
         ("modprobe >/dev/null -a one two", [("", ("one", "two"), False)]),
+        ("modprobe -i other &>/dev/null", [("", ("other",), True)]),
+        ("modprobe -i other >>/dev/null </dev/null", [("", ("other",), True)]),
     ],
 )
 def test_commands_that_load_by_name_are_read(command: str, steps: list[tuple[str, tuple[str, ...], bool]]) -> None:
@@ -94,3 +96,31 @@ def test_commands_that_may_do_more_are_not(command: str) -> None:
 def test_a_command_that_keeps_the_module_out_loads_nothing(command: str, nothing: bool) -> None:
     (line,) = ModprobeConfig.parse(f"install nvidia {command}\n", "a.conf").directives
     assert loads_nothing(line, "nvidia") is nothing
+
+
+@pytest.mark.parametrize(
+    ("command", "honours"),
+    [("modprobe -b other", True), ("modprobe --use-blacklist other", True), ("modprobe other", False), ("modprobe other-b", False)],
+)
+def test_a_blacklist_counts_only_where_it_is_asked_for(command: str, honours: bool) -> None:
+    (step,) = parse(command, "nvidia") or ()
+    assert step.honours_blacklist is honours
+
+
+@pytest.mark.parametrize(
+    ("command", "removed"),
+    [
+        ("modprobe -r nouveau", ("nouveau",)),
+        ("modprobe -qr snd-hda-intel nouveau && modprobe -i nvidia", ("snd_hda_intel", "nouveau")),
+        ("modprobe --remove nouveau", ("nouveau",)),
+        ("modprobe nouveau", ()),
+        # Nothing, the module itself, and options that are not known.
+        ("modprobe -r", ()),
+        ("modprobe -r nvidia", ()),
+        ("modprobe -r --wait=100 nouveau", ()),
+        ("modprobe -r -w 100 nouveau", ()),
+        ("modprobe -r nouveau ; /usr/local/bin/x", ()),
+    ],
+)
+def test_modules_that_an_install_line_removes_are_read(command: str, removed: tuple[str, ...]) -> None:
+    assert removed_by(parse(command, "nvidia")) == removed

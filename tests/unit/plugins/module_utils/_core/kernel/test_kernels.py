@@ -275,6 +275,15 @@ def test_a_pending_module_that_is_installed_keeps_its_file(tmp_path: Path) -> No
     assert dict(later.modules) == {"variant_a": "updates/dkms/variant-a.ko", "variant_b": ""}
 
 
+def test_a_pending_module_whose_old_file_is_gone_counts_as_there(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {"updates/dkms/variant": [V100_VARIANT]})
+    tree.place(f"/lib/modules/{DEBIAN_13}/updates/dkms/variant.ko").unlink()
+    gone = kernel(tree).checked(tree.host())
+    assert gone.absent == {"variant"}
+    assert gone.with_pending([PendingModule("variant", (V100_VARIANT,))]).absent == frozenset()
+    assert gone.with_pending([PendingModule("other")]).absent == {"variant"}
+
+
 def test_the_release_that_runs_is_told_without_the_line_s_end(tmp_path: Path) -> None:
     assert running_release(Tree(tmp_path).file("/proc/sys/kernel/osrelease", " 6.1 \n").host()) == "6.1"
 

@@ -273,3 +273,14 @@ def test_a_last_line_that_goes_on_nowhere_counts() -> None:
     assert directives("blacklist a\\") == [("blacklist", "a")]
     assert sources("\nblacklist a\\") == ["/etc/modprobe.d/x.conf:2"]
     assert directives("\\\n\\\n") == []
+
+
+def test_a_softdep_whose_only_word_is_a_form_feed_says_nothing() -> None:
+    """For kmod it is a word; it names no module."""
+    assert directives("softdep nouveau \f\nblacklist nouveau\n")[-1] == ("blacklist", "nouveau")
+
+
+def test_a_module_is_named_as_its_line_spells_it() -> None:
+    softdep, only = parsed("softdep nvidia-drm pre: vfio-pci\nblacklist snd_hda_intel\n").directives
+    assert [softdep.spelt(name) for name in ("nvidia_drm", "vfio_pci", "vfio-pci")] == ["nvidia-drm", "vfio-pci", "vfio-pci"]
+    assert [only.spelt(name) for name in ("snd-hda-intel", "other-one")] == ["snd_hda_intel", "other-one"]

@@ -53,6 +53,11 @@ def test_the_kernel_takes_quotes_away_around_a_word_or_a_value(options: str, val
     assert ids(f"options vfio-pci {options}\n") == value
 
 
+def test_blanks_at_the_end_are_not_part_of_a_value_whose_quote_stays_open() -> None:
+    assert ids('options vfio-pci ids="8086:10d3  \n') == "8086:10d3"
+    assert ids('options vfio-pci "ids=8086:10d3,1b36:0010 \n') == "8086:10d3,1b36:0010"
+
+
 @pytest.mark.parametrize("options", ['"ids"=8086:10d3', "IDS=8086:10d3", "-- ids=8086:10d3", 'x="ids=8086:10d3"', "idss=1", "x.ids=1"])
 def test_another_name_or_what_stands_behind_two_dashes_is_not_ids(options: str) -> None:
     assert every_ids(given_to(ModprobeConfig.parse(f"options vfio-pci {options}\n", "a.conf"), "vfio_pci")) == ()

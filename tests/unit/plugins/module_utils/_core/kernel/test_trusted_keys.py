@@ -190,6 +190,14 @@ def test_a_key_is_trusted_whose_module_was_verified_and_runs(tmp_path: Path, oth
     assert (asked(tree.host(), STRANGER) is None) is trusted
 
 
+def test_a_module_that_does_not_say_of_which_sources_it_is_proves_nothing(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel(OBSERVED.release, {"gpu": []}).running(OBSERVED.release)
+    OBSERVED.lay_out(tmp_path)
+    file = next(Path(tmp_path).rglob("gpu.ko*"))
+    file.write_bytes(module_file(OBSERVED.release) + OBSERVED.signatures[STRANGER])
+    assert asked(tree.file("/sys/module/gpu/taint", "O\n").host(), STRANGER) is not None
+
+
 def test_a_certificate_is_read_as_it_was_made() -> None:
     owner, leaf = certificate_of(OWNER), certificate_of(LEAF)
     assert (owner.name, owner.is_authority, leaf.name, leaf.is_authority) == ("test owner", True, "test owner-leaf", False)
@@ -223,3 +231,14 @@ def test_a_list_that_gives_itself_an_impossible_size_is_not_read(size: int) -> N
 @pytest.mark.parametrize("content", [b"", b"\x30", b"\x30\x80", b"\x30\x03\x02\x01\x01", b"\x30\x84\xff\xff\xff\xff", bytes(64)])
 def test_what_is_not_a_certificate_is_none(content: bytes) -> None:
     assert certificate.parse(content) is None
+
+
+def test_each_list_of_several_counts_whatever_is_before_it() -> None:
+    """A list can have a header of its own, or no signature at all; GUID of an owner, then the certificate (UEFI specification, 32.4.1)."""
+    content = certificate_of(OWNER).content
+    signature = bytes(16) + content
+    empty = certificate.LIST.pack(certificate.X509, certificate.LIST.size, 0, len(signature))
+    headed = (
+        certificate.LIST.pack(certificate.X509, certificate.LIST.size + 8 + len(signature), 8, len(signature)) + b"a header" + signature
+    )
+    assert [one.name for one in certificate.in_lists(empty + headed)] == ["test owner"]

@@ -107,6 +107,24 @@ def test_files_by_the_device_s_name_are_read_and_no_others(tmp_path: Path) -> No
     assert not asked(tree, 'IMPORT{file}="/etc/site/$env{X}"').imports("/etc/site/a", "/etc/site/$env{X}")
 
 
+def test_the_permissions_of_a_file_whose_name_a_device_completes_are_not_read(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/etc/site/on", mode=0o755).file("/etc/site/of-$kernel", mode=0o755)
+    found = asked(tree, 'TEST{0100}=="/etc/site/on"', 'TEST{0100}=="/etc/site/of-$kernel"')
+    assert found.modes == {"/etc/site/on": 0o755}
+    assert [found.allows(path, 0o100) for path in ("/etc/site/on", "/etc/site/of-$kernel")] == [True, None]
+
+
+def test_whether_the_machine_is_virtual_is_asked_of_the_root_that_shows_it(tmp_path: Path) -> None:
+    """An initramfs has neither /proc nor /sys: the root that it was made on does."""
+    (rule,) = parse('CONST{virt}=="kvm", OPTIONS+="watch"\n', "/etc/udev/rules.d/a.rules")
+    root = Tree(tmp_path / "root").file("/proc/cpuinfo", "flags : hypervisor\n").file("/sys/class/dmi/id/sys_vendor", "QEMU\n").host()
+    initramfs = Tree(tmp_path / "initramfs").file("/init").host()
+    assert Files.read(root, rule.keys).virtual is True
+    assert Files.read(initramfs, rule.keys, made_on=root).virtual is True
+    assert Files.read(initramfs, rule.keys).virtual is None
+    assert asked(Tree(tmp_path / "root"), 'CONST{arch}=="x86-64"').virtual is None
+
+
 # architecture_to_string() in systemd's architecture.c, for what `uname -m` says.
 @pytest.mark.parametrize(
     ("machine", "name"),
