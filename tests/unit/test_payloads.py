@@ -31,7 +31,7 @@ LIMITS = {
     "device_table": (0, 0),
     "dkms_package": (94, 560_000),
     "fleet_report": (0, 0),
-    "host_claims": (382, 2_550_000),
+    "host_claims": (383, 2_550_000),
     "host_report": (0, 0),
     "initramfs": (224, 1_410_000),
     "iommu": (107, 660_000),
@@ -41,10 +41,10 @@ LIMITS = {
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (13, 60_000),
-    "unchanged_record": (380, 2_530_000),
+    "unchanged_record": (381, 2_530_000),
 }
 """Files of the core, and their bytes of source, by module."""
-IMPORTED = {"boot_policy": 1_810_000, "claim_info": 1_790_000, "device_claim": 600_000, "host_claims": 2_040_000}
+IMPORTED = {"boot_policy": 1_810_000, "claim_info": 1_790_000, "device_claim": 600_000, "host_claims": 2_050_000}
 """Bytes of the core's source that Python compiles before a module has done anything: what only some hosts need comes later."""
 LISTED = """
 import importlib, json, sys
