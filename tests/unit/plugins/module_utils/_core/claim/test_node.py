@@ -91,6 +91,12 @@ def test_two_claims_may_agree_about_a_group(tmp_path: Path) -> None:
     assert set(found(tmp_path, {"devices": GPU, **same}, {"devices": AUDIO, **same})) == {GPU, AUDIO}
 
 
+def test_devices_without_an_iommu_group_share_no_node(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).pci(GPU).pci(NIC, "8086:10d3")
+    claims = parse([{"devices": GPU, "node": {"group": "kvm"}}, {"devices": NIC, "node": {"owner": "qemu"}}])
+    assert set(nodes_of(claims, Inventory.read(tree.host()))) == {GPU, NIC}
+
+
 @pytest.mark.parametrize("other", [GPU, AUDIO])
 def test_two_claims_that_disagree_about_a_device_or_its_group_are_refused(tmp_path: Path, other: str) -> None:
     with pytest.raises(HostError, match=r"claims\[0\]\.node and .* by claims\[1\]\.node"):

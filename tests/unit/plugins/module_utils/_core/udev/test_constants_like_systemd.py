@@ -125,9 +125,10 @@ def test_later_constants_and_options_are_those_of_udev_s_manual() -> None:
     assert {name.partition("=")[0] for name in names} == set(options)
     problems = [rules.parse_file(f'KERNEL=="x", OPTIONS="{name}"\n', "/a.rules", 262).problems for name in names]
     assert problems == [()] * len(names)
+    described = {name: manual[re.search(rf"^fB{name}(?:=fR|fR$)", manual, re.MULTILINE).start() :] for name in options}  # type: ignore[union-attr]
+    added = {name: int(re.findall(r"Added in version (\d+)", text)[0]) for name, text in described.items()}
+    assert syntax._OPTIONS_SINCE == {name: version for name, version in added.items() if version > syntax.VERSIONS[0]}
     for name, version in syntax._OPTIONS_SINCE.items():
-        described = manual[manual.index(f"\nfB{name}fR\n") :]
-        assert re.findall(r"Added in version (\d+)", described)[0] == str(version)
         for release in (version - 1, version):
             found = rules.parse_file(f'KERNEL=="x", OPTIONS="{name}"\n', "/a.rules", release).problems
             assert bool(found) is (release < version)

@@ -214,3 +214,15 @@ def test_a_line_of_an_imported_file_is_a_property(tmp_path: Path, line: str, fou
 )
 def test_a_kernel_parameter_that_stays_the_same_is_known(name: str, value: str | None) -> None:
     assert EventContext(release="6.1").sysctl(name) == value
+
+
+@pytest.mark.parametrize(("virtual", "may_be_none"), [(True, False), (False, True), (None, True)])
+def test_a_machine_known_to_be_virtual_is_of_some_kind_but_need_not_be_confidential(virtual: bool | None, may_be_none: bool) -> None:
+    context = EventContext(files=Files(virtual=virtual))
+    assert ("none" in context.constant("virt")) is may_be_none
+    assert ("kvm" in context.constant("virt")) is (virtual is not False)
+    assert "none" in context.constant("cvm")
+
+
+def test_an_unknown_release_leaves_each_architecture() -> None:
+    assert {"x86-64", "arm64"} <= set(EventContext(release=None).constant("arch"))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.driver_keys import of_event_s_device
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key, attribute_of_another
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import parse
 
@@ -148,3 +149,9 @@ def test_only_an_attribute_of_a_pci_function_is_one_of_another_function() -> Non
 def test_a_key_minds_upper_and_lower_case_unless_its_rule_says_otherwise() -> None:
     assert Key("KERNEL", None, "==", "a").matches("A") is False
     assert Key("KERNEL", None, "==", "a", True).matches("A") is True
+
+
+@pytest.mark.parametrize("text", ['ATTRS{driver}=="nouveau"', 'ENV{driver}=="nouveau"', 'ATTR{driver_override}=="nouveau"', 'TEST=="physfn"'])
+def test_what_asks_for_something_else_is_no_comparison_of_the_driver(text: str) -> None:
+    assert of_event_s_device(key(text)) == ()
+    assert of_event_s_device(key('ATTR{driver}=="nouveau"'))

@@ -96,3 +96,9 @@ def test_an_override_is_compared_with_the_one_before_the_event_until_a_rule_writ
     assert state.has_asked_override
     assert [answer(text, state=EventState(override=written)) for written in ("(null)", "vfio-pci", None)] == [True, False, None]
     assert answer('ATTRS{driver_override}=="x"') is None
+
+
+@pytest.mark.parametrize("name", ["boot_vga", "numa_node", "sriov_totalvfs"])
+def test_what_only_some_functions_have_is_not_taken_for_granted(name: str) -> None:
+    card = device("0000:03:00.0", "8086:10d3", class_code=0x020000)
+    assert answer(f'TEST=="{name}"', Subject.of(card)) is not True
