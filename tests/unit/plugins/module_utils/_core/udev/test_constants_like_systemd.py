@@ -127,7 +127,7 @@ def test_later_constants_and_options_are_those_of_udev_s_manual() -> None:
     assert problems == [()] * len(names)
     described = {name: manual[re.search(rf"^fB{name}(?:=fR|fR$)", manual, re.MULTILINE).start() :] for name in options}  # type: ignore[union-attr]
     added = {name: int(re.findall(r"Added in version (\d+)", text)[0]) for name, text in described.items()}
-    assert syntax._OPTIONS_SINCE == {name: version for name, version in added.items() if version > syntax.VERSIONS[0]}
+    assert {name: version for name, version in added.items() if version > syntax.VERSIONS[0]} == syntax._OPTIONS_SINCE
     for name, version in syntax._OPTIONS_SINCE.items():
         for release in (version - 1, version):
             found = rules.parse_file(f'KERNEL=="x", OPTIONS="{name}"\n', "/a.rules", release).problems
