@@ -65,7 +65,8 @@ _FINDS = re.compile(
 )
 _FETCHES = re.compile(r"\bgit\b[^;|&\n]*\s(?:pull|clone|checkout|reset|submodule)\b|\b(?:curl|wget|scp|sftp|rsync|aws|rclone)\s")
 _RUNS_FETCHED = re.compile(
-    r"(?:^|[;&|({]|\b(?:then|do|else)\s)\s*(?:(?:/\S*/)?(?:(?:ba|da|a|z|k)?sh|python[0-9.]*|perl)\s+)?(?:\./|\.\./|[\w.-]+/|/(?:opt|srv|home|root|var)/)\S+|\bmake\b"
+    r"(?:^|[;&|({]|\b(?:then|do|else)\s)\s*(?:(?:/\S*/)?(?:(?:ba|da|a|z|k)?sh|python[0-9.]*|perl)\s+)?"
+    r"(?:\./|\.\./|[\w.-]+/|/(?:opt|srv|home|root|var)/)\S+|\bmake\b"
 )
 _UNKNOWN_COMMAND = re.compile(
     r"(?:^|[;&|]|(?<![=(])\((?!\()|\{\s|\b(?:then|do|else|exec|sudo)\s)\s*(?:!\s+)?\"?\$\{?([A-Za-z_]\w*)\}?\"?(?=\s|$|;)(?!\s*(?:[=!<>]=|-[a-z]{2}\s|\]\]))"

@@ -40,7 +40,8 @@ _SET_OVERRIDE = re.compile(r"set-override\s+(\S+)\s+(\S+)")
 _DEVBIND = re.compile(r"(?:-b|--bind)[=\s]+(\S+)")
 _PIPED = re.compile(
     r"\|\s*(?:sudo\s+)?(?:/(?:usr/)?bin/)?(?:ba|da|a|z|k)?sh\b(?!\s*-c)|base64\s+(?:-d|--decode)"
-    r"|(?:(?:^|[\s;&|])(?:\.|source)|sh)\s+<\(|\bsh\s+(?:-\w+\s+)*-\w*c\s+[\"']?(?:\$\(|`)(?!\s*(?:cat\s|<)\s*/(?!tmp/|run/|dev/|proc/|sys/|var/run/)[\w./+-]+\s*[)`])"
+    r"|(?:(?:^|[\s;&|])(?:\.|source)|sh)\s+<\(|\bsh\s+(?:-\w+\s+)*-\w*c\s+[\"']?(?:\$\(|`)"
+    r"(?!\s*(?:cat\s|<)\s*/(?!tmp/|run/|dev/|proc/|sys/|var/run/)[\w./+-]+\s*[)`])"
 )
 # Text of a file that is not there before the host runs, or of which only a part is taken.
 _EVALUATES_INPUT = re.compile(
