@@ -146,7 +146,7 @@ def of_languages(text: str, program: WholeText, in_shell: bool) -> t.Iterator[Wr
         name = match[0].strip("\"'/")
         yield WrittenAct(name, _ACTS_OF.get(name, ("remove",)), match.start())
     for match in _OPENED.finditer(text):
-        path = next(group for group in match.groups() if group).strip()
+        path = next((group for group in match.groups() if group), "").strip()
         if not _is_elsewhere(path, program):
             yield WrittenAct(path, _WRITING, match.start())
 

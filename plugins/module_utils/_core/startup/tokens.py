@@ -73,8 +73,10 @@ _PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     # udev and kmod read these again.
     (
         # From the last redirection before the path: from each would take the square of the line.
-        r"(?:>[^\n;|&>]*|\b(?:tee|cp|mv|ln|install|rsync|rm|unlink|truncate|sed\s+-\w*i\w*)\b[^\n;|&]*)"
-        r"/(?:run|etc|lib|usr/lib|usr/local/lib)/(?:udev/rules|modprobe|driverctl)\.d/",
+        (
+            r"(?:>[^\n;|&>]*|\b(?:tee|cp|mv|ln|install|rsync|rm|unlink|truncate|sed\s+-\w*i\w*)\b[^\n;|&]*)"
+            r"/(?:run|etc|lib|usr/lib|usr/local/lib)/(?:udev/rules|modprobe|driverctl)\.d/"
+        ),
         _ALL,
     ),
     (r"\bsysctl\b[^\n;|&]*\bkernel[./]modules_disabled\s*=\s*[\"']?[^0\s\"']", ("lock",)),
