@@ -154,6 +154,6 @@ def test_a_key_minds_upper_and_lower_case_unless_its_rule_says_otherwise() -> No
 @pytest.mark.parametrize(
     "text", ['ATTRS{driver}=="nouveau"', 'ENV{driver}=="nouveau"', 'ATTR{driver_override}=="nouveau"', 'TEST=="physfn"']
 )
-def test_what_asks_for_something_else_is_no_comparison_of_the_driver(text: str) -> None:
+def test_what_asks_for_something_else_does_not_compare_the_driver(text: str) -> None:
     assert of_event_s_device(key(text)) == ()
     assert of_event_s_device(key('ATTR{driver}=="nouveau"'))
