@@ -19,6 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.servic
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import (
     FOLDERS,
     LARGEST,
+    NO,
     Unit,
     UnitFiles,
     UnitSetting,
@@ -45,12 +46,13 @@ _STOCK = {
 _ACTING = re.compile(
     r"SYSTEMD_(?!LOG_|COLORS$|URLIFY$|SECCOMP$|UDEV_EXTRA_TIMEOUT_SEC$)|LD_|GLIBC_TUNABLES$|PATH$|MODPROBE_OPTIONS$|BASH_ENV$|ENV$|IFS$"
 )
-_NOT = r"0|no|n|false|f|off|"
+_NOT = "|".join(NO)
+_NOT_OR_UNSET = f"{_NOT}|"
 # What takes rights, files or another unit from a service, or ends it, each with the values that do not.
 _TAKING: t.Mapping[str, str] = {
     **dict.fromkeys(("User", "Group"), r"root|0|"),
-    **dict.fromkeys(("DynamicUser", "ProtectKernelModules", "ProtectKernelTunables", "PrivateDevices", "PrivateUsers"), _NOT),
-    **dict.fromkeys(("PrivatePIDs", "PrivateNetwork", "RootEphemeral"), _NOT),
+    **dict.fromkeys(("DynamicUser", "ProtectKernelModules", "ProtectKernelTunables", "PrivateDevices", "PrivateUsers"), _NOT_OR_UNSET),
+    **dict.fromkeys(("PrivatePIDs", "PrivateNetwork", "RootEphemeral"), _NOT_OR_UNSET),
     "CapabilityBoundingSet": r"~(?!.*CAP_(?:SYS_MODULE|SYS_ADMIN|SYS_RAWIO|DAC_OVERRIDE)).*",
     "SystemCallArchitectures": r"native|",
     "ProcSubset": r"all|",
@@ -70,7 +72,7 @@ _TAKING: t.Mapping[str, str] = {
     **dict.fromkeys(("MemoryMax", "MemoryLimit", "LimitAS", "LimitDATA"), r"infinity|[0-9.]+[GTPE%]|[0-9]{3,}M|[0-9]{9,}|"),
     **dict.fromkeys(("Requires", "BindsTo", "Requisite", "Conflicts"), r"shutdown\.target|"),
     "RequiresMountsFor": r"/|",
-    "DefaultDependencies": r"0|no|n|false|f|off",
+    "DefaultDependencies": _NOT,
 }
 # System calls of which a service of theirs can do without, and what each needs of a list of those that it may use.
 _SPARED = re.compile(r"@(?:clock|mount|swap|reboot|cpu-emulation|obsolete|debug|keyring|privileged|pkey|sandbox)")
@@ -277,9 +279,7 @@ def _waits_for_itself(files: UnitFiles, one: UnitSetting) -> bool:
 
 def _is_late(files: UnitFiles, name: str) -> bool:
     unit = files.load(name) if name.endswith(_LATE_KINDS) else None
-    return name in _LATE or (
-        unit is not None and (unit.last("Unit", "DefaultDependencies") or "").lower() not in ("no", "n", "false", "f", "0", "off")
-    )
+    return name in _LATE or (unit is not None and not unit.is_false("DefaultDependencies", "Unit"))
 
 
 def _does_the_same(unit: Unit) -> bool:

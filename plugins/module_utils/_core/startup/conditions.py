@@ -19,6 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import expressions, machine_facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedules import is_executable
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import NO, YES
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -34,7 +35,6 @@ _SWITCHES = {"selinux": "selinux", "apparmor": "apparmor"}
 _WILD = re.compile(r"[*?\[{\\]")
 _ID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HOST_NAME = re.compile(r"[A-Za-z0-9.-]+")
-_YES, _NO = ("1", "yes", "y", "true", "t", "on"), ("0", "no", "n", "false", "f", "off")
 
 
 def is_open(tree: FileTree, path: str) -> bool:
@@ -102,7 +102,7 @@ class Conditions:
         if self.cmdline is None or self.cmdline.last("systemd.condition_first_boot") is not None:
             return None
         is_first = (self.tree.text_or_none(_MACHINE_ID) or "uninitialized") == "uninitialized"
-        return is_first == (value.lower() in _YES)
+        return is_first == (value.lower() in YES)
 
     def _architecture(self, value: str) -> bool | None:
         own = architecture.of_tree(self.tree) or architecture.of_release(self.release or "")
@@ -134,9 +134,9 @@ class Conditions:
         if asked in ("container", "private-users"):
             return False
         found = virtual_machine.is_virtual(self.tree)
-        if found is None or (found and asked not in (*_YES, *_NO, "vm", "none")):
+        if found is None or (found and asked not in (*YES, *NO, "vm", "none")):
             return None
-        if asked in ("none", *_NO):
+        if asked in ("none", *NO):
             return not found
         return found
 

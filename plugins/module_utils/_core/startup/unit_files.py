@@ -24,6 +24,8 @@ FOLDERS = (
     "/lib/systemd/system",
 )
 KINDS = (".service", ".socket", ".target", ".timer", ".path", ".mount", ".automount", ".swap", ".device", ".slice", ".scope")
+YES, NO = ("1", "yes", "y", "true", "t", "on"), ("0", "no", "n", "false", "f", "off")
+"""parse_boolean() of systemd."""
 LARGEST = 256 << 10
 # Those of a user's own manager, by priority (systemd.unit(5), user units).
 _OF_USER = (
@@ -86,7 +88,10 @@ class Unit:
         return tuple(word for key in keys for setting in self.all(section, key) for word in setting.value.split())
 
     def is_true(self, key: str, section: str = "Service") -> bool:
-        return (self.last(section, key) or "").lower() in ("1", "yes", "y", "true", "t", "on")
+        return (self.last(section, key) or "").lower() in YES
+
+    def is_false(self, key: str, section: str = "Service") -> bool:
+        return (self.last(section, key) or "").lower() in NO
 
 
 class UnitFiles:

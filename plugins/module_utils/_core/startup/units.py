@@ -127,7 +127,7 @@ class StartedUnits:
         elif kind == "target":
             if unit.name in ("multi-user.target", "graphical.target", "basic.target", "rescue.target"):
                 self._pending.append(("sysinit.target", by))
-        elif kind == "service" and unit.last("Unit", "DefaultDependencies") not in ("no", "false", "0", "off"):
+        elif kind == "service" and not unit.is_false("DefaultDependencies", "Unit"):
             self._pending.append(("sysinit.target", by))
 
 
