@@ -12,7 +12,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.other_users import ROOT, logged_in
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import PACKAGED
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -109,8 +108,7 @@ def _preloaded(host: Host) -> t.Iterator[Influence]:
     text = (host.head(PRELOADED, LARGEST) or b"").decode("utf-8", "surrogateescape") if host.is_file(PRELOADED) else ""
     for path in re.split(r"[\s:]+", re.sub(r"#[^\n]*", "", text)):
         real = ownership.resolved(path) if path.startswith("/") and host.is_file(path) else ""
-        known = ownership.is_intact(real) if ownership.is_readable else real.startswith(PACKAGED)
-        if real and not known:
+        if real and not ownership.is_trusted(real):
             yield Influence(PRELOADED, f"has every program load {path}, which is not as a package brought it", UNBOUNDED)
 
 

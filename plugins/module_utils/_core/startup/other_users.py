@@ -15,7 +15,6 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import USERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import PACKAGED
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -91,7 +90,7 @@ def _is_root_s(tree: FileTree, program: str) -> bool:
         return False
     ownership = Ownership.of(tree)
     real = ownership.resolved(program)
-    return not (ownership.is_intact(real) if ownership.is_readable else real.startswith(PACKAGED))
+    return not ownership.is_trusted(real)
 
 
 def _is_in_a_file(tree: FileTree, suffixes: t.Mapping[str, str], wanted: re.Pattern[bytes]) -> bool:

@@ -34,7 +34,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.changed_folders import with_folders
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.loadable import Loadable
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.output_programs import only_writes_out
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import PACKAGED, Ownership
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line, Variables, lines_of, with_environment
 
 if t.TYPE_CHECKING:
@@ -55,7 +55,6 @@ SYSFS = "/sys/"
 WRITING: t.Final[frozenset[Act]] = frozenset(("override", "unbind", "bind", "new_id", "remove"))
 ELF = b"\x7fELF"
 # Where packages put programs: what lies elsewhere was built or copied by somebody.
-PACKAGED = ("/usr/bin/", "/usr/sbin/", "/usr/lib/", "/usr/lib64/", "/usr/libexec/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/usr/share/")
 _GOES = re.compile(r"\bcd\s+[\"']?(/[^\s\"';&|]+)")
 _WRITES_TO_FOUND = re.compile(r"(?:>|\btee\b(?:\s+-a)?|\bof=)\s*[\"']?\$|\bopen\s*\(?|\.write_(?:text|bytes)\(|\bFile\b")
 _WRITES = re.compile(rb"driver_override|drivers_probe|/new_id\b|/unbind\b|finit_module")
