@@ -215,7 +215,7 @@ def _judged(host: Host, request: BindRequest, check_mode: bool) -> JudgedBinding
     planned = planned if reloads is None else reloads.applied(planned)
     earlier.refuse_waiting({item.device.address for item in planned if item.changed})
     handed = nodes.planned(host, _whole(request, claims, inventory), inventory, request.state == "absent")
-    warnings = (*_warnings(request, judge, planned, kernel), *(() if reloads is None else reloads.warnings))
+    warnings = _warnings(reloads, judge, planned, kernel)
     steps = handed.steps(host, planned)
     return JudgedBinding(kernel, real, earlier, claims, inventory, numbers, planned, handed, steps, warnings, reloads)
 
@@ -254,8 +254,7 @@ def _make(host: Host, request: BindRequest, found: JudgedBinding, tell: Tell) ->
         virtual_functions.undo(host, found.numbers)
         raise
     judge = GuardCheck(host, inventory, claims, request.group == "claim")
-    more = () if found.reloads is None else found.reloads.warnings
-    return Bound(found.planned, Inventory.read(host), settled, (*_warnings(request, judge, bindings, found.kernel), *more))
+    return Bound(found.planned, Inventory.read(host), settled, _warnings(found.reloads, judge, bindings, found.kernel))
 
 
 def _bind(
@@ -317,12 +316,14 @@ def _with_functions(host: Host, request: BindRequest, real: Inventory) -> tuple[
     return made.claims, made.inventory, virtual_functions.changes_of(made.creations, real, uses)
 
 
-def _warnings(request: BindRequest, judge: GuardCheck, bindings: t.Sequence[Binding], kernel: Kernel) -> tuple[str, ...]:
-    if request.state == "absent":
+def _warnings(reloads: Reloads | None, judge: GuardCheck, bindings: t.Sequence[Binding], kernel: Kernel) -> tuple[str, ...]:
+    if reloads is None:
+        # Devices are returned.
         return ()
     rebound = [item for item in bindings if item.rebind]
     named = ((item.device, normalize_module_name(item.modules[0])) for item in rebound if item.modules)
-    return (*lost_options(judge.host, bindings, kernel), *judge.peers(item.device for item in rebound), *foreign_variants(named, kernel))
+    lost, peers = lost_options(judge.host, bindings, kernel), judge.peers(item.device for item in rebound)
+    return (*lost, *peers, *foreign_variants(named, kernel), *reloads.warnings)
 
 
 def _without_new_groups(result: BindResult, real: Inventory) -> BindResult:
