@@ -12,10 +12,10 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import search_places
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.search_places import SearchPaths
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import SHELLS, Line, Variables
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line, Variables
 
 # Their content is made while the host runs.
 MADE_AT_RUN_TIME = ("/proc/", "/sys/", "/dev/", "/run/", "/tmp/", "/var/run/")  # noqa: S108 - nothing is written there
@@ -27,7 +27,7 @@ _LEADING = (
     r"then|do|else|elif|if|while|until|exec|sudo|doas|nohup|env|nice|ionice|setsid|command|time|xargs|systemd-run|unshare|stdbuf"
     r"|timeout\s+\S+|chroot\s+\S+|flock\s+\S+|nsenter|taskset\s+\S+"
 )
-_INTERPRETERS = r"(?:ba|da|a|z|k)?sh|python[0-9.]*|perl|ruby|lua[0-9.]*|awk|gawk|node|php|tclsh|expect"
+_INTERPRETERS = rf"{SHELLS}|python[0-9.]*|perl|ruby|lua[0-9.]*|awk|gawk|node|php|tclsh|expect"
 INTERPRETER = re.compile(rf"(?:{_INTERPRETERS}|env|busybox|nft|ip|make|openrc-run|runscript)")
 _WORD = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s;&|()<>`\"'])+"
 _COMMAND = re.compile(
@@ -36,7 +36,7 @@ _COMMAND = re.compile(
 _GIVEN = re.compile(rf"(?:(?:^|[;&|({{`\s])(?:\.|source)|(?:^|[\s;&|({{`\"'/])(?:{_INTERPRETERS})(?:\s+-(?!c\b)\S+)*)\s+({_WORD})")
 # A script that is read from its input, and one that is made of what a command writes out.
 _FED = re.compile(rf"(?:^|[\s;&|({{`\"'/])(?:{_INTERPRETERS})\b[^;|&\n<]*(?<!<)<(?![<(&])\s*({_WORD})")
-_MADE_OF = re.compile(r"<\(|\beval\b|sh\s+(?:-\w+\s+)*-\w*c\s+[\"']?(?:\$\(|`)|\|\s*(?:sudo\s+)?(?:/(?:usr/)?bin/)?(?:ba|da|a|z|k)?sh\b")
+_MADE_OF = re.compile(r"<\(|\beval\b|sh\s+(?:-\w+\s+)*-\w*c\s+[\"']?(?:\$\(|`)|\|\s*(?:sudo\s+)?(?:/(?:usr/)?bin/)?" + rf"{SHELLS}\b")
 _WRITTEN_OUT = re.compile(rf"(?:\b(?:cat|head|tail|grep|egrep|cut|sort|sed|envsubst)\b|<)((?:\s*{_WORD})+)")
 # Words of other languages that run a file of the same, or give one to an interpreter.
 _RUNS_FILE = re.compile(

@@ -12,11 +12,11 @@ import functools
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import SHELLS, Variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.tokens import LONGEST_LINE, WrittenAct, acting
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Variables
 
 _WRITING: t.Final[tuple[Act, ...]] = ("bind", "new_id", "override", "remove", "unbind")
 ANYTHING: t.Final[tuple[Act, ...]] = (*_WRITING, "load", "refuse")
@@ -50,14 +50,17 @@ _OPENED = re.compile(
 )
 _PLAIN_PATH = re.compile(r"(?:\w+\()?[rub]?[\"']([^\"'${}%]*)[\"']\)?")
 _IDENTIFIER = re.compile(r"[A-Za-z_][\w.]*")
-_WRITTEN_AT_RUN_TIME = re.compile(r">\s*[\"']?(/(?:tmp|run|dev/shm|var/tmp|var/run)/[^\s;&|<>()\"'`]+)")
+_INTERPRETERS = rf"{SHELLS}|python[0-9.]*|perl"
+_MADE_LATE = r"/(?:tmp|run|dev/shm|var/tmp|var/run)/[^\s;&|<>()\"'`]+"
+_WRITTEN_AT_RUN_TIME = re.compile(rf">\s*[\"']?({_MADE_LATE})")
 _ASSIGNED = re.compile(r"(?<![\w.])\$?([A-Za-z_][\w.]*)\s*=(?!=)\s*([^\n;]*)")
 _AT_RUN_TIME = re.compile(
-    r"(?:^|[;&|({!]|\b(?:then|do|else|exec|sudo|nohup|setsid)\s)\s*(?:(?:/\S*/)?(?:(?:ba|da|a|z|k)?sh|python[0-9.]*|perl|ruby)\s+)?(?:-(?!c\b)\S+\s+)*"
-    r"[\"']?(/(?:tmp|run|dev/shm|var/tmp|var/run)/[^\s;&|<>()\"'`]+)"
+    rf"(?:^|[;&|({{!]|\b(?:then|do|else|exec|sudo|nohup|setsid)\s)\s*(?:(?:/\S*/)?(?:{_INTERPRETERS}|ruby)\s+)?(?:-(?!c\b)\S+\s+)*"
+    rf"[\"']?({_MADE_LATE})"
 )
 _UNKNOWN_SCRIPT = re.compile(
-    r"(?:^|[;&|({!\s/])(?:(?:ba|da|a|z|k)?sh|python[0-9.]*|perl|ruby|source|\.)\s+(?:-(?!\w*c\b)\S+\s+)*[\"']?\$\{?([A-Za-z_]\w*)\}?[\"']?(?=\s|$|;)"
+    rf"(?:^|[;&|({{!\s/])(?:{_INTERPRETERS}|ruby|source|\.)\s+(?:-(?!\w*c\b)\S+\s+)*"
+    r"[\"']?\$\{?([A-Za-z_]\w*)\}?[\"']?(?=\s|$|;)"
 )
 _FINDS = re.compile(
     r"listdir|glob|scandir|os\.walk|lspci|argv|readlines|\binput\(|opendir|Dir\.|readdir|iterdir|environ"
@@ -65,7 +68,7 @@ _FINDS = re.compile(
 )
 _FETCHES = re.compile(r"\bgit\b[^;|&\n]*\s(?:pull|clone|checkout|reset|submodule)\b|\b(?:curl|wget|scp|sftp|rsync|aws|rclone)\s")
 _RUNS_FETCHED = re.compile(
-    r"(?:^|[;&|({]|\b(?:then|do|else)\s)\s*(?:(?:/\S*/)?(?:(?:ba|da|a|z|k)?sh|python[0-9.]*|perl)\s+)?"
+    rf"(?:^|[;&|({{]|\b(?:then|do|else)\s)\s*(?:(?:/\S*/)?(?:{_INTERPRETERS})\s+)?"
     r"(?:\./|\.\./|[\w.-]+/|/(?:opt|srv|home|root|var)/)\S+|\bmake\b"
 )
 _UNKNOWN_COMMAND = re.compile(

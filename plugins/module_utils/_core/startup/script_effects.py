@@ -21,7 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup import
     printed_text,
     tokens,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Variables
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import SHELLS, Variables
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
@@ -38,15 +38,15 @@ _FINDS = re.compile(r"\blspci\b|\bxargs\b|\bfind\b|\{\}|nodedev-list|\blshw\b|\b
 _ECHOED = re.compile(r"\b(?:echo|printf)\b((?:\s+-\w+)*\s*[^>|;&]*)")
 _SET_OVERRIDE = re.compile(r"set-override\s+(\S+)\s+(\S+)")
 _DEVBIND = re.compile(r"(?:-b|--bind)[=\s]+(\S+)")
+# One path that is there before the host runs.
+_LASTING = r"/(?!tmp/|run/|dev/|proc/|sys/|var/run/)[\w./+-]+\s*[)`]"
 _PIPED = re.compile(
-    r"\|\s*(?:sudo\s+)?(?:/(?:usr/)?bin/)?(?:ba|da|a|z|k)?sh\b(?!\s*-c)|base64\s+(?:-d|--decode)"
+    rf"\|\s*(?:sudo\s+)?(?:/(?:usr/)?bin/)?{SHELLS}\b(?!\s*-c)|base64\s+(?:-d|--decode)"
     r"|(?:(?:^|[\s;&|])(?:\.|source)|sh)\s+<\(|\bsh\s+(?:-\w+\s+)*-\w*c\s+[\"']?(?:\$\(|`)"
-    r"(?!\s*(?:cat\s|<)\s*/(?!tmp/|run/|dev/|proc/|sys/|var/run/)[\w./+-]+\s*[)`])"
+    rf"(?!\s*(?:cat\s|<)\s*{_LASTING})"
 )
 # Text of a file that is not there before the host runs, or of which only a part is taken.
-_EVALUATES_INPUT = re.compile(
-    r"\beval\s+[\"']?(?:\$\(|`)\s*(?:cat|<|head|tail|curl|wget)\s*(?![\w\s-]*/(?!tmp/|run/|dev/|proc/|sys/|var/run/)[\w./+-]+\s*[)`])"
-)
+_EVALUATES_INPUT = re.compile(rf"\beval\s+[\"']?(?:\$\(|`)\s*(?:cat|<|head|tail|curl|wget)\s*(?![\w\s-]*{_LASTING})")
 _SYSFS = re.compile(r"/sys/|\bsysfs\b|/sys[\"'\s]|/pci\b")
 _ENDS_FOR_OTHERS = re.compile(
     r"\s*\[\[?\s+[\"']?\$\{?(?:1|PCI_SLOT_NAME)\}?[\"']?\s+==?\s+[\"']?[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7][\"']?\s+\]\]?"

@@ -167,7 +167,7 @@ def _environment_files(tree: FileTree, path: str) -> t.Iterator[str]:
     if not re.search(r"[*?\[]", name):
         yield path
     else:
-        yield from (f"{folder}/{one}" for one in tree.names(folder) if tree.is_dir(folder) and matches(one, name))
+        yield from (f"{folder}/{one}" for one in tree.names(folder) if matches(one, name))
 
 
 def _assignments(text: str) -> t.Iterator[tuple[str, str]]:

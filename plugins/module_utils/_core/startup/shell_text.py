@@ -34,12 +34,11 @@ _ABOUT_ITSELF = re.compile(
 )
 _OF_ITSELF = re.compile(r"\s*(?:cd|readlink|realpath|dirname)\b.*(?:\$0|\$\{?BASH_SOURCE)")
 _SHELL = re.compile(r"sh\b|openrc-run|runscript|make\b")
-_SCRIPT = re.compile(r"#![^\n]*[/\s](?:ba|da|a|z|k)?sh(?:\s|$)", re.MULTILINE)
+SHELLS = r"(?:ba|da|a|z|k)?sh"
+_SCRIPT = re.compile(rf"#![^\n]*[/\s]{SHELLS}(?:\s|$)", re.MULTILINE)
 POSITIONAL = re.compile(r"[0-9@*#]+")
 # One variable whose text a shell reads as a script.
-_EVALUATED = re.compile(
-    r"(?:\beval|\b(?:ba|da|a|z|k)?sh(?:\s+-[a-z]+)*\s+-[a-z]*c)\s+[\\\"']*\$(?:(\w+)|\{(\w+)\})[\\\"']*\s*(?=$|[;&|)}])"
-)
+_EVALUATED = re.compile(rf"(?:\beval|\b{SHELLS}(?:\s+-[a-z]+)*\s+-[a-z]*c)\s+[\\\"']*\$(?:(\w+)|\{{(\w+)\}})[\\\"']*\s*(?=$|[;&|)}}])")
 _NAMES_NO_COMMAND = re.compile(r"\$\(|`|(?:^|[;&|])\s*[\"']?\$")
 
 
