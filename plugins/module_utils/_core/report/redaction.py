@@ -20,6 +20,12 @@ KINDS = (
 )
 
 _PEM = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY[A-Z ]*)-----.*?(?:-----END \1-----|\Z)", re.DOTALL)
+#: A whole one, so that a program which only looks for such lines stays what it is.
+_WHOLE_PEM = re.compile(
+    rb"(-----BEGIN (?:[A-Z]{2,12} ){0,2}PRIVATE KEY(?: BLOCK)?-----)"
+    rb"(?:\r?\n|\\n|[A-Za-z0-9+/=]|[A-Z][A-Za-z-]{1,30}: [^\r\n\\]{0,200}(?:\r?\n|\\n)){40,20000}"
+    rb"(-----END (?:[A-Z]{2,12} ){0,2}PRIVATE KEY(?: BLOCK)?-----)"
+)
 _NAMES_OF_SECRETS = (
     r"(?:passw(?:or)?d|passphrase|passwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|preshared[_-]?key"
     r"|psk|auth[_-]?(?:key|tok)|encryption[_-]?key|luks[_-]?key|account[_-]?key|client[_-]?key[_-]?data|wep[_-]?key"
@@ -67,6 +73,13 @@ _SERIAL = re.compile(
 _SERIAL_PATH = re.compile(r"(/dev/disk/by-id/(?:[a-z]+-))([\w.:+-]+)")
 _OWN_SERIAL = re.compile(r"SERIAL\d+")
 _ZEROS = "00:00:00:00:00:00"
+
+
+def without_private_keys(content: bytes) -> bytes:
+    """Without whole private keys, and else as it is, as for a program's file."""
+    if b"PRIVATE KEY" not in content:
+        return content
+    return _WHOLE_PEM.sub(rb"\1\n%s\n\2" % REDACTED.encode(), content)
 
 
 class Redactor:

@@ -8,7 +8,7 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.redaction import Redactor
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.redaction import Redactor, without_private_keys
 
 #: What a boot is made of; folders that other file systems are mounted on are walked for themselves.
 TOPS = (
@@ -33,6 +33,7 @@ SECRETS: dict[str, str] = {
         r"|.*/(?:private|key[34]\.db|\.ssh|\.gnupg|\.aws|\.azure|\.oci|\.kube|\.docker|\.config|\.local/share/keyrings)|.*/[^/]*kubeconfig[^/]*"
     ),
     "Kerberos": r".*\.keytab|/etc/(?:krb5kdc|ipa)",
+    "keys of Secure Boot": r"(?:/etc|/usr/share|/var/lib)/(?:secureboot|sbctl|efi-?keys|efitools|shim-signed)(?:/keys|/mok)?",
     "keys of disks": r"/etc/(?:cryptsetup-keys\.d|keys|luks|luks-keys|clevis|zfs/keys|iscsi|dmcrypt)|.*\.(?:luks|keyfile)",
     "credentials of systemd": r"(?:/etc|/usr/lib)/credstore(?:\.encrypted)?",
     "networks": (
@@ -56,16 +57,18 @@ _OF_PACKAGES = re.compile(r"(?:/usr)?/(?:lib|lib32|lib64|libx32|bin|sbin)/.*|/us
 _PUBLIC = re.compile(
     r"/etc/(?:passwd|ssl/certs(?:/.*)?|(?:apt(?!/auth\.conf)|pki/rpm-gpg|dracut\.conf\.d|pam\.d|systemd)/.*)|/usr/local/s?bin/.*"
 )
-_NEVER_OF_PACKAGES = ("/private", "/credstore", "/credstore.encrypted", "/system-connections")
+_NEVER_OF_PACKAGES = ("/private", "/credstore", "/credstore.encrypted", "/system-connections", "/secureboot", "/secureboot/keys", "/sbctl")
 #: Places of which only what starts by itself is collected, as the forecast finds it.
 _REDACTOR = Redactor()
 MADE_BY_THE_KERNEL = re.compile(r"/(?:proc|sys|dev|run|tmp|boot)(?:/.*)?|/var/(?:run|lock|tmp|cache|lib/(?:dpkg|rpm|pacman|dkms))(?:/.*)?")
 
 
 def without_secrets(path: str, content: bytes) -> bytes:
-    """What a file is collected as: of what no package brings, passwords, tokens and keys are taken out."""
-    if _OF_PACKAGES.fullmatch(path) or b"\0" in content[:8192]:
+    """What a file is collected as: private keys are taken out of each text, passwords and tokens of those that no package brings."""
+    if b"\0" in content[:8192]:
         return content
+    if _OF_PACKAGES.fullmatch(path):
+        return without_private_keys(content)
     return _REDACTOR.secrets(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 

@@ -26,6 +26,7 @@ from ansible_collections.vfio.variants.tests.unit.rooms import ROOT
             "/opt/wg/privatekey",
         ),
         *("/opt/deploy/id_ed25519", "/opt/x/kubeconfig.yaml", "/etc/ipa/nssdb/key4.db", "/etc/pki/nssdb/key4.db", "/opt/x/.bash_history"),
+        *("/usr/share/secureboot/keys/db/db.key", "/usr/share/secureboot/keys/KEK/KEK.der", "/etc/efi-keys/DB.bin", "/etc/sbctl/keys/db"),
         *("/opt/agent/token", "/etc/app/Password.txt", "/srv/.netrc", "/srv/me/.aws/config", "/etc/ceph/ceph.client.admin.keyring"),
     ],
 )
@@ -62,6 +63,27 @@ def test_texts_lose_passwords_and_keep_what_decides() -> None:
 @pytest.mark.parametrize("path", ["/usr/bin/x", "/lib/systemd/y", "/usr/share/z"])
 def test_what_packages_bring_stays_as_it_is(path: str) -> None:
     assert without_secrets(path, b"password=example\n") == b"password=example\n"
+
+
+@pytest.mark.parametrize("kind", ["", "RSA ", "EC ", "ENCRYPTED ", "OPENSSH "])
+@pytest.mark.parametrize("end_of_line", ["\n", "\r\n", "\\n"])
+def test_private_keys_are_taken_out_of_the_files_of_packages_too(kind: str, end_of_line: str) -> None:
+    lines = ["key: |", f"-----BEGIN {kind}PRIVATE KEY-----", "Proc-Type: 4,ENCRYPTED", *["MIIEvQIBADANBg/+kqhkiG9w0BAQ==" * 2] * 9]
+    text = end_of_line.join([*lines, f"-----END {kind}PRIVATE KEY-----", "exit 0"])
+    kept = without_secrets("/usr/lib/site/bind.sh", text.encode())
+    assert b"MIIE" not in kept and kept.startswith(b"key: |") and kept.endswith(b"exit 0")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "if /-----BEGIN PRIVATE KEY-----/ { print }\nmodprobe vfio-pci\n",
+        "-----BEGIN PRIVATE KEY-----\n" + "Ab: " * 20_000,
+        "a = '-----BEGIN PRIVATE KEY-----'\nb = '-----END PRIVATE KEY-----'\nmodprobe vfio-pci\n",
+    ],
+)
+def test_a_program_that_looks_for_private_keys_stays_as_it_is(text: str) -> None:
+    assert without_secrets("/usr/sbin/tool", text.encode()) == text.encode()
 
 
 @pytest.mark.parametrize("kind", SECRETS)
