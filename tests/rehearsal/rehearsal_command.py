@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import argparse
-import concurrent.futures
+import contextlib
 import os
+import signal
+import sys
 import tempfile
 import time
 import typing as t
@@ -20,6 +22,7 @@ import rehearsal_table
 import world_generator
 from configuration import FLOWS, SERIES
 from emulated_windows import resources
+from forked import in_processes
 from kernel import Kernel
 from observation import BootError
 from rehearsal_image import DiskImages
@@ -63,6 +66,9 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     os.nice(_NICE)
+    # Ended by an exception, so that no machine is left behind.
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda number, _frame: sys.exit(128 + number))
     return exit_code(lambda: _compared(options))
 
 
@@ -95,8 +101,8 @@ def _run(options: argparse.Namespace) -> int:
     failed = 0
     with tempfile.TemporaryDirectory(prefix="rehearsals-", dir=cache.root / "world") as place:
         comparisons = _Comparisons.of(guests, Path(place), cache, options)
-        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-            for number, host in enumerate(pool.map(comparisons.host, wanted), start=1):
+        with contextlib.closing(in_processes(comparisons.host, [[world] for world in wanted], options.jobs)) as hosts:
+            for number, (host,) in enumerate(hosts, start=1):
                 if isinstance(host, BootError):
                     failed += 1
                     say(f"FAILED: {wanted[number - 1].name} did not boot to its end: {str(host)[-_LONGEST_PROBLEM:]}")
