@@ -142,7 +142,7 @@ def _kernel(host: Host, entry: BootEntry, listed: TreeList) -> Result:
     image, initrds = _real(host, image), tuple(_real(host, path) for path in images_of(host, entry).paths)
     for path in (image, *initrds):
         listed.add_file(path)
-    known = _drivable(host, entry.release, initrds)
+    known = _drivable(host, entry, initrds)
     return {
         "release": entry.release,
         "image": image,
@@ -151,6 +151,7 @@ def _kernel(host: Host, entry: BootEntry, listed: TreeList) -> Result:
         "doubts": list(entry.doubts),
         "storage": [name for name in STORAGE if name in known],
         "file_system": FILE_SYSTEM in known,
+        "no_modules": entry.cmdline.refuses_all,
         "signatures": signatures(host, entry),
     }
 
@@ -164,14 +165,18 @@ def _image(host: Host, entry: BootEntry) -> str | None:
     return unified or next((path for path in places if host.is_file(path)), None)
 
 
-def _drivable(host: Host, release: str, initrds: tuple[str, ...]) -> frozenset[str]:
+def _drivable(host: Host, entry: BootEntry, initrds: tuple[str, ...]) -> frozenset[str]:
     """The modules that the kernel has before its root; everything that matters where that cannot be read: the boot will show it."""
-    names = built_in_modules(host.text_or_none(f"/usr/lib/modules/{release}/modules.builtin") or "")
+    names = frozenset(built_in_modules(host.text_or_none(f"/usr/lib/modules/{entry.release}/modules.builtin") or ""))
+    if entry.cmdline.refuses_all:
+        return names
     try:
-        image = Image.read(host, initrds[0], release, more=initrds[1:]) if initrds else None
+        image = Image.read(host, initrds[0], entry.release, more=initrds[1:]) if initrds else None
     except HostError:
-        return frozenset((*STORAGE, FILE_SYSTEM))
-    return frozenset(names) | (frozenset(image.modules) if image else frozenset())
+        loadable = frozenset((*STORAGE, FILE_SYSTEM))
+    else:
+        loadable = frozenset(image.modules) if image else frozenset()
+    return names | loadable.difference(entry.cmdline.refused)
 
 
 def _real(host: Host, path: str) -> str:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.s
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import OFFERED, BootTrace, UnfinishedError, parse
 
 _SAY_EVERY = 20.0
+_PANIC = re.compile(r"Kernel panic - not syncing: ([^\r\n]*)")
+_LONGEST_PANIC = 200
 #: How a line begins that says that the boot goes on.
 STILL = "booting; "
 #: systemctl(1), is-system-running: no job is left.
@@ -28,6 +31,29 @@ _ENDED = ("running", "degraded")
 #: By which a deadline grows at most, on a machine that is as busy as can be.
 LONGEST_STRETCH = 6
 _LARGEST_REPORT = 64 << 20
+
+
+def unreported(console: str, said: str, timeout: float, is_in_time: bool) -> HostError:
+    """Why there is no report: the kernel panicked, the machine ended by itself, or it had not ended in ``timeout`` seconds.
+
+    ``said`` are the console's last words.
+    """
+    panic = _PANIC.findall(console)
+    if panic:
+        return HostError(
+            f"The kernel of the rehearsal panicked: {panic[-1].strip()[:_LONGEST_PANIC]}",
+            "Look at the whole console, keep=true says where it is: what a driver or a program does to a function that is empty there it need"
+            " not do on the host.",
+        )
+    if is_in_time:
+        return HostError(
+            f"The machine of the rehearsal ended before its report. Its console ends with: {said}",
+            "Look at the whole console: keep=true says where it is.",
+        )
+    return HostError(
+        f"The machine of the rehearsal did not come to its report within {timeout:.0f} s. Its console ends with: {said}",
+        "Raise timeout, or look at the whole console: keep=true says where it is.",
+    )
 
 
 @dataclass(frozen=True)
@@ -46,23 +72,18 @@ class RehearsalMachine:
         try:
             if not processes.start(self.folder, functions, self.qemu, emulator_arguments(plan, places, self.accelerator, self.initrd)):
                 raise HostError(f"The machine of the rehearsal did not start: {self._tail('supervisor.log')} {self._tail('qemu.log')}")
-            self._await_end(progress, timeout)
+            is_in_time = self._await_end(progress, timeout)
         finally:
             processes.end(self.folder)
         try:
             report = parse(self._read(REPORT))
         except UnfinishedError:
-            said = last_words(self.folder / CONSOLE)
             if plan.partition is not None and REFUSED in self._read(CONSOLE):
                 raise HostError(
-                    f"The host's shim and GRUB do not start this kernel with the host's keys: Secure Boot stops the boot. {said}",
+                    f"The host's shim and GRUB do not start this kernel with the host's keys: Secure Boot stops the boot. {self._said()}",
                     "Look who has signed it: sbverify --list, and mokutil --list-enrolled.",
                 ) from None
-            raise HostError(
-                f"The machine of the rehearsal did not come to its report within {timeout:.0f} s."
-                f" Its console ends with: {said or 'nothing'}",
-                "Raise timeout, or look at the whole console: keep=true says where it is.",
-            ) from None
+            raise unreported(self._read(CONSOLE), self._said(), timeout, is_in_time) from None
         if report.log and not any(event.kind == OFFERED for event in report.events):
             raise HostError(
                 "The kernel of the rehearsal has offered devices to drivers, and has traced none of that: it allows no kprobe events.",
@@ -73,13 +94,18 @@ class RehearsalMachine:
             raise HostError(f"The boot in the machine of the rehearsal had not ended when it reported: {state}.", "Raise timeout.")
         return report
 
-    def _await_end(self, progress: Progress, timeout: float) -> None:
+    def _said(self) -> str:
+        return last_words(self.folder / CONSOLE) or "nothing"
+
+    def _await_end(self, progress: Progress, timeout: float) -> bool:
+        """Whether it ended by itself."""
         deadline, said = Deadline(timeout), time.monotonic()
         while "qemu" in processes.running(self.folder) and not deadline.passed():
             if time.monotonic() > said + _SAY_EVERY:
                 said = time.monotonic()
                 progress(f"{STILL}console: {last_words(self.folder / CONSOLE)}")
             time.sleep(0.25)
+        return not deadline.passed()
 
     def _read(self, name: str) -> str:
         try:

@@ -123,10 +123,7 @@ class Rehearsal:
         }
 
     def _prepare(self, kernel: t.Mapping[str, t.Any], folder: Path) -> tuple[Plan, RehearsalMachine]:
-        if not kernel["file_system"]:
-            raise HostError("The kernel and its initramfs have no ext4, which the machine's root file system is.")
-        if not kernel["storage"]:
-            raise HostError("The kernel and its initramfs drive none of the disks that the machine can have: virtio, AHCI, NVMe.")
+        _check_root(kernel)
         tree = folder / "root"
         shutil.rmtree(tree, ignore_errors=True)
         tree.mkdir()
@@ -213,6 +210,16 @@ class Rehearsal:
                 why = f"{missing[0]['path']} was not collected ({missing[0]['why']}), and may act on it"
             rows.append(comparison.row(address, reports, predicted, claimed, why, moved.get(address), unseen.causes_of(known)))
         return rows
+
+
+def _check_root(kernel: t.Mapping[str, t.Any]) -> None:
+    """HostError where the kernel cannot come to a root on the machine's disk."""
+    word = kernel["no_modules"]
+    why = "" if word is None else f" {word} on the kernel's command line forbids to load any module."
+    if not kernel["file_system"]:
+        raise HostError(f"The kernel and its initramfs have no ext4, which the machine's root file system is.{why}")
+    if not kernel["storage"]:
+        raise HostError(f"The kernel and its initramfs drive none of the disks that the machine can have: virtio, AHCI, NVMe.{why}")
 
 
 @dataclass(frozen=True)

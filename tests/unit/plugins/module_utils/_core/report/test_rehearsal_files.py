@@ -18,6 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.report.rehears
 from ansible_collections.vfio.variants.tests.uefi import observed_signed
 from ansible_collections.vfio.variants.tests.unit.boot_menus import boot_numbers, boot_option, bzimage, unified_image
 from ansible_collections.vfio.variants.tests.unit.cmdline_hosts import ARCH, ROOT, arch_unified
+from ansible_collections.vfio.variants.tests.unit.images import archive
 from ansible_collections.vfio.variants.tests.unit.module_files import module_file, signed
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
@@ -67,6 +68,28 @@ def test_it_says_what_refuses_unsigned_modules_and_which_others_have_signed(
     (kernel,) = listed(host.tree.root, tmp_path)["kernels"]
     known = {"enforced_by": enforced, "signed_here": signed_here, "lockdown": None}
     assert kernel["signatures"] == {**known, "keys": [], "owner_keys": [], "keys_of_firmware": False}
+
+
+@pytest.mark.parametrize(
+    ("word", "storage", "file_system", "no_modules"),
+    [
+        ("quiet", ["virtio_blk", "ahci"], True, None),
+        ("module_blacklist=virtio_blk,ext4", ["ahci"], False, None),
+        ("nomodule", ["ahci"], False, "nomodule"),
+        ("sysctl.kernel.modules_disabled=1", ["ahci"], False, "sysctl.kernel.modules_disabled=1"),
+        ("sysctl.kernel.modules_disabled=0", ["virtio_blk", "ahci"], True, None),
+    ],
+)
+def test_what_the_kernel_has_before_its_root_is_what_it_may_load_by_then(
+    tmp_path: Path, word: str, storage: list[str], file_system: bool, no_modules: str | None
+) -> None:
+    tree = arch_unified(tmp_path / "root").tree
+    tree.kernel(ARCH, running=True, image=False).file(f"/usr/lib/modules/{ARCH}/modules.builtin", "kernel/drivers/ata/ahci.ko\n")
+    modules = {f"usr/lib/modules/{ARCH}/kernel/{name}.ko": module_file(ARCH) for name in ("drivers/block/virtio_blk", "fs/ext4/ext4")}
+    sections = [(".uname", ARCH.encode()), (".cmdline", f"{ROOT} {word}".encode()), (".linux", bzimage(ARCH)), (".initrd", archive(modules))]
+    tree.file(IMAGE, unified_image(sections)).directory("/sys/bus/pci/devices")
+    (kernel,) = listed(tree.root, tmp_path)["kernels"]
+    assert (kernel["storage"], kernel["file_system"], kernel["no_modules"]) == (storage, file_system, no_modules)
 
 
 @pytest.mark.parametrize(("secure_boot", "lockdown"), [(b"\6\0\0\0\1", "integrity"), (b"\6\0\0\0\0", None)])

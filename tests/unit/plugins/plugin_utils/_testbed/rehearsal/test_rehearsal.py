@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal import rehearsal
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot import unreported
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.file_store import Collected, FileStore
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.planned_policy import NO_POLICY, PlannedPolicy
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import parse
@@ -72,3 +74,46 @@ def test_what_the_boot_need_not_show_is_named_with_or_without_a_planned_policy(t
     row, different = rehearsed(tmp_path, policy, is_bound=True)
     assert "/etc/x.rules:1" not in row["why"]
     assert different == []
+
+
+@pytest.mark.parametrize(
+    ("file_system", "storage", "no_modules", "said"),
+    [
+        (False, ["ahci"], None, r"have no ext4, which the machine's root file system is\.$"),
+        (True, [], None, r"drive none of the disks that the machine can have: virtio, AHCI, NVMe\.$"),
+        (False, [], "nomodule", r"have no ext4, .* nomodule on the kernel's command line forbids to load any module\.$"),
+    ],
+)
+def test_a_kernel_that_cannot_come_to_a_root_is_not_booted(
+    tmp_path: Path, file_system: bool, storage: list[str], no_modules: str | None, said: str
+) -> None:
+    kernel = {"release": RELEASE, "file_system": file_system, "storage": storage, "no_modules": no_modules}
+    devices = [{"address": CARD, "kernels": {}}]
+    function = {"address": CARD, "path": None, "physical_function": None, "configuration": "", "class": 0x030200}
+    facts = {"kernels": [kernel], "forecast": {"devices": devices}, "functions": [function], "missing": [], "left_out": []}
+    settings = rehearsal.RehearsalSettings(GIB, 1, 1, 1, 1, 1, "tcg", keep=False, mirror=None)
+    cache = Cache.at(str(tmp_path))
+    one = rehearsal.Rehearsal(cache, FileStore.of(cache, "host"), Collected((), facts), settings, Progress("host", print))
+    (found,) = one.run()["kernels"]
+    assert found["boots"] == 0
+    assert [row["result"] for row in found["devices"]] == ["not rehearsed"]
+    assert re.search(said, found["devices"][0]["why"])
+
+
+PANIC = """[   81.472491] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\r
+[   81.476895] CPU: 0 UID: 0 PID: 1 Comm: init Not tainted 7.3.4+deb13-amd64\r
+[   81.500597] Kernel Offset: disabled\r
+"""
+
+
+@pytest.mark.parametrize(
+    ("console", "is_in_time", "said"),
+    [
+        (PANIC, True, "The kernel of the rehearsal panicked: Attempted to kill init! exitcode=0x00000100 Look at"),
+        (PANIC, False, "The kernel of the rehearsal panicked: Attempted to kill init! exitcode=0x00000100 Look at"),
+        ("[ 1.0] reboot: Power down\n", True, "The machine of the rehearsal ended before its report. Its console ends with: its end Look at"),
+        ("[ 1.0] e1000\n", False, "did not come to its report within 90 s. Its console ends with: its end Raise timeout, or look at"),
+    ],
+)
+def test_a_boot_without_a_report_says_why_there_is_none(console: str, is_in_time: bool, said: str) -> None:
+    assert said in str(unreported(console, "its end", 90, is_in_time))

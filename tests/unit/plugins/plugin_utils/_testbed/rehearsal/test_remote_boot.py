@@ -33,7 +33,7 @@ POLICY = PlannedPolicy(
 )
 FACTS = {
     "functions": [{"address": "0000:3b:00.0", "path": None, "physical_function": None, "configuration": "", "class": 0x030200}],
-    "kernels": [{"release": "6.12.1", "file_system": False}],
+    "kernels": [{"release": "6.12.1", "file_system": False, "no_modules": None}],
     "forecast": {"devices": [{"address": "0000:3b:00.0", "kernels": {}}]},
     "missing": [],
     "cpu": "",
