@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import posixpath
 import typing as t
 
@@ -36,6 +37,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.report.secret_
     is_secret,
     without_secrets,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.credentials import sealed
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
@@ -89,7 +91,7 @@ def gather(root: str, runner: Runner | None, request: FilesRequest) -> Result:
     for top in (*TOPS, MODULES, *(f"{MODULES}/{release}" for release in releases)):
         if top not in listed.entries:
             listed.add_tree(top)
-    missing = _add_noted(plain, listed, noted)
+    missing = _add_noted(plain, listed, noted, json.dumps(answer))
     kernels = [_kernel(plain, entry, listed) for entry in entries]
     facts = {
         "forecast": answer,
@@ -185,23 +187,31 @@ def _real(host: Host, path: str) -> str:
     return followed(host.root, path)[len(root) :]
 
 
-def _add_noted(host: Host, listed: TreeList, noted: t.Iterable[str]) -> list[LeftOutFile]:
-    """What starts by itself, or is read by that, outside of what is collected anyway; returned is what cannot be collected."""
+def _add_noted(host: Host, listed: TreeList, noted: t.Iterable[str], answer: str) -> list[LeftOutFile]:
+    """What starts by itself, or is read by that, outside of what is collected anyway; returned is what cannot be collected.
+
+    ``answer`` is the forecast's, as JSON.
+    """
     missing = []
     for path in noted:
         if MADE_BY_THE_KERNEL.fullmatch(path) or path in listed.entries or not host.is_file(path):
             continue
         if is_secret(path):
-            if not path.startswith("/etc/") or _is_program(host, path):
+            if not path.startswith("/etc/") or _is_program(host, path) or _is_named(path, answer):
                 missing.append(LeftOutFile(path, "something that starts by itself reads it, and it may hold secrets"))
             continue
         listed.add_file(path)
+    missing += [LeftOutFile(path, "only the host itself can open it") for path in sealed(host) if _is_named(path, answer)]
     changed = sorted(listed.rewritten.intersection(noted))
     return [*missing, *(LeftOutFile(path, "passwords, tokens or keys were taken out of it") for path in changed)]
 
 
+def _is_named(path: str, answer: str) -> bool:
+    return json.dumps(path)[1:-1] in answer
+
+
 def _is_program(host: Host, path: str) -> bool:
-    """Settings below /etc that hold secrets bind no driver; a program there may."""
+    """Settings below /etc that hold secrets bind no driver unless the forecast names them; a program there may."""
     status = host.stat(path)
     return status is not None and status.st_mode & 0o111 != 0
 

@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.redaction import Redactor, without_private_keys
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.credentials import ACTING, STORES
 
 #: What a boot is made of; folders that other file systems are mounted on are walked for themselves.
 TOPS = (
@@ -55,7 +56,10 @@ _SECRET = re.compile("|".join(f"(?:{pattern})" for pattern in SECRETS.values()),
 #: Ordinary files of packages with such names, without which programs do not run.
 _OF_PACKAGES = re.compile(r"(?:/usr)?/(?:lib|lib32|lib64|libx32|bin|sbin)/.*|/usr/(?:share|libexec)/.*")
 _PUBLIC = re.compile(
-    r"/etc/(?:passwd|ssl/certs(?:/.*)?|(?:apt(?!/auth\.conf)|pki/rpm-gpg|dracut\.conf\.d|pam\.d|systemd)/.*)|/usr/local/s?bin/.*"
+    r"/etc/(?:passwd|ssl/certs(?:/.*)?|(?:apt(?!/auth\.conf)|pki/rpm-gpg)/.*"
+    # What decides about drivers, whatever its name, but for the keys that networkd and others have there.
+    r"|(?:systemd|udev|modprobe\.d|modules-load\.d|tmpfiles\.d|sysctl\.d|dracut\.conf\.d|pam\.d|cron\.[a-z]+|init\.d|rc.?\.d)/"
+    r"(?!.*\.(?:key|pem|p8|p12|pfx|jks|keyring|keytab|gpg|asc|ppk|secret|psk|priv|private|age|luks|keyfile)(?:/|$)).*)|/usr/local/s?bin/.*"
 )
 _NEVER_OF_PACKAGES = ("/private", "/credstore", "/credstore.encrypted", "/system-connections", "/secureboot", "/secureboot/keys", "/sbctl")
 #: Places of which only what starts by itself is collected, as the forecast finds it.
@@ -74,6 +78,10 @@ def without_secrets(path: str, content: bytes) -> bytes:
 
 def is_secret(path: str) -> bool:
     """Whether a file or folder stays on the host, by its own name or that of a folder above it."""
+    store, _slash, name = path.rpartition("/")
+    if store in STORES and ACTING.match(name):
+        # Rules, units and settings for programs of systemd.
+        return False
     parts = path.split("/")
     return any(_is_secret_place("/".join(parts[:number])) for number in range(2, len(parts) + 1))
 

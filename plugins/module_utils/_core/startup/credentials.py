@@ -31,7 +31,7 @@ LARGEST = 1 << 20
 # systemd reads no rules and no units from credentials before (its NEWS: "CHANGES WITH 256").
 WITH_RULES = 256
 # By name; what else there is, is for programs that do not act on drivers.
-_ACTING = re.compile(
+ACTING = re.compile(
     r"udev\.rules\.|udev\.conf\.|(?:tmpfiles|sysctl|fstab)\.extra$|systemd\.(?:extra-unit|unit-dropin)\.|network\.|import\.pull$|imds\."
 )
 # The versions of systemd since which some of them are read (systemd.system-credentials(7)); the first two by generators.
@@ -60,9 +60,14 @@ def read(host: Host, judge: ProgramAnalysis, cmdline: Cmdline, source: str) -> t
             content = host.head(f"{place}/{name}", LARGEST + 1) or b""
             text = None if len(content) > LARGEST else content.decode("utf-8", "surrogateescape")
             yield from _of(judge, name, text, f"{place}/{name}", known, for_manager=False)
-    for place in SEALED:
-        for name in host.names(place) if host.is_dir(place) else ():
-            yield from _of(judge, name.removesuffix(".cred"), None, f"{place}/{name}", known, for_manager=place.endswith("credentials"))
+    for path in sealed(host):
+        place, _slash, name = path.rpartition("/")
+        yield from _of(judge, name.removesuffix(".cred"), None, path, known, for_manager=place.endswith("credentials"))
+
+
+def sealed(host: Host) -> list[str]:
+    """Those that only this host can open."""
+    return [f"{place}/{name}" for place in SEALED if host.is_dir(place) for name in host.names(place)]
 
 
 def _given(cmdline: Cmdline) -> t.Iterator[tuple[str, str | None]]:
@@ -88,7 +93,7 @@ def _unescaped(text: str) -> str | None:
 
 def _is_read(name: str, version: int | None, for_manager: bool) -> bool:
     """Whether something reads it.  The manager and its generators have their own credentials alone, services have those of all stores."""
-    if not _ACTING.match(name):
+    if not ACTING.match(name):
         return False
     since = next((number for start, number in SINCE.items() if name.startswith(start)), None)
     if since is not None or name.startswith("systemd."):

@@ -127,6 +127,19 @@ def names_of(keys: list[str]) -> list[str]:
     return [one.name for one in map(certificate.parse, map(bytes.fromhex, keys)) if one is not None]
 
 
+def test_what_the_forecast_names_is_collected_or_listed_as_missing_though_its_name_is_a_secrets(tmp_path: Path) -> None:
+    tree = arch_unified(tmp_path / "root").tree
+    unified(tree, ROOT)
+    tree.systemd().pci("0000:01:00.0", "10de:1db1")
+    rule = 'ACTION=="add", SUBSYSTEM=="pci", ATTR{driver_override}="pci-stub"\n'
+    tree.file("/etc/credstore/udev.rules.own", rule).file("/etc/credstore.encrypted/udev.rules.sealed.cred", "sealed")
+    tree.file("/etc/credstore/agent.token", "planted").file("/etc/udev/rules.d/60-token.rules", rule)
+    found = listed(tree.root, tmp_path)
+    paths = {entry[0] for entry in found["entries"] if "token" in entry[0] or "credstore" in entry[0]}
+    assert paths == {"/etc/credstore", "/etc/credstore/udev.rules.own", "/etc/udev/rules.d/60-token.rules"}
+    assert [one["path"] for one in found["missing"]] == ["/etc/credstore.encrypted/udev.rules.sealed.cred"]
+
+
 @pytest.mark.parametrize("is_on", [True, False])
 def test_with_secure_boot_it_lists_shim_and_the_grub_behind_it(tmp_path: Path, is_on: bool) -> None:
     tree = arch_unified(tmp_path / "root").tree

@@ -27,6 +27,8 @@ from ansible_collections.vfio.variants.tests.unit.rooms import ROOT
         ),
         *("/opt/deploy/id_ed25519", "/opt/x/kubeconfig.yaml", "/etc/ipa/nssdb/key4.db", "/etc/pki/nssdb/key4.db", "/opt/x/.bash_history"),
         *("/usr/share/secureboot/keys/db/db.key", "/usr/share/secureboot/keys/KEK/KEK.der", "/etc/efi-keys/DB.bin", "/etc/sbctl/keys/db"),
+        *("/etc/systemd/network/wg0.key", "/etc/udev/card.psk", "/etc/credstore/passwd.hashed-password.root", "/etc/credstore/x.udev.rules.y"),
+        *("/etc/credstore.encrypted/udev.rules.own.cred", "/usr/lib/credstore/sshd.key", "/etc/systemd/network/tls.pem"),
         *("/opt/agent/token", "/etc/app/Password.txt", "/srv/.netrc", "/srv/me/.aws/config", "/etc/ceph/ceph.client.admin.keyring"),
     ],
 )
@@ -40,6 +42,8 @@ def test_what_may_hold_secrets_stays(path: str) -> None:
         *("/etc/passwd", "/etc/pam.d/passwd", "/usr/bin/passwd", "/usr/lib/x86_64-linux-gnu/libsecret-1.so.0", "/etc/modprobe.d/gpu.conf"),
         *("/etc/ssl/certs/ca-certificates.crt", "/usr/lib/python3/dist-packages/token.py", "/etc/udev/rules.d/70-gpu.rules"),
         *("/etc/apt/sources.list", "/etc/apt/apt.conf.d/50hooks", "/usr/share/keyrings/debian.gpg", "/etc/keepalived/keepalived.conf"),
+        *("/etc/credstore/udev.rules.own", "/usr/lib/credstore/tmpfiles.extra", "/usr/local/lib/credstore/systemd.extra-unit.bind.service"),
+        *("/etc/udev/rules.d/60-token.rules", "/etc/modprobe.d/credential-cards.conf", "/etc/cron.d/token", "/etc/init.d/secret-agent"),
         *("/usr/local/sbin/token-bind", "/etc/ssh/sshd_config", "/etc/systemd/system/secret-agent.service", "/root/bind.sh"),
     ],
 )
