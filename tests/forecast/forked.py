@@ -9,13 +9,13 @@ import multiprocessing
 import signal
 import sys
 import typing as t
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 
 T = t.TypeVar("T")
 R = t.TypeVar("R")
 
 
-def in_processes(work: Callable[[T], R], groups: Iterable[Sequence[T]], processes: int) -> Iterator[list[R]]:
+def in_processes(work: Callable[[T], R], groups: Iterable[Sequence[T]], processes: int) -> Generator[list[R], None, None]:
     """What comes of each group, in order: ``work`` done with each item, a group in one process.
 
     A process has ``work``, and all that it works with, from the start, so that only items and results go to and fro.

@@ -152,6 +152,9 @@ class _Comparisons:
                 seen, _report = self.guests.boot(world, Path(name))
             except BootError as error:
                 return error
+            except HostError as error:
+                # A draw may name a module that this kernel does not have; the other hosts are booted all the same.
+                return BootError(f"{world.name} cannot be built: {error}")
             finally:
                 steps.end()
                 say(f"{world.name}: {steps.text()}")

@@ -42,8 +42,8 @@ def unreported(console: str, said: str, timeout: float, is_in_time: bool) -> Hos
     if panic:
         return HostError(
             f"The kernel of the rehearsal panicked: {panic[-1].strip()[:_LONGEST_PANIC]}",
-            "Look at the whole console, keep=true says where it is: what a driver or a program does to a function that is empty there it need"
-            " not do on the host.",
+            "Look at the whole console, keep=true says where it is: what a driver or a program does to a function that is empty there it"
+            " need not do on the host.",
         )
     if is_in_time:
         return HostError(

@@ -54,4 +54,5 @@ def test_a_program_that_is_ended_ends_its_work_well_and_begins_no_other(tmp_path
     finally:
         program.kill()
     began, ended = ({path.stem for path in tmp_path.glob(f"*.{word}")} for word in ("began", "ended"))
-    assert began == ended and "e" not in began
+    assert began == ended
+    assert "e" not in began

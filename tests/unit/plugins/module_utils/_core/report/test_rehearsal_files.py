@@ -86,7 +86,12 @@ def test_what_the_kernel_has_before_its_root_is_what_it_may_load_by_then(
     tree = arch_unified(tmp_path / "root").tree
     tree.kernel(ARCH, running=True, image=False).file(f"/usr/lib/modules/{ARCH}/modules.builtin", "kernel/drivers/ata/ahci.ko\n")
     modules = {f"usr/lib/modules/{ARCH}/kernel/{name}.ko": module_file(ARCH) for name in ("drivers/block/virtio_blk", "fs/ext4/ext4")}
-    sections = [(".uname", ARCH.encode()), (".cmdline", f"{ROOT} {word}".encode()), (".linux", bzimage(ARCH)), (".initrd", archive(modules))]
+    sections = [
+        (".uname", ARCH.encode()),
+        (".cmdline", f"{ROOT} {word}".encode()),
+        (".linux", bzimage(ARCH)),
+        (".initrd", archive(modules)),
+    ]
     tree.file(IMAGE, unified_image(sections)).directory("/sys/bus/pci/devices")
     (kernel,) = listed(tree.root, tmp_path)["kernels"]
     assert (kernel["storage"], kernel["file_system"], kernel["no_modules"]) == (storage, file_system, no_modules)

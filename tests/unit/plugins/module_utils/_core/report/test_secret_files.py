@@ -27,7 +27,12 @@ from ansible_collections.vfio.variants.tests.unit.rooms import ROOT
         ),
         *("/opt/deploy/id_ed25519", "/opt/x/kubeconfig.yaml", "/etc/ipa/nssdb/key4.db", "/etc/pki/nssdb/key4.db", "/opt/x/.bash_history"),
         *("/usr/share/secureboot/keys/db/db.key", "/usr/share/secureboot/keys/KEK/KEK.der", "/etc/efi-keys/DB.bin", "/etc/sbctl/keys/db"),
-        *("/etc/systemd/network/wg0.key", "/etc/udev/card.psk", "/etc/credstore/passwd.hashed-password.root", "/etc/credstore/x.udev.rules.y"),
+        *(
+            "/etc/systemd/network/wg0.key",
+            "/etc/udev/card.psk",
+            "/etc/credstore/passwd.hashed-password.root",
+            "/etc/credstore/x.udev.rules.y",
+        ),
         *("/etc/credstore.encrypted/udev.rules.own.cred", "/usr/lib/credstore/sshd.key", "/etc/systemd/network/tls.pem"),
         *("/opt/agent/token", "/etc/app/Password.txt", "/srv/.netrc", "/srv/me/.aws/config", "/etc/ceph/ceph.client.admin.keyring"),
     ],
@@ -75,7 +80,9 @@ def test_private_keys_are_taken_out_of_the_files_of_packages_too(kind: str, end_
     lines = ["key: |", f"-----BEGIN {kind}PRIVATE KEY-----", "Proc-Type: 4,ENCRYPTED", *["MIIEvQIBADANBg/+kqhkiG9w0BAQ==" * 2] * 9]
     text = end_of_line.join([*lines, f"-----END {kind}PRIVATE KEY-----", "exit 0"])
     kept = without_secrets("/usr/lib/site/bind.sh", text.encode())
-    assert b"MIIE" not in kept and kept.startswith(b"key: |") and kept.endswith(b"exit 0")
+    assert b"MIIE" not in kept
+    assert kept.startswith(b"key: |")
+    assert kept.endswith(b"exit 0")
 
 
 @pytest.mark.parametrize(

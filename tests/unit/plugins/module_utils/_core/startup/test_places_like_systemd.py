@@ -144,7 +144,7 @@ def test_each_credential_of_systemd_s_manual_is_noticed_or_has_nothing_to_do_wit
     def added(name: str) -> int:
         return int(re.findall(r"Added in version (\d+)", manual[manual.index(f"\n{name}\n") :])[0])
 
-    assert [name for name in names if not credentials._ACTING.match(name) and not OTHER_CREDENTIALS.fullmatch(name)] == []
+    assert [name for name in names if not credentials.ACTING.match(name) and not OTHER_CREDENTIALS.fullmatch(name)] == []
     for name in ("udev.conf.*, udev.rules.*", "systemd.extra-unit.*, systemd.unit-dropin.*"):
         assert added(name) == credentials.WITH_RULES
     assert {"fstab.extra": added("fstab.extra"), "import.pull": added("import.pull"), "imds.": added("imds.*")} == credentials.SINCE

@@ -111,7 +111,11 @@ PANIC = """[   81.472491] Kernel panic - not syncing: Attempted to kill init! ex
     [
         (PANIC, True, "The kernel of the rehearsal panicked: Attempted to kill init! exitcode=0x00000100 Look at"),
         (PANIC, False, "The kernel of the rehearsal panicked: Attempted to kill init! exitcode=0x00000100 Look at"),
-        ("[ 1.0] reboot: Power down\n", True, "The machine of the rehearsal ended before its report. Its console ends with: its end Look at"),
+        (
+            "[ 1.0] reboot: Power down\n",
+            True,
+            "The machine of the rehearsal ended before its report. Its console ends with: its end Look at",
+        ),
         ("[ 1.0] e1000\n", False, "did not come to its report within 90 s. Its console ends with: its end Raise timeout, or look at"),
     ],
 )
