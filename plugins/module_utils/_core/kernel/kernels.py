@@ -49,10 +49,17 @@ def built_in_modules(modules_builtin: str) -> tuple[str, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class PendingModule:
-    """A module that another task of the same play will install: in check mode it is not there yet."""
+    """A module that another task of the same play will install: in check mode it is not there yet.
+
+    ``kernels`` are those for which it is installed then, None for all; those in ``new_for`` have none yet, or one of other sources.
+    """
 
     name: str
     aliases: tuple[str, ...] = ()
+    kernels: tuple[str, ...] | None = None
+    new_for: tuple[str, ...] = ()
+    replaces_loaded: bool = False
+    """Whether the running kernel has loaded another version of it than there will be, as far as that is known before it is built."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +75,8 @@ class Kernel:
     """The dependencies of each module, as modules.dep lists them after the colon."""
     absent: frozenset[str] = frozenset()
     """VFIO modules that depmod's files name and that are gone, as after a removal that was cut off; known after `checked()`."""
+    replaced: frozenset[str] = frozenset()
+    """Loaded modules of which another version will be installed; known after `with_pending()`."""
 
     @classmethod
     def read(cls, host: FileTree, release: str) -> Kernel:
@@ -159,11 +168,14 @@ class Kernel:
 
     def with_pending(self, pending: t.Sequence[PendingModule]) -> Kernel:
         """The kernel as it will be when these modules are installed."""
+        pending = [module for module in pending if module.kernels is None or self.release in module.kernels]
         if not pending:
             return self
         aliases = {normalize_module_name(module.name): module.aliases for module in pending}
         modules = {**self.modules, **{name: self.modules.get(name, PENDING) for name in aliases}}
-        return dataclasses.replace(self, modules=modules, index=self.index.replaced(aliases), absent=self.absent - aliases.keys())
+        replaced = self.replaced | {normalize_module_name(module.name) for module in pending if module.replaces_loaded}
+        index, absent = self.index.replaced(aliases), self.absent - aliases.keys()
+        return dataclasses.replace(self, modules=modules, index=index, absent=absent, replaced=replaced)
 
     def nearest(self, name: str) -> str | None:
         """The module with the most similar name, for "did you mean"."""

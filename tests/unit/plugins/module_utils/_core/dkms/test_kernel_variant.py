@@ -70,7 +70,7 @@ def test_the_driver_is_built_from_the_source_of_the_kernel_with_its_files_as_the
     result = run(dkms)
     assert result["changed"]
     assert result["kernels"][OLD]["modules"]["acme-vfio-pci"]["aliases"] == [ACME]
-    assert result["modules"] == [{"name": "acme-vfio-pci", "aliases": [ACME]}]
+    assert result["modules"] == [{"name": "acme-vfio-pci", "aliases": [ACME], "kernels": list(result["kernels"])}]
     for name, text in linux("6.12.107").items():
         place = dkms.tree.place(f"{PACKAGE}/{OLD}/{name}")
         assert place.exists() == (name == "COPYING" or name.startswith("drivers/vfio/pci/acme/"))

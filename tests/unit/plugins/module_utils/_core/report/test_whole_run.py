@@ -178,6 +178,22 @@ def test_a_run_that_waits_for_drivers_judges_the_claims_as_if_they_were_there(ho
     assert (host.files, host.log) == (before, [])
 
 
+@pytest.mark.parametrize("references", ["0", "1"])
+@pytest.mark.parametrize("live", [True, False])
+def test_check_mode_predicts_that_a_loaded_driver_is_exchanged_for_one_that_is_still_to_be_built(
+    host: FirstRunHost, references: str, live: bool
+) -> None:
+    host.run_role()
+    host.tree.file(f"/sys/module/{VARIANT}/srcversion", "OLD\n").file(f"/sys/module/{VARIANT}/refcnt", f"{references}\n")
+    result = host.run_role(with_package(live=live), check_mode=True)
+    is_exchanged = live and references == "0"
+    assert result["reboot_required"] is not is_exchanged
+    assert [f"load {VARIANT} again" in one.get("steps", ()) for one in result["devices"]] == [is_exchanged, is_exchanged]
+    # Once, by the part that says what becomes of it.
+    said = [warning for warning in result["warnings"] if f"another version of {VARIANT}" in warning]
+    assert [("not loaded again now, as it is in use" in warning) for warning in said] == ([] if is_exchanged else [live])
+
+
 def test_drivers_that_are_left_out_are_not_waited_for(host: FirstRunHost) -> None:
     result = host.run_role(with_package(), waits_for_drivers=True, skip=frozenset({"drivers"}))
     assert (result["waits_for_drivers"], result["changed"]) == (False, True)
