@@ -29,9 +29,9 @@ LIMITS = {
     "device_claim": (332, 2_190_000),
     "device_info": (284, 1_870_000),
     "device_table": (0, 0),
-    "dkms_package": (94, 560_000),
+    "dkms_package": (94, 563_000),
     "fleet_report": (0, 0),
-    "host_claims": (383, 2_555_000),
+    "host_claims": (383, 2_560_000),
     "host_report": (0, 0),
     "initramfs": (224, 1_410_000),
     "iommu": (107, 660_000),
@@ -41,7 +41,7 @@ LIMITS = {
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (13, 60_000),
-    "unchanged_record": (381, 2_535_000),
+    "unchanged_record": (381, 2_542_000),
 }
 """Files of the core, and their bytes of source, by module."""
 IMPORTED = {"boot_policy": 1_810_000, "claim_info": 1_790_000, "device_claim": 600_000, "host_claims": 2_050_000}

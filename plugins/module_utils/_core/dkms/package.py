@@ -50,6 +50,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import Tell
 
+_OTHERS = "Install a suitable kernel, or remove this one from kernels."
 UNBUILT = "not built yet"
 """In the place of a checksum; differs from all."""
 
@@ -124,7 +125,7 @@ class DkmsPackage:
             first = (named or refused)[0]
             raise HostError(
                 f"{self._wanted.name} {self._wanted.version} is not for kernel {first}: {excluded[first]}.",
-                "Install a suitable kernel, or remove this one from kernels.",
+                None if self._wanted.source is not None and first in self._wanted.source.advised else _OTHERS,
                 {"skipped_kernels": {release: excluded[release] for release in refused}},
             )
 
