@@ -25,6 +25,7 @@ _DEP_LINE = re.compile(r"^((?:[^:\n]*/)?([^/:\n]+?)\.ko(?:\.(?:gz|xz|zst))?):[ \
 _BUILTIN_LINE = re.compile(r"^(?:[^\n]*/)?([^/\n]+?)\.ko$", re.MULTILINE)
 # Where distributions put the kernel: Debian and most others; ppc64el; arm64; Fedora and rpm-ostree.
 IMAGES = ("/boot/vmlinuz-{0}", "/boot/vmlinux-{0}", "/boot/Image-{0}", "/lib/modules/{0}/vmlinuz")
+_VARIANT = "_vfio_pci"
 PENDING = ""
 """The path of a module that is not installed yet."""
 
@@ -211,16 +212,26 @@ def version_key(release: str) -> tuple[tuple[int, int, str], ...]:
     return (*key, (0, 0, ""))
 
 
-def unknown_module_error(name: str, kernels: t.Sequence[Kernel], option: str) -> HostError:
-    """The error for a module name that none of these kernels has."""
+def unknown_module_error(name: str, kernels: t.Sequence[Kernel], option: str, keywords: t.Sequence[str] = ()) -> HostError:
+    """The error for a module name that none of these kernels has; ``keywords`` are what the option takes beside modules."""
     candidates = (kernel.nearest(name) for kernel in reversed(kernels))
-    nearest = next((candidate for candidate in candidates if candidate is not None), None)
-    where = _listed(tuple(kernel.release for kernel in kernels), "no kernel with modules")
-    meant = f"Did you mean {nearest}? " if nearest else ""
+    nearest = next(iter(difflib.get_close_matches(name.lower(), keywords, 1, NEAR)), None) or next(filter(None, candidates), None)
+    where = f" in {_listed([kernel.release for kernel in kernels])}" if kernels else ", as no kernel is installed with its modules"
+    is_variant = normalize_module_name(name).endswith(_VARIANT)
+    # What one variant is called is like what every other is called, and vfio-pci.
+    is_meant = nearest is not None and not (is_variant and f"_{nearest}".endswith(_VARIANT) and not _is_like(name, nearest))
+    meant = f"Did you mean {nearest}? " if is_meant else ""
+    built = ", or have it built (vfio_drivers_variants, for a variant of the kernel's own)" if is_variant else ""
     return HostError(
-        f"{option}: there is no module {cut(name)} in {where}.",
-        f"{meant}Check the spelling, or install the package that has the module.",
+        f"{option}: there is no module {cut(name)}{where}.",
+        f"{meant}Check the spelling, or install the package that has the module{built}.",
     )
+
+
+def _is_like(name: str, other: str) -> bool:
+    """Whether two variants' names are like each other without the ending that all of them have."""
+    first, second = (f"_{normalize_module_name(one)}"[: -len(_VARIANT)] for one in (name, other))
+    return bool(difflib.get_close_matches(first, [second], 1, NEAR))
 
 
 def _first_of_each(matches: t.Iterable[AliasMatch]) -> tuple[AliasMatch, ...]:
@@ -230,8 +241,8 @@ def _first_of_each(matches: t.Iterable[AliasMatch]) -> tuple[AliasMatch, ...]:
     return tuple(seen.values())
 
 
-def _listed(releases: t.Sequence[str], none: str = "no installed kernel") -> str:
-    return ", ".join(releases) if releases else none
+def _listed(releases: t.Sequence[str]) -> str:
+    return ", ".join(releases) if releases else "no installed kernel"
 
 
 def _text(host: FileTree, path: str) -> str:
@@ -260,4 +271,5 @@ def chosen_releases(host: Host, wanted: t.Sequence[str], option: str = "kernels"
 def _unknown(release: str, installed: tuple[str, ...], option: str) -> HostError:
     there = f"Installed are {', '.join(installed)}." if installed else "No kernel is installed together with its modules."
     name = cut(release) if release.isprintable() and release.strip() else shown(release)
-    return HostError(f"{option}: kernel {name} is not installed.", there)
+    meant = difflib.get_close_matches(release.lower(), (ALL, RUNNING), 1, NEAR)
+    return HostError(f"{option}: kernel {name} is not installed.", f"Did you mean {meant[0]}? {there}" if meant else there)

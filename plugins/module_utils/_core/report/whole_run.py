@@ -92,6 +92,9 @@ class _Run:
 
     def judge(self) -> None:
         """Every part as it would be done.  Nothing is written."""
+        with self._part(POLICY):
+            # What the request itself has wrong comes before what the host lacks.
+            _ = self._request.parsed_claims
         if self._request.is_wanted:
             self._judge_drivers()
         elif BINDING in self._parts:

@@ -126,6 +126,15 @@ def test_a_device_that_is_in_use_is_refused_before_anything_is_written(host: Fir
     assert (host.files, host.log) == (before, [])
 
 
+def test_what_the_request_itself_has_wrong_comes_before_what_the_host_lacks(host: FirstRunHost) -> None:
+    for release in (DEBIAN_13, DEBIAN_12):
+        host.tree.place(f"/lib/modules/{release}/modules.dep").unlink()
+    for state in ("present", "absent"):
+        wanted = dataclasses.replace(with_package(), claims=({"devices": 180.1},), state=state)
+        with pytest.raises(HostError, match="YAML reads an unquoted address as a number"):
+            host.run_role(wanted, waits_for_drivers=True)
+
+
 def test_what_fails_is_named_with_what_was_done_before(host: FirstRunHost) -> None:
     host.tree.place(f"/to-build-{DEBIAN_12}").unlink()
     with pytest.raises(HostError) as failed:
