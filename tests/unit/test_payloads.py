@@ -35,7 +35,7 @@ LIMITS = {
     "host_report": (0, 0),
     "initramfs": (224, 1_410_000),
     "iommu": (107, 660_000),
-    "kernel_cmdline": (104, 641_000),
+    "kernel_cmdline": (104, 643_000),
     "rehearsal_files": (290, 1_920_000),
     "rehearse": (0, 0),
     "test_image": (0, 0),
