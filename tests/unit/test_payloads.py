@@ -29,7 +29,7 @@ LIMITS = {
     "device_claim": (332, 2_190_000),
     "device_info": (284, 1_870_000),
     "device_table": (0, 0),
-    "dkms_package": (94, 563_000),
+    "dkms_package": (94, 565_000),
     "fleet_report": (0, 0),
     "host_claims": (383, 2_560_000),
     "host_report": (0, 0),
