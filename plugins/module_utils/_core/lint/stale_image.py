@@ -24,8 +24,8 @@ MODPROBE = "/etc/modprobe.d/"
 OF_PACKAGES = "/usr/lib/modprobe.d/"
 RULES = "/etc/udev/rules.d/"
 LOADER = "systemd-modules-load"
-LACKS, ANOTHER = "does not have {files}", "has another version of {files} than the host"
-STILL, MASKED = "still has {files}, which the host does not have", "has the rules that {files} {masks} on the host"
+LACKS, ANOTHER, STILL, MASKED = "lacks", "another", "still", "masked"
+"""What an image has in the place of a file of the host's."""
 Content = tuple[t.Any, ...]
 """The lines of a file about modules and devices that matter, in order, parsed."""
 
@@ -157,8 +157,13 @@ def _inside(path: str, stage: Stage) -> str:
 
 
 def _stale(paths: t.Sequence[str], state: str, release: str, image: Stage, host: HostPolicy) -> Finding:
-    what = state.format(files=listed(list(paths)), masks="masks" if len(paths) == 1 else "mask")
-    said = f"{image.place} {what}."
+    files = listed(list(paths))
+    said = {
+        LACKS: f"{image.place} does not have the host's {files}.",
+        ANOTHER: f"{image.place} has another version of {files} than the host.",
+        STILL: f"{image.place} still has {files}, which the host does not have.",
+        MASKED: f"{image.place} has the rules that {files} {'masks' if len(paths) == 1 else 'mask'} on the host.",
+    }[state]
     return Finding("stale-image", paths[0], f"{said} {_rebuild(release, image.place, host)}")
 
 

@@ -19,7 +19,7 @@ IMAGE = image_path()
 
 def test_an_image_that_lacks_a_blacklist_is_stale() -> None:
     said = sentence("stale-image", boot(stage(INITRAMFS), stage(modprobe="blacklist nouveau\n")))
-    assert said == f"{IMAGE} does not have /etc/modprobe.d/site.conf. Rebuild that image."
+    assert said == f"{IMAGE} does not have the host's /etc/modprobe.d/site.conf. Rebuild that image."
 
 
 def test_an_image_with_another_version_of_a_file_is_stale() -> None:
@@ -113,7 +113,7 @@ def test_all_files_that_an_image_lacks_are_one_sentence() -> None:
     more = {"/etc/modprobe.d/a.conf": "blacklist nouveau\n", "/etc/modprobe.d/b.conf": "options vfio-pci ids=10de:1db1\n"}
     said = sentence("stale-image", boot(stage(INITRAMFS), stage(modprobe=more, rules=RULE)), devices=[V100])
     files = "/etc/modprobe.d/a.conf, /etc/modprobe.d/b.conf and /etc/udev/rules.d/90-site.rules"
-    assert said.startswith(f"{IMAGE} does not have {files}. ")
+    assert said.startswith(f"{IMAGE} does not have the host's {files}. ")
 
 
 def test_rules_that_the_host_masks_and_the_image_does_not_are_said_to_be_that() -> None:
