@@ -118,7 +118,7 @@ def _from_file(host: Host, path: str) -> LinuxTree:
         with host.open(path) as file:
             keep_from_archive(host, file, keeper)
     except tarfile.ReadError as error:
-        # The first block is no header of an archive, or there is none.
+        # Nothing was read: the file does not begin as an archive does.
         is_none = not keeper.files and not str(error).startswith("unexpected end")
         why = f"is not a tar archive ({error})" if is_none else f"cannot be unpacked: {error}"
         raise HostError(f"{path} {why}.", _AGAIN if not is_none else "Give a folder, a tar archive or a package of sources.") from error

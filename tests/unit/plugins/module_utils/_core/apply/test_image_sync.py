@@ -209,7 +209,7 @@ def test_only_a_kernel_that_the_package_is_for_will_have_its_module(machine: Mac
         assert bool(plan.reasons) is not bool(missing)
 
 
-def test_an_image_with_a_module_that_the_play_builds_anew_will_be_rebuilt(machine: Machine) -> None:
+def test_an_image_with_a_module_that_the_play_replaces_will_be_rebuilt(machine: Machine) -> None:
     machine.has_image(machine.content())
     for kernels, reasons in (([machine.release], 1), (["6.6.6"], 0), ([], 0)):
         pending = [{"name": "vfio-pci", "new_for": kernels}]

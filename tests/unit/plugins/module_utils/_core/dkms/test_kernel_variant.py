@@ -270,9 +270,9 @@ def test_a_candidate_of_a_release_is_built_from_that_candidate_alone(dkms: Model
     dkms.tree.file(f"{here}/config/auto.conf", CONFIG)
     for name, text in generated("7.3.0").items():
         dkms.tree.file(f"{here}/generated/{name}", text)
-    text = linux("7.3.0")
-    text["Makefile"] = text["Makefile"].replace("EXTRAVERSION =", f"EXTRAVERSION = -rc{candidate}")
-    places = named("/srv/linux", text)(dkms)
+    tree = linux("7.3.0")
+    tree["Makefile"] = tree["Makefile"].replace("EXTRAVERSION =", f"EXTRAVERSION = -rc{candidate}")
+    places = named("/srv/linux", tree)(dkms)
     if candidate == "4":
         assert run(dkms, places=places)["sources"][release]["version"] == "7.3.0-rc4"
     else:

@@ -268,11 +268,18 @@ def test_files_of_the_kernel_are_read_each_time(tmp_path: Path) -> None:
 
 
 NODE = "/dev/vfio/7"
+
+
+def turned_into_a_directory(place: Path) -> None:
+    place.unlink()
+    place.mkdir()
+
+
 CHANGED_NODES: dict[str, t.Callable[[Path], object]] = {
     "its owner": lambda place: os.chown(place, 65534, -1),
     "its group": lambda place: os.chown(place, -1, 65534),
     "its mode": lambda place: place.chmod(0o666),
-    "its kind": lambda place: (place.unlink(), place.mkdir()),
+    "its kind": turned_into_a_directory,
     "that it is there": lambda place: place.unlink(),
 }
 
@@ -294,8 +301,13 @@ def test_of_a_node_whose_times_say_nothing_owner_and_mode_count(tmp_path: Path, 
 def test_a_node_that_is_given_to_another_while_it_is_read_leaves_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = Tree(tmp_path / "root").file(NODE, mode=0o600)
     mounted(tmp_path, monkeypatch, tree.place("/dev"), "devtmpfs")
+
+    def reads_and_gives_away(host: Host) -> None:
+        host.stat(NODE)
+        tree.place(NODE).chmod(0o666)
+
     with pytest.raises(UnfitError, match="changed while it was read"):
-        kept_after(tree.host(), lambda host: (host.stat(NODE), tree.place(NODE).chmod(0o666)))
+        kept_after(tree.host(), reads_and_gives_away)
 
 
 def test_a_file_of_the_kernel_that_never_says_the_same_leaves_no_record() -> None:

@@ -123,6 +123,11 @@ def led_elsewhere(tree: Tree, path: str) -> None:
     tree.link(path, f"{path}.real")
 
 
+def not_to_be_run(tree: Tree) -> None:
+    for hook in tree.place("/etc/initramfs-tools/hooks").iterdir():
+        hook.chmod(0o644)
+
+
 def unlinked(tree: Tree, path: str) -> None:
     tree.place(path).unlink()
 
@@ -170,7 +175,7 @@ DRIFTS: dict[str, t.Callable[[Tree], object]] = {
     "a file may not be read any more": lambda tree: tree.place(SITE).chmod(0),
     "a file is a link to what it was": lambda tree: led_elsewhere(tree, SITE),
     "a directory is a link to what it was": lambda tree: led_elsewhere(tree, "/etc/modprobe.d"),
-    "a hook may not be run any more": lambda tree: [path.chmod(0o644) for path in tree.place("/etc/initramfs-tools/hooks").iterdir()],
+    "a hook may not be run any more": not_to_be_run,
     "another generator of images is there": lambda tree: tree.file("/usr/bin/dracut", "#!/bin/sh\n", mode=0o755),
     "the generator of images is gone": lambda tree: unlinked(tree, "/usr/sbin/mkinitramfs"),
     "a unit has a further command": lambda tree: tree.file("/etc/systemd/system/service.d/x.conf", "[Service]\nExecStartPre=/bin/x\n"),
