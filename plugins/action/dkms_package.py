@@ -19,9 +19,9 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import refuse_unusable
-from ansible_collections.vfio.variants.plugins.plugin_utils.own_package import own_package
+from ansible_collections.vfio.variants.plugins.plugin_utils.own_package import no_package, own_package
 from ansible_collections.vfio.variants.plugins.plugin_utils.source_archive import archive_of_run, described
 
 MODULE = "vfio.variants.dkms_package"
@@ -70,10 +70,7 @@ class ActionModule(ActionBase):
         try:
             return Path(self._find_needle("files", source))
         except AnsibleError as error:
-            raise HostError(
-                f"source: there is no directory {cut(source)} on the controller.",
-                "Give one of the collection's packages, a directory in files of the role or the playbook, or an absolute path.",
-            ) from error
+            raise no_package("source", source) from error
 
     def _work(self, arguments: dict[str, t.Any], folder: Path | None, facts: dict[str, t.Any]) -> dict[str, t.Any]:
         first = self._call(arguments, {"step": "look"}, facts)

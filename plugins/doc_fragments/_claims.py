@@ -166,4 +166,21 @@ options:
         type: list
         elements: str
         default: []
+      kernels:
+        description:
+          - The kernels for which it is installed then.
+          - The default is all.
+        type: list
+        elements: str
+      new_for:
+        description: Those of them that do not have it yet, or of other sources.
+        type: list
+        elements: str
+        default: []
+      replaces_loaded:
+        description:
+          - Whether the running kernel has loaded another version of the module than there will be, so that it is loaded again, or a
+            reboot is required; see O(claims[].reload).
+        type: bool
+        default: false
 """

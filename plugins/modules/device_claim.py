@@ -167,7 +167,7 @@ reloaded:
       type: str
       sample: 6A5B1F7C9D3E2B4A8C0D1E2
     after:
-      description: That of the installed one.
+      description: That of the installed one; null in check mode if it is still to be built.
       type: str
       sample: 0F2C6D7A1B3E4958A7C6D5E
 devices:

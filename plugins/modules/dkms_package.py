@@ -331,16 +331,21 @@ sources:
       without: [CONFIG_IOMMUFD_DRIVER]
       only_compiles: false
 modules:
-  description: The modules and their aliases, also in check mode, for the option C(pending_modules) of other modules.
+  description:
+    - The modules, their aliases and the kernels for which they are installed, also in check mode, for the option C(pending_modules) of
+      other modules.
+    - In check mode also C(new_for), the kernels that do not have it yet, or of other sources, and C(replaces_loaded=true) where
+      another version of the module is loaded than will be installed, so that tasks with that option predict what becomes of images and
+      of the loaded module. Whether other sources are another version of each module shows at its build; until then they are taken for one.
   returned: success
   type: list
   elements: dict
-  sample: [{"name": "nvlink2gpu_vfio_pci", "aliases": ["vfio_pci:v000010DEd00001DB1sv*sd*bc*sc*i*"]}]
+  sample: [{"name": "nvlink2gpu_vfio_pci", "aliases": ["vfio_pci:v000010DEd00001DB1sv*sd*bc*sc*i*"], "kernels": ["6.12.107+deb13-amd64"]}]
 old_in_use:
   description:
     - Modules of which the running kernel has loaded another version than is installed, by the checksums of their sources. Each is a
       warning.
-    - The installed one is used once the module is loaded again, or after a reboot. In check mode only what is installed already is known.
+    - The installed one is used once the module is loaded again, or after a reboot. In check mode those that will be installed count.
   returned: unless O(state=absent)
   type: list
   elements: str

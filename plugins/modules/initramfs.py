@@ -54,7 +54,7 @@ options:
   pending_modules:
     description:
       - Modules that another task of the same play installs, as C(modules) returned by M(vfio.variants.dkms_package).
-      - In check mode, the image of a kernel that does not have such a module yet is predicted to be rebuilt.
+      - In check mode, the image of a kernel that does not have such a module yet, or has one of other sources, is predicted to be rebuilt.
       - Without check mode it has no effect.
     type: list
     elements: dict
@@ -69,6 +69,21 @@ options:
         type: list
         elements: str
         default: []
+      kernels:
+        description:
+          - The kernels for which it is installed then.
+          - The default is all.
+        type: list
+        elements: str
+      new_for:
+        description: Those of them that do not have it yet, or of other sources, which their images can contain.
+        type: list
+        elements: str
+        default: []
+      replaces_loaded:
+        description: Whether the running kernel has loaded another version of it, which is ignored here.
+        type: bool
+        default: false
   generator:
     description:
       - The program that builds this host's images.

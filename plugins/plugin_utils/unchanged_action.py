@@ -10,8 +10,9 @@ from pathlib import Path
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import refuse_unusable
+from ansible_collections.vfio.variants.plugins.plugin_utils.own_package import no_package
 from ansible_collections.vfio.variants.plugins.plugin_utils.request_key import folders_of, key_of
 
 
@@ -42,4 +43,4 @@ class UnchangedAction(ActionBase):
         try:
             return Path(self._find_needle("files", source))  # type: ignore[no-untyped-call]
         except AnsibleError as error:
-            raise HostError(f"request.drivers_sources: there is no directory {cut(source)} on the controller.") from error
+            raise no_package("request.drivers_sources", source) from error

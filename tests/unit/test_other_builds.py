@@ -173,7 +173,7 @@ def test_a_packages_own_lines_that_the_image_has_in_an_older_version_are_named(t
     tree = with_image(host(tmp_path, OWN, nouveau(V100), **newer), OWN, nouveau(V100), **older)
     certainty, winner, stage, (said,) = answer(tree)
     assert (certainty, winner, stage) == ("certain", "nouveau", "initramfs")
-    assert "does not match /usr/lib/modprobe.d/gpu.conf: it has another version of it" in said
+    assert "has another version of /usr/lib/modprobe.d/gpu.conf than the host" in said
 
 
 @pytest.mark.parametrize("in_image", [nouveau(V100), nouveau(OTHER)])

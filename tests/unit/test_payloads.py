@@ -23,25 +23,25 @@ from ansible_collections.vfio.variants.tests.unit.payloads import MODULES, packe
 from ansible_collections.vfio.variants.tests.unit.rooms import PACKAGE
 
 LIMITS = {
-    "boot_policy": (302, 1_980_000),
+    "boot_policy": (302, 1_985_000),
     "claim_info": (324, 2_160_000),
     "collect": (283, 1_890_000),
     "device_claim": (332, 2_190_000),
     "device_info": (284, 1_870_000),
     "device_table": (0, 0),
-    "dkms_package": (94, 560_000),
+    "dkms_package": (94, 565_000),
     "fleet_report": (0, 0),
-    "host_claims": (383, 2_550_000),
+    "host_claims": (383, 2_560_000),
     "host_report": (0, 0),
     "initramfs": (224, 1_410_000),
     "iommu": (107, 660_000),
-    "kernel_cmdline": (104, 640_000),
+    "kernel_cmdline": (104, 643_000),
     "rehearsal_files": (290, 1_920_000),
     "rehearse": (0, 0),
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (13, 60_000),
-    "unchanged_record": (381, 2_530_000),
+    "unchanged_record": (381, 2_542_000),
 }
 """Files of the core, and their bytes of source, by module."""
 IMPORTED = {"boot_policy": 1_810_000, "claim_info": 1_790_000, "device_claim": 600_000, "host_claims": 2_050_000}

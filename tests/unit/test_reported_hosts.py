@@ -170,7 +170,7 @@ def test_an_image_that_only_the_running_kernel_s_arguments_name_is_there(tmp_pat
 def test_what_is_advised_is_a_program_that_the_host_has(tmp_path: Path) -> None:
     told = device_info(grub(arch(tmp_path), image=ARCH, kernel="/boot/vmlinuz-linux").host(Commands(tmp_path)))
     said = " ".join(told["policy_warnings"])
-    assert f"{ARCH} does not match {SITE}" in said
+    assert f"{ARCH} does not have the host's {SITE}" in said
     assert "`mkinitcpio -P`" in said
     assert "update-initramfs" not in said
 

@@ -102,6 +102,8 @@ class ImageFacts:
     installed: InstalledModules
     pending: frozenset[str] = frozenset()
     """Modules of the policy that another task of the play installs for this kernel."""
+    rebuilt: frozenset[str] = frozenset()
+    """Modules of the policy of which that task installs another file than this kernel has."""
     interrupted: bool = False
     """Whether an earlier rebuild ended before the boot loader's hooks had run."""
 
@@ -117,7 +119,7 @@ def reasons(facts: ImageFacts, policy: ImagePolicy) -> tuple[str, ...]:
     found += _file_reasons(facts.image, policy)
     # A module that will be installed is missing from the image now and then: check mode predicts what the run does.
     lacking = [LACKS.format(name) for name in facts.pending]
-    return (*found, *sorted([*_module_reasons(facts.image, facts.installed), *lacking]))
+    return (*found, *sorted([*_module_reasons(facts.image, facts.installed, facts.rebuilt), *lacking]))
 
 
 def _file_reasons(image: ImageContents, policy: ImagePolicy) -> t.Iterator[str]:
@@ -136,10 +138,10 @@ def _file_reasons(image: ImageContents, policy: ImagePolicy) -> t.Iterator[str]:
                 yield f"It still contains {place}, which this host no longer has."
 
 
-def _module_reasons(image: ImageContents, installed: InstalledModules) -> t.Iterator[str]:
+def _module_reasons(image: ImageContents, installed: InstalledModules, rebuilt: t.Container[str]) -> t.Iterator[str]:
     for name, path in sorted(installed.paths.items()):
         held = image.fingerprints.get(name)
         if held is None:
             yield LACKS.format(name)
-        elif not held.is_same(installed.fingerprints[name]):
+        elif name in rebuilt or not held.is_same(installed.fingerprints[name]):
             yield f"It contains another build of module {name} than {path}."

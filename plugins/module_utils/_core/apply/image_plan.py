@@ -21,12 +21,14 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Journal
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import IMAGES, hooks_wait
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import Generator
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import InstalledModules
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
 
 FORCED = "A rebuild was requested with `force`."
 
@@ -56,7 +58,8 @@ class ImageInspector:
 
     policy: ImagePolicy
     generator: Generator | None
-    pending: frozenset[str] = frozenset()
+    pending: tuple[PendingModule, ...] = ()
+    """What another task of the play installs."""
     force: bool = False
     entries: t.Mapping[str, BootEntry] = dataclasses.field(default_factory=dict)
     """The boot loader's entries, by release."""
@@ -67,9 +70,13 @@ class ImageInspector:
         path = initramfs_to_rebuild(host, release, self.entries.get(release), self.generator, self.cache)
         source = source_of(host, path, release, self.generator)
         installed = InstalledModules.read(host, release, self.policy.modules)
-        pending = self.pending & frozenset(installed.missing)
+        awaited = {
+            normalize_module_name(module.name): module for module in self.pending if module.kernels is None or release in module.kernels
+        }
+        pending = frozenset(awaited).intersection(installed.missing)
+        rebuilt = frozenset(name for name, module in awaited.items() if release in module.new_for)
         image, unreadable = self._read(host, path, release, installed)
-        facts = ImageFacts(path, image, unreadable, installed, pending, _is_interrupted(host, release, source or path))
+        facts = ImageFacts(path, image, unreadable, installed, pending, rebuilt, _is_interrupted(host, release, source or path))
         # A host without a generator boots without an initramfs: there is no earlier stage in which a native driver could win.
         absent_by_design = self.generator is None and not host.is_file(path)
         found = () if absent_by_design else reasons(facts, self.policy)

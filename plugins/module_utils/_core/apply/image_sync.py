@@ -19,7 +19,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.builders 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import AUTO, choose
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, chosen_releases
 
 if t.TYPE_CHECKING:
@@ -122,7 +121,7 @@ def _with_rebuilt(recovery: Recovery, plans: t.Sequence[KernelPlan]) -> Recovery
 def _inspector(host: Host, request: SyncRequest, check_mode: bool) -> ImageInspector:
     if request.policy is not None and not check_mode:
         request.policy.check(host)
-    pending = frozenset(normalize_module_name(module.name) for module in request.pending_modules) if check_mode else frozenset()
+    pending = request.pending_modules if check_mode else ()
     entries = next_boot.read(host).entries
     policy, generator = ImagePolicy.read(host, request.policy), choose(host, request.generator)
     return ImageInspector(policy, generator, pending, request.force, entries, Cache(host, not check_mode))

@@ -81,8 +81,9 @@ def _held(host: Host, name: str) -> t.Iterator[str]:
 
 def _unfit(host: Host, kernel: Kernel, old: OldModule) -> t.Iterator[str]:
     """Why the kernel might refuse the installed module once the loaded one is gone, which is on disk no more."""
-    info = ModuleInfo.read(host, old.path)
-    if not info.fits(kernel.release):
+    # What is still to be built is built for this kernel.
+    info = None if old.installed is None else ModuleInfo.read(host, old.path)
+    if info is not None and not info.fits(kernel.release):
         yield f"{old.path} is built for kernel {info.release or 'none'}"
     yield from _replaced(host, kernel, old)
     for needed in old_of(host, kernel, kernel.dependencies(old.name)):
@@ -106,22 +107,23 @@ def _replaced(host: Host, kernel: Kernel, old: OldModule) -> t.Iterator[str]:
     for image, build in builds.items():
         if running and not build.rstrip().endswith(running):
             yield f"{image} is another build of the kernel than the one that runs"
-    if not (builds and running) and old.path.startswith(f"{MODULES}/{kernel.release}/kernel/"):
+    if not (builds and running) and old.installed is not None and old.path.startswith(f"{MODULES}/{kernel.release}/kernel/"):
         yield "it is one of the kernel's own modules, and whether the kernel that runs is the installed one cannot be determined"
 
 
-def _untrusted(host: Host, kernel: Kernel, info: ModuleInfo) -> t.Iterator[str]:
+def _untrusted(host: Host, kernel: Kernel, info: ModuleInfo | None) -> t.Iterator[str]:
+    """``info`` is None of a module that DKMS still has to build and sign."""
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import enforced_by
 
     because = enforced_by(host, kernel.release, Cmdline.read(host))
     if because is None:
         return
-    if info.signer is None:
+    if info is not None and info.signer is None:
         yield f"the installed one is not signed, which the kernel asks for ({because})"
         return
-    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.trusted_keys import doubt
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.trusted_keys import doubt, doubt_of_dkms
 
-    doubted = doubt(host, kernel, info.signer)
+    doubted = doubt_of_dkms(host, kernel) if info is None or info.signer is None else doubt(host, kernel, info.signer)
     if doubted is not None:
         yield f"the kernel takes signed modules only ({because}), and {doubted}"

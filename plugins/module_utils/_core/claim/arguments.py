@@ -46,7 +46,13 @@ CLAIM_ARGUMENTS: dict[str, dict[str, t.Any]] = {
         "type": "list",
         "elements": "dict",
         "default": [],
-        "options": {"name": {"type": "str", "required": True}, "aliases": {"type": "list", "elements": "str", "default": []}},
+        "options": {
+            "name": {"type": "str", "required": True},
+            "aliases": {"type": "list", "elements": "str", "default": []},
+            "kernels": {"type": "list", "elements": "str"},
+            "new_for": {"type": "list", "elements": "str", "default": []},
+            "replaces_loaded": {"type": "bool", "default": False},
+        },
     },
 }
 CLAIM_EXCLUSIVE = tuple(("claims", option) for option in SHORTHAND)
@@ -76,4 +82,13 @@ def _default(given: t.Mapping[str, t.Any], default: dict[str, t.Any]) -> dict[st
 
 def pending_of(options: t.Mapping[str, t.Any]) -> tuple[PendingModule, ...]:
     """The modules that another task of the play installs."""
-    return tuple(PendingModule(module["name"], tuple(module.get("aliases") or ())) for module in options.get("pending_modules") or ())
+    return tuple(
+        PendingModule(
+            name=module["name"],
+            aliases=tuple(module.get("aliases") or ()),
+            kernels=None if module.get("kernels") is None else tuple(module["kernels"]),
+            new_for=tuple(module.get("new_for") or ()),
+            replaces_loaded=bool(module.get("replaces_loaded")),
+        )
+        for module in options.get("pending_modules") or ()
+    )

@@ -216,7 +216,8 @@ def _module(claim: Claim, device: Device, inventory: Inventory, kernel: Kernel) 
         if not kernel.has(name) and registered is not None and registered.module is not None:
             name = normalize_module_name(registered.module)
     if not kernel.has(name):
-        raise unknown_module_error(FALLBACK if claim.driver in KEYWORDS else claim.driver, (kernel,), claim.option("driver"))
+        name = FALLBACK if claim.driver in KEYWORDS else claim.driver
+        raise unknown_module_error(name, (kernel,), claim.option("driver"), KEYWORDS)
     if name in kernel.absent:
         raise HostError(
             f"{claim.option('driver')}: depmod's files of kernel {kernel.release} name the module {name}, and its file does not exist.",

@@ -11,6 +11,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.old_modules import OldModule
 
+UNBUILT = "known once it is built"
+
 
 @dataclasses.dataclass(frozen=True)
 class Reloads:
@@ -43,4 +45,4 @@ class Reloads:
 
     def lines(self, after: bool) -> str:
         """For a diff."""
-        return "".join(f"{old.name} srcversion={old.installed if after else old.loaded}\n" for old in self.again)
+        return "".join(f"{old.name} srcversion={(old.installed or UNBUILT) if after else old.loaded}\n" for old in self.again)

@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import source_advice
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.driver_files import ARCHIVE, DRIVERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.rpm_file import MAGIC, NAME, read_rpm
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import end_of_links
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import LARGEST_FILE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import kernel_config
@@ -23,7 +24,9 @@ _PACKAGES = "/var/lib/dpkg/status"
 _DEFINED = re.compile(r"^#define LINUX_VERSION_(MAJOR|PATCHLEVEL|SUBLEVEL) (\d+)$", re.MULTILINE)
 _CODE = re.compile(r"^#define LINUX_VERSION_CODE (\d+)$", re.MULTILINE)
 _PACKAGE_ID = re.compile(r'^#define LINUX_PACKAGE_ID " \w+ ([^" ]+)"', re.MULTILINE)
-_CONFIG_HEAD = re.compile(r"^# Linux/\S+ (\d+\.\d+\.\d+)\S* Kernel Configuration$", re.MULTILINE)
+_CONFIG_HEAD = re.compile(r"^# Linux/\S+ (\d+\.\d+\.\d+)(\S*) Kernel Configuration$", re.MULTILINE)
+# 7.3-rc4-amd64, 7.3~rc4-1~exp1, 7.3.0-0.rc4.20.fc45
+_CANDIDATE = re.compile(r"[-.~](rc\d+)(?![0-9a-z])")
 _SERIES = re.compile(r"^linux-source-(\d+\.\d+)(?!\d)")
 # A folder of SUSE's kernel-source, or one that rpmbuild has unpacked: both are called after the package's version and release. SUSE's
 # sources of one flavour alone, and those without its patches, have a word behind that (kernel-source.spec: src_install_dir).
@@ -36,7 +39,7 @@ _FLAVOUR = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class KernelIdentity:
-    """``version`` is Linux's own, such as 6.12.117; ``package`` the version of the distribution's package. None if not known."""
+    """``version`` is Linux's own, such as 6.12.117 or 7.3.0-rc4; ``package`` that of the distribution's package.  None if not known."""
 
     release: str
     version: str | None
@@ -49,7 +52,10 @@ class KernelIdentity:
         text = host.text_or_none(f"{generated}/uapi/linux/version.h") or ""
         package = _PACKAGE_ID.search(host.text_or_none(f"{generated}/package.h") or "")
         head = _CONFIG_HEAD.search(host.text_or_none(f"/boot/config-{release}") or kernel_config(host, release) or "")
-        return cls(release, _version(text) or (head[1] if head else None), package[1] if package else None)
+        version = _version(text) or (head[1] if head else None)
+        said = (release, package[1] if package else "", head[2] if head else "")
+        candidate = next((f"-{found[1]}" for found in map(_CANDIDATE.search, said) if found), "")
+        return cls(release, f"{version}{candidate}" if version else None, package[1] if package else None)
 
     @property
     def series(self) -> str:
@@ -121,7 +127,7 @@ def source_places(host: Host) -> tuple[SourcePlace, ...]:
     for name in host.names(SOURCES):
         here = f"{SOURCES}/{name}"
         if name.startswith("kernel") and name.endswith(NAME):
-            archives.append(SourcePlace.read(host, here))
+            archives.append(_package(host, here))
         if not name.startswith("linux"):
             continue
         if host.is_dir(here):
@@ -131,6 +137,14 @@ def source_places(host: Host) -> tuple[SourcePlace, ...]:
         elif ARCHIVE.search(name) and host.is_file(here):
             archives.append(SourcePlace.read(host, here, _package_version(host, ARCHIVE.sub("", name))))
     return (*folders, *archives)
+
+
+def _package(host: Host, path: str) -> SourcePlace:
+    try:
+        return SourcePlace.read(host, path)
+    except HostError:
+        # It can be read no better later, when it is asked for a kernel's source.
+        return SourcePlace(path)
 
 
 def _package_version(host: Host, name: str) -> str | None:

@@ -8,7 +8,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.kernel_identity import KernelIdentity, SourcePlace, source_places
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.linux_tree import LinuxTree, read_tree
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.linux_tree import LinuxTree, NotLinuxError, read_tree
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.paths import DkmsPaths
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import KernelVariant, PackageRequest, PackageSource
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.variant_package import (
@@ -20,6 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.variant_p
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.variant_source import SUFFIX, variants_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import kconfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import kernel_config
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, chosen_releases, installed_releases
@@ -33,11 +34,15 @@ _OWN = "kernel/"
 
 
 class NoVariantError(Exception):
-    """Why there is nothing to build for a kernel; ``provided`` if the kernel has the driver itself."""
+    """Why there is nothing to build for a kernel.
 
-    def __init__(self, why: str, provided: bool = False) -> None:
+    ``provided`` if the kernel has the driver itself, ``advises`` if it says what to do, or what else there is.
+    """
+
+    def __init__(self, why: str, provided: bool = False, advises: bool = False) -> None:
         super().__init__(why)
         self.provided = provided
+        self.advises = advises
 
 
 def find(host: Host, wanted: KernelVariant, request: PackageRequest, writes: bool) -> PackageSource:
@@ -48,9 +53,10 @@ def find(host: Host, wanted: KernelVariant, request: PackageRequest, writes: boo
     found = [answer for answer in answers.values() if isinstance(answer, VariantForKernel)]
     refusals = {release: answer for release, answer in answers.items() if isinstance(answer, NoVariantError)}
     skipped = {release: str(why) for release, why in refusals.items()}
-    provided = {release for release, why in refusals.items() if why.provided}
+    provided = frozenset(release for release, why in refusals.items() if why.provided)
+    advised = frozenset(release for release, why in refusals.items() if why.advises)
     if not found:
-        return PackageSource(_conf_of_none(wanted), "", skipped=skipped, provided=frozenset(provided))
+        return PackageSource(_conf_of_none(wanted), "", skipped=skipped, provided=provided, advised=advised)
     other = {kernel.release: kernel for kernel in found if kernel.module != found[-1].module}
     skipped.update({release: f"its source calls the module {kernel.module}" for release, kernel in other.items()})
     found = [kernel for kernel in found if kernel.release not in other]
@@ -61,7 +67,8 @@ def find(host: Host, wanted: KernelVariant, request: PackageRequest, writes: boo
         files=lambda: files,
         by_kernel={kernel.release: kernel.expected for kernel in found},
         skipped=skipped,
-        provided=frozenset(provided),
+        provided=provided,
+        advised=advised,
         origins={kernel.release: kernel.result() for kernel in found},
     )
 
@@ -80,6 +87,7 @@ class _Finder:
         self._cache = Cache(host, writes)
         self._package = DkmsPaths.read(host).sources(package_name(wanted.name), VERSION)
         self._trees: dict[str, LinuxTree] = {}
+        self._unreadable: dict[str, HostError] = {}
         self._ignores_kconfig = request.ignore_kconfig
         self._named = bool(request.kernel_sources)
         named = tuple(SourcePlace.read(host, place) for place in request.kernel_sources)
@@ -118,11 +126,12 @@ class _Finder:
         if tree is None and kept is not None:
             return kept
         if tree is None:
-            raise NoVariantError(self._why_none(kernel))
+            raise NoVariantError(self._why_none(kernel), advises=True)
         known = variants_of(tree)
         variant = known.get(self._wanted.name)
         if variant is None:
-            raise NoVariantError(f"Linux {tree.version} has no variant {self._wanted.name}; it has {', '.join(sorted(known)) or 'none'}")
+            others = ", ".join(sorted(known)) or "none"
+            raise NoVariantError(f"Linux {tree.version} has no variant {self._wanted.name}; it has {others}", advises=bool(known))
         return self._checked(kernel, tree, variant)
 
     def _checked(self, kernel: KernelIdentity, tree: LinuxTree, variant: Variant) -> VariantForKernel:
@@ -134,7 +143,8 @@ class _Finder:
         if changed is not None:
             raise NoVariantError(
                 f"{tree.where} changes {changed} by {tree.patched[changed]} before it is built: "
-                "unpack it with `rpmbuild -bp`, and set kernel_sources to the folder"
+                "unpack it with `rpmbuild -bp`, and set kernel_sources to the folder",
+                advises=True,
             )
         lacking = variant.lacks(options, self._ignores_kconfig)
         if lacking is not None:
@@ -144,9 +154,20 @@ class _Finder:
     def _tree_of(self, kernel: KernelIdentity) -> LinuxTree | None:
         for place in self._places:
             if place.may_be_of(kernel) and place.package in (None, kernel.package or place.package):
-                tree = self._read(place.path)
-                if tree.version == kernel.version and tree.has_code:
+                tree = self._found(place)
+                if tree is not None and _is_of(tree, place, kernel) and tree.has_code:
                     return tree
+        return None
+
+    def _found(self, place: SourcePlace) -> LinuxTree | None:
+        """None for what lies in /usr/src and cannot be read: another place there may be the kernel's source."""
+        if self._named:
+            return self._read(place.path)
+        if place.path not in self._unreadable:
+            try:
+                return self._read(place.path)
+            except HostError as error:
+                self._unreadable[place.path] = error
         return None
 
     def _read(self, path: str) -> LinuxTree:
@@ -163,11 +184,24 @@ class _Finder:
         advice = None if self._named else kernel.source_advice(self._host)
         how = f"{advice}, or set kernel_sources" if advice else "set kernel_sources"
         built = f"kernel {kernel.release} was built from Linux {kernel.version}" + (f" ({kernel.package})" if kernel.package else "")
-        others = [self._what(place, kernel) for place in self._places if place.may_be_of(kernel) or (self._named and place.stated)]
+        places = (place for place in self._places if place.may_be_of(kernel) or (self._named and place.stated))
+        others = [what for what in (self._what(place, kernel) for place in places) if what is not None]
         return f"{built}, and {'; '.join(others) if others else 'its source is not on this host'}: {how}"
 
-    def _what(self, place: SourcePlace, kernel: KernelIdentity) -> str:
-        if place.package is not None or not place.may_be_of(kernel):
-            return place.called
-        tree = self._read(place.path)
-        return f"{place.path} is of Linux {tree.version}" if tree.has_code else f"{place.path} has the headers of the source alone"
+    def _what(self, place: SourcePlace, kernel: KernelIdentity) -> str | None:
+        """Why a place is not the kernel's source; None if it never was to be one."""
+        tree = self._found(place) if place.package is None and place.may_be_of(kernel) else None
+        if tree is not None:
+            what = f"is of Linux {tree.version}" if tree.has_code else "has the headers of the source alone"
+            return f"{place.path} {what}"
+        error = self._unreadable.get(place.path)
+        if error is not None:
+            return None if isinstance(error, NotLinuxError) else error.msg.rstrip(".")
+        return place.called
+
+
+def _is_of(tree: LinuxTree, place: SourcePlace, kernel: KernelIdentity) -> bool:
+    if place.package is not None and place.package == kernel.package:
+        # Distributions need not say of a kernel which candidate of a release it was built from.
+        return str(tree.version).partition("-")[0] == str(kernel.version).partition("-")[0]
+    return tree.version == kernel.version

@@ -11,6 +11,7 @@ import tarfile
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.driver_files import (
+    ARCHIVE,
     DRIVERS,
     LARGEST_SOURCE,
     MAKEFILE,
@@ -21,11 +22,14 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.driver_fi
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.rpm_file import MAGIC
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_rpm import read_source_rpm
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError, cut
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError, cut, shown
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
+_AGAIN = "Install or download it again."
+_CANDIDATE = re.compile(r"^EXTRAVERSION[ \t]*=[ \t]*(-rc\d+)\b", re.MULTILINE)
+_LACKS = f"it has no {MAKEFILE} with a VERSION"
 _NUMBER = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL)[ \t]*=[ \t]*(\d+)[ \t]*$", re.MULTILINE)
 
 
@@ -43,9 +47,11 @@ class LinuxTree:
 
     @property
     def version(self) -> str | None:
-        """Such as 6.12.117, without what a distribution adds to it; None if the Makefile does not say."""
+        """Such as 6.12.117 or 7.3.0-rc4, without what a distribution adds to it; None if the Makefile does not say."""
         found = dict(_NUMBER.findall(self.text(MAKEFILE)))
-        return f"{found['VERSION']}.{found['PATCHLEVEL']}.{found['SUBLEVEL']}" if len(found) == 3 else None
+        candidate = _CANDIDATE.search(self.text(MAKEFILE))
+        more = candidate[1] if candidate else ""
+        return f"{found['VERSION']}.{found['PATCHLEVEL']}.{found['SUBLEVEL']}{more}" if len(found) == 3 else None
 
     @property
     def has_code(self) -> bool:
@@ -65,12 +71,25 @@ class LinuxTree:
         return cls(str(value["where"]), files, value["package"], {str(name): str(patch) for name, patch in value["patched"].items()})
 
 
+class NotLinuxError(HostError):
+    """What is there can be read, and is not the source of a kernel."""
+
+
 def read_tree(host: Host, where: str) -> LinuxTree:
-    """The source at ``where``.  Raises HostError if that is not a kernel's source."""
+    """The source at ``where``.  Raises NotLinuxError if that is not a kernel's source, HostError if it cannot be read."""
     tree = _from_folder(host, where) if host.is_dir(where) else _from_file(host, where)
     if tree.version is None:
-        raise HostError(f"{where} is not the source of a kernel: it has no Makefile with a VERSION.", "Give a kernel's source tree.")
+        raise NotLinuxError(f"{cut(where)} is not the source of a kernel: {_LACKS}.", _instead(host, where))
     return tree
+
+
+def _instead(host: Host, where: str) -> str:
+    """What to give, by what is in the folder."""
+    if not host.is_dir(where):
+        return "Give an archive whose one folder is a kernel's source tree, or unpack it and give that folder."
+    here = where.rstrip("/")
+    inside = [name for name in host.names(here) if ARCHIVE.search(name) or host.is_file(f"{here}/{name}/{DRIVERS}/{MAKEFILE}")]
+    return f"Give {cut(f'{here}/{inside[0]}')}, if it is that." if inside else "Give a kernel's source tree."
 
 
 def _from_folder(host: Host, folder: str) -> LinuxTree:
@@ -90,7 +109,7 @@ def _from_folder(host: Host, folder: str) -> LinuxTree:
 
 def _from_file(host: Host, path: str) -> LinuxTree:
     if not host.is_file(path):
-        raise HostError(f"There is no {cut(path)} on this host.", "Give a folder or an archive with the source of a kernel.")
+        raise HostError(f"There is no {shown(path)} on this host.", "Give a folder or an archive with the source of a kernel.")
     if host.head(path, len(MAGIC)) == MAGIC:
         package, files, patched = read_source_rpm(host, path)
         return LinuxTree(path, files, package.full_name, patched)
@@ -98,6 +117,11 @@ def _from_file(host: Host, path: str) -> LinuxTree:
     try:
         with host.open(path) as file:
             keep_from_archive(host, file, keeper)
+    except tarfile.ReadError as error:
+        # Nothing was read: the file does not begin as an archive does.
+        is_none = not keeper.files and not str(error).startswith("unexpected end")
+        why = f"is not a tar archive ({error})" if is_none else f"cannot be unpacked: {error}"
+        raise HostError(f"{path} {why}.", _AGAIN if not is_none else "Give a folder, a tar archive or a package of sources.") from error
     except (tarfile.TarError, CorruptFileError, EOFError, OSError) as error:
-        raise HostError(f"{path} cannot be unpacked: {error}.", "Install or download it again.") from error
+        raise HostError(f"{path} cannot be unpacked: {error}.", _AGAIN) from error
     return LinuxTree(path, keeper.files)

@@ -40,6 +40,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_r
     missing_for_change,
     missing_for_kernel,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE, chosen_releases, installed_releases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import is_other
 
@@ -48,6 +49,10 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import WantedPackage
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import Tell
+
+_OTHERS = "Install a suitable kernel, or remove this one from kernels."
+UNBUILT = "not built yet"
+"""In the place of a checksum; differs from all."""
 
 
 class DkmsPackage:
@@ -120,7 +125,7 @@ class DkmsPackage:
             first = (named or refused)[0]
             raise HostError(
                 f"{self._wanted.name} {self._wanted.version} is not for kernel {first}: {excluded[first]}.",
-                "Install a suitable kernel, or remove this one from kernels.",
+                None if self._wanted.source is not None and first in self._wanted.source.advised else _OTHERS,
                 {"skipped_kernels": {release: excluded[release] for release in refused}},
             )
 
@@ -252,12 +257,22 @@ class DkmsPackage:
             release: KernelPackage(level, {module.name: module for module in self._expected(release) or listed})
             for release, level in self.plan.result.items()
         }
-        return self._report(kernels, self.missing())
+        return dataclasses.replace(self._report(kernels, self.missing()), new=self._new())
+
+    def _new(self) -> tuple[str, ...]:
+        """Kernels that do not have the package's modules yet, or of other sources."""
+        active = {release: known.version for release, known in self._state.active.items()}
+        is_new = self.plan.replaces_sources
+        return tuple(release for release in self.plan.installs if is_new or active.get(release) != self.plan.version)
 
     def _report(self, kernels: t.Mapping[str, KernelPackage], lacking: tuple[Requirement, ...] = ()) -> PackageReport:
         before, after = dkms_plan.as_text(self.plan, self._state, self._wanted.source.digest if self._wanted.source else None)
         modules = {name: module.aliases for kernel in kernels.values() for name, module in kernel.modules.items()}
         modules.update({module.name: module.aliases for module in self._expected() if module.name in modules})
+        release = self._host.text_or_none(OSRELEASE) or ""
+        running = kernels.get(release)
+        loaded = running.modules if running is not None and running.level == INSTALLED else {}
+        old = tuple(name for name, module in loaded.items() if is_other(self._host, name, self._source_of(release, name, module)))
         return PackageReport(
             name=self._wanted.name,
             version=self._wanted.version if self._wanted.level == ABSENT else self.plan.version,
@@ -267,17 +282,23 @@ class DkmsPackage:
             before=before,
             after=after,
             lacking=lacking,
-            old_in_use=self._old_in_use(kernels),
+            old_in_use=old,
+            replaced=tuple(name for name in old if release in self.plan.installs and isinstance(loaded[name], ExpectedModule)),
             enrolment=None if self.plan.version is None else required(self._host, kernels),
             origins={release: origin for release, origin in self._origins().items() if release in kernels},
         )
 
-    def _old_in_use(self, kernels: t.Mapping[str, KernelPackage]) -> tuple[str, ...]:
-        running = kernels.get(self._host.text_or_none(OSRELEASE) or "")
-        if running is None or running.level != INSTALLED:
-            return ()
-        installed = {name: module.info.srcversion for name, module in running.modules.items() if isinstance(module, FoundModule)}
-        return tuple(name for name, source in installed.items() if is_other(self._host, name, source))
+    def _source_of(self, release: str, name: str, module: FoundModule | ExpectedModule) -> str | None:
+        """The checksum of the sources of a module for a kernel, None if it has none; UNBUILT if only its build will show it."""
+        if isinstance(module, FoundModule):
+            return module.info.srcversion
+        version = None if self.plan.replaces_sources else self._state.versions.get(self.plan.version or "")
+        builds = {} if version is None else version.builds
+        # The sources of a package are the same for each kernel, but for those of the kernel's own variants.
+        other = None if self._origins() else next(iter(builds.values()), None)
+        built = builds.get(release, other)
+        path = None if built is None else built.modules.get(name)
+        return UNBUILT if path is None else ModuleInfo.read(self._host, path).srcversion
 
     def _origins(self) -> t.Mapping[str, t.Any]:
         return self._wanted.source.origins if self._wanted.source is not None else {}

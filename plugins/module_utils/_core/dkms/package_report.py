@@ -7,6 +7,9 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import INSTALLED
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import warning_of
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import PackagePlan, PresentLevel
@@ -65,7 +68,11 @@ class PackageReport:
     """What the plan needs and the host lacks; only in a prediction."""
     recovery: Recovery | None = None
     old_in_use: tuple[str, ...] = ()
-    """Modules of which the running kernel has loaded another version than is installed."""
+    """Modules of which the running kernel has loaded another version than is installed, or than will be."""
+    replaced: tuple[str, ...] = ()
+    """Those of them that are still to be installed; only in a prediction."""
+    new: tuple[str, ...] = ()
+    """Kernels that do not have the modules yet, or of other sources; only in a prediction."""
     origins: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     """By kernel, where the files of one of the kernel's own variants are from."""
     enrolment: str | None = None
@@ -85,12 +92,20 @@ class PackageReport:
             **self._removals(),
             "diff": {"before": self.before, "after": self.after, "before_header": header, "after_header": header},
             "kernels": {release: kernel.result() for release, kernel in self.kernels.items()},
-            "modules": [{"name": module.name, "aliases": list(module.aliases)} for module in self.modules],
+            "modules": [self._pending(module) for module in self.modules],
             **({"sources": dict(self.origins)} if self.origins else {}),
             **({"mok_enrolment_required": self.enrolment} if self.plan.version is not None else {}),
             **({"old_in_use": list(self.old_in_use)} if self.plan.version is not None else {}),
             **self._warnings(),
         }
+
+    def _pending(self, module: ExpectedModule) -> Result:
+        having = [release for release, kernel in self.kernels.items() if kernel.level == INSTALLED and module.name in kernel.modules]
+        found: Result = {"name": module.name, "aliases": list(module.aliases), "kernels": having}
+        new = [release for release in having if release in self.new]
+        if new:
+            found["new_for"] = new
+        return {**found, "replaces_loaded": True} if module.name in self.replaced else found
 
     def _removals(self) -> Result:
         if self.plan.version is not None:
@@ -100,8 +115,7 @@ class PackageReport:
     def _warnings(self) -> Result:
         fails = "outside of check mode this would fail unless an earlier task installs"
         lacking = [f"This host lacks {found.what}; {fails} {found.package}." for found in self.lacking]
-        until = "old version in use until the module is loaded again or the host is rebooted"
-        old = [f"The running kernel has loaded another version of {name} than is installed: {until}." for name in self.old_in_use]
+        old = [warning_of(name) for name in self.old_in_use]
         enrol = [] if self.enrolment is None else [self.enrolment]
         missing: Result = {"missing_packages": [found.package for found in self.lacking]} if self.lacking else {}
         return {**missing, "warnings": [*lacking, *old, *enrol]} if lacking or old or enrol else missing

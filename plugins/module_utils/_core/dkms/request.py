@@ -102,7 +102,8 @@ class PackageSource:
     """New sources.  ``files`` returns their contents; None while only their digest is known.
 
     Of a variant of the kernel's own, ``by_kernel`` has what the modules must have for each kernel; ``skipped`` why there is nothing to
-    build for others, and ``provided`` those of them that have it themselves; ``origins`` where each kernel's files are from.
+    build for others, ``provided`` those of them that have it themselves, ``advised`` those whose reason says what to do; ``origins``
+    where each kernel's files are from.
     """
 
     conf: DkmsConf
@@ -112,6 +113,7 @@ class PackageSource:
     by_kernel: t.Mapping[str, tuple[ExpectedModule, ...]] = dataclasses.field(default_factory=dict)
     skipped: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     provided: frozenset[str] = frozenset()
+    advised: frozenset[str] = frozenset()
     origins: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
 
     @property

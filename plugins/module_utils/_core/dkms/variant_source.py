@@ -75,7 +75,8 @@ class Variant:
         if not unmet:
             return None
         missing = ", ".join(self._off(unmet[0], options))
-        return f"{self.where_it_says} says that {self.module} depends on {unmet[0]}, and the kernel is built without {missing}"
+        is_built = f"without {missing}" if missing else f"with {', '.join(f'CONFIG_{name}' for name in kconfig.named(unmet[0]))}"
+        return f"{self.where_it_says} says that {self.module} depends on {unmet[0]}, and the kernel is built {is_built}"
 
     def _unmet(self, options: t.AbstractSet[str]) -> tuple[str, ...]:
         buildable = options | {kconfig.COMPILE_TEST}

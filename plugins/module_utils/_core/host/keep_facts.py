@@ -15,7 +15,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.kept_fact
     KeptFacts,
     content_digest,
     digest_of_names,
-    identity,
     identity_of,
     names_digest,
     status_of,
@@ -29,7 +28,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log 
     STATUS,
     TYPE,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import LARGEST_FILE
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import LARGEST_FILE, access, identity
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -136,7 +135,10 @@ class _Keeper:
         if kind not in HONEST:
             self._by_content(path, status)
         if kind in OF_THE_KERNEL:
-            self.facts.types[path] = stat_bits.S_IFMT(status.st_mode)
+            known = access(status)
+            if answer is None or known != answer[: len(known)]:
+                raise UnfitError(f"{path} changed while it was read.")
+            self.facts.access[path] = known
             return
         self._refuse_unsettled(path, status)
         self.facts.identities[path] = identity(status)

@@ -3,7 +3,8 @@
 """What a host's files, links, directories and attributes have answered, in a form that can be asked again fast.
 
 Where a file system keeps honest times, a file or directory whose identity (device, inode, size, mtime and ctime) is unchanged has the
-content that it had; elsewhere, in /proc and /sys too, it is read.  `first_difference()` takes whatever it is not sure of for a difference.
+content that it had; elsewhere, in /proc and /sys too, it is read.  Of a device's node its owner, mode and number count.
+`first_difference()` takes whatever it is not sure of for a difference.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import time
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import LARGEST_FILE, read_regular
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import LARGEST_FILE, access, identity, read_regular
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import READ, read_attributes
 
 if t.TYPE_CHECKING:
@@ -28,7 +29,7 @@ ATTRIBUTES_TIMEOUT = 5.0
 PAGE = 4096
 
 Identity = list[int]
-"""Type and mode, device, inode, size, mtime and ctime."""
+"""As `regular_file.identity()` makes it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +40,7 @@ class KeptFacts:
     known_as: dict[str, Identity] = dataclasses.field(default_factory=dict)
     contents: dict[str, str | None] = dataclasses.field(default_factory=dict)
     names: dict[str, str | None] = dataclasses.field(default_factory=dict)
+    access: dict[str, list[int]] = dataclasses.field(default_factory=dict)
     types: dict[str, int] = dataclasses.field(default_factory=dict)
     links: dict[str, str | None] = dataclasses.field(default_factory=dict)
     attributes: dict[str, str | None] = dataclasses.field(default_factory=dict)
@@ -64,7 +66,8 @@ class KeptFacts:
     def _checks(self, host: Root) -> t.Iterator[tuple[str, bool]]:
         yield from ((path, link_of(host, path) != target) for path, target in self.links.items())
         yield from ((path, attribute_of(host, path) != text) for path, text in self.attributes.items())
-        yield from ((path, identity_of(host, path) != identity) for path, identity in self.identities.items())
+        yield from ((path, identity_of(host, path) != known) for path, known in self.identities.items())
+        yield from ((path, access_of(host, path) != known) for path, known in self.access.items())
         yield from ((path, type_of(host, path) != kind) for path, kind in self.types.items())
         yield from ((path, self._is_new(host, path) and names_digest(host, path) != names) for path, names in self.names.items())
         yield from ((path, self._is_new(host, path) and content_digest(host, path) != text) for path, text in self.contents.items())
@@ -83,13 +86,14 @@ def status_of(host: Root, path: str) -> os.stat_result | None:
         return None
 
 
-def identity(status: os.stat_result) -> Identity:
-    return [status.st_mode, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
-
-
 def identity_of(host: Root, path: str) -> Identity | None:
     status = status_of(host, path)
     return None if status is None else identity(status)
+
+
+def access_of(host: Root, path: str) -> list[int] | None:
+    status = status_of(host, path)
+    return None if status is None else access(status)
 
 
 def type_of(host: Root, path: str) -> int:

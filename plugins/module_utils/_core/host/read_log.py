@@ -8,6 +8,8 @@ import contextlib
 import hashlib
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import identity
+
 if t.TYPE_CHECKING:
     import os
 
@@ -60,9 +62,8 @@ class ReadLog:
         if status is None:
             self.record(STATUS, path, None)
         elif not self._paused:
-            changed = (status.st_mtime_ns, status.st_ctime_ns)
-            self._note(max(changed))
-            self.record(STATUS, path, [status.st_mode, status.st_dev, status.st_ino, status.st_size, *changed])
+            self._note(max(status.st_mtime_ns, status.st_ctime_ns))
+            self.record(STATUS, path, identity(status))
 
     def _note(self, changed: int) -> None:
         self.newest = max(self.newest, changed)

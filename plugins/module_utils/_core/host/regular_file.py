@@ -93,3 +93,13 @@ def _refuse(status: os.stat_result, shown: str, most: int | None) -> None:
 
 def _too_large(shown: str, most: int) -> UnfitFileError:
     return UnfitFileError(f"{shown} cannot be read: it has more than {most >> 20} MiB.")
+
+
+def identity(status: os.stat_result) -> list[int]:
+    """Type and mode, owner, group, of a node its number, then device, inode, size, mtime and ctime."""
+    return [*access(status), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def access(status: os.stat_result) -> list[int]:
+    """What of it holds where its times say nothing."""
+    return [status.st_mode, status.st_uid, status.st_gid, status.st_rdev]

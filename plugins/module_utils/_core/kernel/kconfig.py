@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a kernel must be built with for one of its drivers, as the driver's own Kconfig says.  Pure.
 
-Syntax: Documentation/kbuild/kconfig-language.rst.  What a file is included under (`if`, `menu`) is not known here.
+Syntax: Documentation/kbuild/kconfig-language.rst.  What a file is included under (`if`, `menu`) is not known here, an `if` of its own is.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import typing as t
 
 _ENTRY = re.compile(r"^(?:config|menuconfig)[ \t]+(\w+)[ \t]*$", re.MULTILINE)
+_BLOCK = re.compile(r"^(if|endif)\b[ \t]*([^\n#]*)", re.MULTILINE)
 _PROPERTY = re.compile(r"^[ \t]+(depends on|select|tristate|bool|def_bool|default)\b[ \t]*(.*)$")
 _TOKEN = re.compile(r"\s*(&&|\|\||!=|>=|<=|[()!=<>]|\"[^\"]*\"|'[^']*'|[\w./-]+)")
 _SET = re.compile(r"^CONFIG_(\w+)=[ym]", re.MULTILINE)
@@ -31,8 +32,21 @@ class ConfigOption:
 
 def parse(text: str) -> tuple[ConfigOption, ...]:
     """The options of a Kconfig file."""
-    parts = _ENTRY.split(text.replace("\\\n", " "))
-    return tuple(_entry(name, body) for name, body in zip(parts[1::2], parts[2::2]))
+    text = text.replace("\\\n", " ")
+    heads = [*_ENTRY.finditer(text)]
+    ends = [*(head.start() for head in heads[1:]), len(text)]
+    return tuple(_entry(head[1], text[head.end() : end], _around(text, head.start())) for head, end in zip(heads, ends))
+
+
+def _around(text: str, position: int) -> tuple[str, ...]:
+    """The conditions of the `if` blocks of the file that are open there."""
+    opened: list[str] = []
+    for block in _BLOCK.finditer(text, 0, position):
+        if block[1] == "if":
+            opened.append(block[2].strip())
+        elif opened:
+            opened.pop()
+    return tuple(opened)
 
 
 def enabled(config: str) -> frozenset[str]:
@@ -57,7 +71,7 @@ def named(expression: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for word in words if re.fullmatch(r"[A-Z0-9]\w*", word)))
 
 
-def _entry(name: str, body: str) -> ConfigOption:
+def _entry(name: str, body: str, around: tuple[str, ...] = ()) -> ConfigOption:
     found: list[tuple[str, str]] = []
     for line in body.splitlines():
         if re.match(r"^[ \t]+(?:help|---help---)[ \t]*$", line) or re.match(r"^\w", line):
@@ -67,7 +81,8 @@ def _entry(name: str, body: str) -> ConfigOption:
             found.append((match[1], re.sub(r"[ \t]#.*$", "", match[2]).strip()))
     selects = (value.partition(" if ")[0].strip() for kind, value in found if kind == "select")
     default = any(value.partition(" if ")[0] == "y" for kind, value in found if kind in ("default", "def_bool"))
-    return ConfigOption(name, tuple(value for kind, value in found if kind == "depends on"), tuple(selects), default)
+    depends = (*around, *(value for kind, value in found if kind == "depends on"))
+    return ConfigOption(name, depends, tuple(selects), default)
 
 
 def _tokens(expression: str) -> list[str]:

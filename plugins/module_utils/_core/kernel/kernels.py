@@ -25,6 +25,7 @@ _DEP_LINE = re.compile(r"^((?:[^:\n]*/)?([^/:\n]+?)\.ko(?:\.(?:gz|xz|zst))?):[ \
 _BUILTIN_LINE = re.compile(r"^(?:[^\n]*/)?([^/\n]+?)\.ko$", re.MULTILINE)
 # Where distributions put the kernel: Debian and most others; ppc64el; arm64; Fedora and rpm-ostree.
 IMAGES = ("/boot/vmlinuz-{0}", "/boot/vmlinux-{0}", "/boot/Image-{0}", "/lib/modules/{0}/vmlinuz")
+_VARIANT = "_vfio_pci"
 PENDING = ""
 """The path of a module that is not installed yet."""
 
@@ -49,10 +50,17 @@ def built_in_modules(modules_builtin: str) -> tuple[str, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class PendingModule:
-    """A module that another task of the same play will install: in check mode it is not there yet."""
+    """A module that another task of the same play will install: in check mode it is not there yet.
+
+    ``kernels`` are those for which it is installed then, None for all; those in ``new_for`` have none yet, or one of other sources.
+    """
 
     name: str
     aliases: tuple[str, ...] = ()
+    kernels: tuple[str, ...] | None = None
+    new_for: tuple[str, ...] = ()
+    replaces_loaded: bool = False
+    """Whether the running kernel has loaded another version of it than there will be, as far as that is known before it is built."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +76,8 @@ class Kernel:
     """The dependencies of each module, as modules.dep lists them after the colon."""
     absent: frozenset[str] = frozenset()
     """VFIO modules that depmod's files name and that are gone, as after a removal that was cut off; known after `checked()`."""
+    replaced: frozenset[str] = frozenset()
+    """Loaded modules of which another version will be installed; known after `with_pending()`."""
 
     @classmethod
     def read(cls, host: FileTree, release: str) -> Kernel:
@@ -159,11 +169,14 @@ class Kernel:
 
     def with_pending(self, pending: t.Sequence[PendingModule]) -> Kernel:
         """The kernel as it will be when these modules are installed."""
+        pending = [module for module in pending if module.kernels is None or self.release in module.kernels]
         if not pending:
             return self
         aliases = {normalize_module_name(module.name): module.aliases for module in pending}
         modules = {**self.modules, **{name: self.modules.get(name, PENDING) for name in aliases}}
-        return dataclasses.replace(self, modules=modules, index=self.index.replaced(aliases), absent=self.absent - aliases.keys())
+        replaced = self.replaced | {normalize_module_name(module.name) for module in pending if module.replaces_loaded}
+        index, absent = self.index.replaced(aliases), self.absent - aliases.keys()
+        return dataclasses.replace(self, modules=modules, index=index, absent=absent, replaced=replaced)
 
     def nearest(self, name: str) -> str | None:
         """The module with the most similar name, for "did you mean"."""
@@ -199,16 +212,26 @@ def version_key(release: str) -> tuple[tuple[int, int, str], ...]:
     return (*key, (0, 0, ""))
 
 
-def unknown_module_error(name: str, kernels: t.Sequence[Kernel], option: str) -> HostError:
-    """The error for a module name that none of these kernels has."""
+def unknown_module_error(name: str, kernels: t.Sequence[Kernel], option: str, keywords: t.Sequence[str] = ()) -> HostError:
+    """The error for a module name that none of these kernels has; ``keywords`` are what the option takes beside modules."""
     candidates = (kernel.nearest(name) for kernel in reversed(kernels))
-    nearest = next((candidate for candidate in candidates if candidate is not None), None)
-    where = _listed(tuple(kernel.release for kernel in kernels), "no kernel with modules")
-    meant = f"Did you mean {nearest}? " if nearest else ""
+    nearest = next(iter(difflib.get_close_matches(name.lower(), keywords, 1, NEAR)), None) or next(filter(None, candidates), None)
+    where = f" in {_listed([kernel.release for kernel in kernels])}" if kernels else ", as no kernel is installed with its modules"
+    is_variant = normalize_module_name(name).endswith(_VARIANT)
+    # What one variant is called is like what every other is called, and vfio-pci.
+    is_meant = nearest is not None and not (is_variant and f"_{nearest}".endswith(_VARIANT) and not _is_like(name, nearest))
+    meant = f"Did you mean {nearest}? " if is_meant else ""
+    built = ", or have it built (vfio_drivers_variants, for a variant of the kernel's own)" if is_variant else ""
     return HostError(
-        f"{option}: there is no module {cut(name)} in {where}.",
-        f"{meant}Check the spelling, or install the package that has the module.",
+        f"{option}: there is no module {cut(name)}{where}.",
+        f"{meant}Check the spelling, or install the package that has the module{built}.",
     )
+
+
+def _is_like(name: str, other: str) -> bool:
+    """Whether two variants' names are like each other without the ending that all of them have."""
+    first, second = (f"_{normalize_module_name(one)}"[: -len(_VARIANT)] for one in (name, other))
+    return bool(difflib.get_close_matches(first, [second], 1, NEAR))
 
 
 def _first_of_each(matches: t.Iterable[AliasMatch]) -> tuple[AliasMatch, ...]:
@@ -218,8 +241,8 @@ def _first_of_each(matches: t.Iterable[AliasMatch]) -> tuple[AliasMatch, ...]:
     return tuple(seen.values())
 
 
-def _listed(releases: t.Sequence[str], none: str = "no installed kernel") -> str:
-    return ", ".join(releases) if releases else none
+def _listed(releases: t.Sequence[str]) -> str:
+    return ", ".join(releases) if releases else "no installed kernel"
 
 
 def _text(host: FileTree, path: str) -> str:
@@ -248,4 +271,5 @@ def chosen_releases(host: Host, wanted: t.Sequence[str], option: str = "kernels"
 def _unknown(release: str, installed: tuple[str, ...], option: str) -> HostError:
     there = f"Installed are {', '.join(installed)}." if installed else "No kernel is installed together with its modules."
     name = cut(release) if release.isprintable() and release.strip() else shown(release)
-    return HostError(f"{option}: kernel {name} is not installed.", there)
+    meant = difflib.get_close_matches(release.lower(), (ALL, RUNNING), 1, NEAR)
+    return HostError(f"{option}: kernel {name} is not installed.", f"Did you mean {meant[0]}? {there}" if meant else there)

@@ -24,3 +24,11 @@ def is_other(host: Host, name: str, installed: str | None) -> bool:
     """Whether the loaded module of this name is made of other sources than the installed one."""
     loaded = loaded_source(host, name)
     return loaded is not None and installed is not None and loaded != installed
+
+
+def warning_of(name: str) -> str:
+    """What a person is told of a module of which another version is loaded than is installed."""
+    return (
+        f"The running kernel has loaded another version of {name} than is installed: the installed one is used once the module is "
+        "loaded again, or after a reboot."
+    )

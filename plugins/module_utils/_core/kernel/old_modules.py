@@ -20,11 +20,14 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class OldModule:
-    """A module that is loaded from other sources than it is installed from, and the checksums of both."""
+    """A module that is loaded from other sources than it is installed from, and the checksums of both.
+
+    ``installed`` is None, and ``path`` the file that there is now, if any, where the module is still to be built.
+    """
 
     name: str
     loaded: str
-    installed: str
+    installed: str | None
     path: str
     """The installed file."""
 
@@ -37,22 +40,20 @@ def old_in_use(host: Host, kernels: t.Iterable[Kernel]) -> tuple[str, ...]:
 
 
 def old_of(host: Host, kernel: Kernel, names: t.Iterable[str]) -> tuple[OldModule, ...]:
-    """Those of the modules, by their normalized names, of which ``kernel``, which runs, has loaded another version than is installed."""
+    """Those of the modules, by their normalized names, of which ``kernel``, which runs, has loaded another version than is installed.
+
+    Modules that another task of the play is still to install are taken as installed.
+    """
     found = []
     for name in names:
         loaded, path = loaded_source(host, name), module_path(kernel, name)
+        if loaded is not None and name in kernel.replaced:
+            found.append(OldModule(name, loaded, None, path if path is not None and host.is_file(path) else ""))
+            continue
         installed = None if loaded is None or path is None else _source_of(host, path)
         if loaded is not None and path is not None and installed is not None and loaded != installed:
             found.append(OldModule(name, loaded, installed, path))
     return tuple(found)
-
-
-def warning_of(name: str) -> str:
-    """What a person is told of one of them."""
-    return (
-        f"The running kernel has loaded another version of {name} than is installed: the installed one is used once the module is "
-        "loaded again, or after a reboot."
-    )
 
 
 def _source_of(host: Host, path: str) -> str | None:

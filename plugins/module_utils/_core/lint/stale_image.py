@@ -24,7 +24,8 @@ MODPROBE = "/etc/modprobe.d/"
 OF_PACKAGES = "/usr/lib/modprobe.d/"
 RULES = "/etc/udev/rules.d/"
 LOADER = "systemd-modules-load"
-ANOTHER = "has another version of {it}"
+LACKS, ANOTHER, STILL, MASKED = "lacks", "another", "still", "masked"
+"""What an image has in the place of a file of the host's."""
 Content = tuple[t.Any, ...]
 """The lines of a file about modules and devices that matter, in order, parsed."""
 
@@ -47,7 +48,7 @@ def _differences(image: Stage, root: Stage, host: HostPolicy) -> t.Iterator[tupl
             yield path, ANOTHER
         # A package's file below /usr/lib need not be in an image.
         elif path not in held and (path.startswith(MODPROBE) or any(rule.path == path for rule in root.rules.rules)):
-            yield path, "does not have {it}"
+            yield path, LACKS
     theirs, ours = _modprobe(image, host, OF_PACKAGES), _modprobe(root, host, OF_PACKAGES)
     yield from ((path, ANOTHER) for path, content in theirs.items() if ours.get(path, content) != content)
     there = {file.path for file in host.files.modprobe} | {rule.path for rule in root.rules.rules}
@@ -56,8 +57,7 @@ def _differences(image: Stage, root: Stage, host: HostPolicy) -> t.Iterator[tupl
     for path in sorted(held.keys() - wanted.keys()):
         name = path.rpartition("/")[2]
         # A file that masks another one, or is empty, is the host's own; what is missing in the image is that.
-        hides = "has the rules that {it} masks on the host" if name in masked else "still has {it}, although the host does not"
-        yield path, ANOTHER if name in names else hides
+        yield path, ANOTHER if name in names else MASKED if name in masked else STILL
 
 
 def image_lists_without_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
@@ -157,9 +157,13 @@ def _inside(path: str, stage: Stage) -> str:
 
 
 def _stale(paths: t.Sequence[str], state: str, release: str, image: Stage, host: HostPolicy) -> Finding:
-    what = state.format(it="it" if len(paths) == 1 else "them")
-    what = what if len(paths) == 1 else what.replace("them masks", "they mask")
-    said = f"{image.place} does not match {listed(list(paths))}: it {what}."
+    files = listed(list(paths))
+    said = {
+        LACKS: f"{image.place} does not have the host's {files}.",
+        ANOTHER: f"{image.place} has another version of {files} than the host.",
+        STILL: f"{image.place} still has {files}, which the host does not have.",
+        MASKED: f"{image.place} has the rules that {files} {'masks' if len(paths) == 1 else 'mask'} on the host.",
+    }[state]
     return Finding("stale-image", paths[0], f"{said} {_rebuild(release, image.place, host)}")
 
 

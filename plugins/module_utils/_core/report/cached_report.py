@@ -17,8 +17,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.f
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.tolerant_host import TolerantHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import kernel_config
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import warning_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.old_modules import old_in_use, warning_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.old_modules import old_in_use
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Device
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.names import read_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import NO_FORECAST, HostForecast

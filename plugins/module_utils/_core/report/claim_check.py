@@ -91,12 +91,13 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
     running = host.text_or_none(OSRELEASE)
     forecast = HostForecast.read(host, inventory, kernels, running, cache, request.hardware is not None)
     releases = _releases(host, (*request.kernels, *_booted(request, running, kernels)), forecast.next_kernel.release)
+    with_pending = tuple(kernel.with_pending(request.pending_modules) for kernel in kernels)
     if request.claims is None:
         claimed = _by_policy(forecast, kernels)
         now = claimed.get(running or "", {})
     else:
         claims = with_companions(request.claims, inventory) if request.group == "claim" else request.claims
-        claimed = _claimed(host, claims, inventory, tuple(kernel.with_pending(request.pending_modules) for kernel in kernels))
+        claimed = _claimed(host, claims, inventory, with_pending)
         on_running = {} if running is None else claimed.get(running)
         now = _without_modules(claims, inventory) if on_running is None else on_running
     statuses = _statuses(claimed, now, releases, forecast, request.lints)
@@ -104,7 +105,7 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
     wrong = () if request.predicted is None else request.predicted.wrong(statuses, inventory, running)
     failures = (*_failures(request.require, statuses, running), *(wrong if request.require == "satisfied" else ()))
     unfinished = unfinished_work(host, inventory)
-    old = () if request.hardware is not None else old_in_use(host, kernels)
+    old = () if request.hardware is not None else old_in_use(host, with_pending)
     policy_warnings = tuple(forecast.policy_warnings) if request.lints else ()
     shown = None if request.predicted is None else wrong
     return ClaimCheck(statuses, forecast.next_kernel, policy_warnings, failures, check_mode, request.assumes, unfinished, old, shown)

@@ -19,6 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.interrupt
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.keep_facts import SETTLED
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import untold
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_once import nothing_changes, run_of_steps
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import warning_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.report import whole_host, whole_parts
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_status import old_of_claims
@@ -91,6 +92,9 @@ class _Run:
 
     def judge(self) -> None:
         """Every part as it would be done.  Nothing is written."""
+        with self._part(POLICY):
+            # What the request itself has wrong comes before what the host lacks.
+            _ = self._request.parsed_claims
         if self._request.is_wanted:
             self._judge_drivers()
         elif BINDING in self._parts:
@@ -256,7 +260,10 @@ class _Run:
     @property
     def _warnings(self) -> tuple[str, ...]:
         parts = [self._results[part] for part in (DRIVERS, *self._parts) if part in self._results]
-        return tuple(dict.fromkeys(one for part in parts for one in part.get("warnings", ())))
+        bound = self._results.get(BINDING, {})
+        # Binding says of each of them whether it is loaded again, and why not.
+        known = {warning_of(name) for name in (*(one["module"] for one in bound.get("reloaded", ())), *bound.get("old_in_use", ()))}
+        return tuple(dict.fromkeys(one for part in parts for one in part.get("warnings", ()) if one not in known))
 
     def judged_only(self) -> Result:
         """Nothing was done, and what was predicted is predicted again once the drivers are there."""

@@ -143,6 +143,20 @@ def test_a_new_variant_is_told_by_its_folder_and_how_to_build_it(tmp_path: Path)
     assert done.stdout == "package holds the DKMS package my-vfio-pci. Build it for this kernel: make -C package\n"
 
 
+@pytest.mark.parametrize("folder", ["my package", "it's", "a\\n", "$(HOME)"])
+def test_where_make_cannot_build_is_said(tmp_path: Path, folder: str) -> None:
+    """kbuild refuses blanks and colons, and its rules hand the path to a shell."""
+    done = new_variant("my_vfio_pci", "10ee:9048", folder, cwd=tmp_path)
+    assert done.stdout.startswith(f"{folder} holds the DKMS package my-vfio-pci. make takes no blanks")
+    assert "make -C" not in done.stdout
+
+
+def test_bytes_of_a_class_that_do_not_count_are_left_out(tmp_path: Path) -> None:
+    package = made(tmp_path, ids=("10ee:9048:ffffffff:ffffffff:03AB01:ff00ff",))
+    assert package.manifest["my_vfio_pci"] == ["vfio_pci:v000010EEd00009048sv*sd*bc03sc*i01"]
+    assert ".class = 0x030001, .class_mask = 0xff00ff,\n" in (package.folder / "my_vfio_pci.c").read_text(encoding="utf-8")
+
+
 def test_a_folder_may_have_spaces_and_begin_with_a_dash(tmp_path: Path) -> None:
     assert new_variant("my_vfio_pci", "10ee:9048", "-my package", cwd=tmp_path).returncode == 0
     assert DriverPackage(tmp_path / "-my package").table == [(0x10EE, 0x9048)]
@@ -181,6 +195,14 @@ def test_new_variant_works_from_a_copy_of_the_template_without_links(tmp_path: P
         pytest.param(("my_vfio_pci", "10ee:0001:10ee:0001:02", "p"), "'10ee:0001:10ee:0001:02' is not a VENDOR:DEVICE", id="half a class"),
         pytest.param(("my_vfio_pci", "10ee:0001:10ee:0001:020000:0f0000", "p"), "whose bytes are not all ff or 00", id="half a byte"),
         pytest.param(("my_vfio_pci", "10ee:0001", "10ee:0001:ffffffff:ffffffff", "p"), "is named twice", id="twice in other words"),
+        pytest.param(("my_vfio_pci", "10ee:9048", "10ee:9048:ffffffff:ffffffff:020000:000000", "p"), "is named twice", id="no byte counts"),
+        pytest.param(
+            ("my_vfio_pci", "10ee:9048:ffffffff:ffffffff:030000:ff0000", "10ee:9048:ffffffff:ffffffff:030100:ff0000", "p"),
+            "'10ee:9048:ffffffff:ffffffff:030100:ff0000' is named twice",
+            id="twice by the bytes that count",
+        ),
+        pytest.param(("my_vfio_pci", "10ee:9048:", "p"), "'10ee:9048:' is not a VENDOR:DEVICE", id="a colon at the end"),
+        pytest.param(("my\\n_vfio_pci", "10ee:9048", "p"), "the name 'my\\n_vfio_pci' is not made of", id="a backslash"),
         pytest.param(("my_vfio_pci", "10ee:9048", "there"), "there is a 'there' already", id="a folder that exists"),
         pytest.param(("my_vfio_pci", "10ee:9048", "dangling"), "there is a 'dangling' already", id="a dangling link"),
         pytest.param(("my_vfio_pci", "10ee:9048", "no/where"), "the folder 'no/where' cannot be made", id="no parent folder"),

@@ -199,6 +199,25 @@ def test_a_module_that_the_play_installs_will_need_an_image(machine: Machine) ->
     assert machine.sync(check_mode=True, policy=policy, pending_modules=pending).plans[0].missing_modules == ()
 
 
+def test_only_a_kernel_that_the_package_is_for_will_have_its_module(machine: Machine) -> None:
+    machine.has_image(machine.content())
+    policy = {"files": digests(modprobe=OPTIONS, rules=RULES), "modules": ["vfio_pci", "nvlink2gpu_vfio_pci"]}
+    for kernels, missing in (([machine.release], ()), (["6.6.6"], ("nvlink2gpu_vfio_pci",)), ([], ("nvlink2gpu_vfio_pci",))):
+        pending = [{"name": "nvlink2gpu_vfio_pci", "kernels": kernels}]
+        (plan,) = machine.sync(check_mode=True, policy=policy, pending_modules=pending).plans
+        assert plan.missing_modules == missing
+        assert bool(plan.reasons) is not bool(missing)
+
+
+def test_an_image_with_a_module_that_the_play_replaces_will_be_rebuilt(machine: Machine) -> None:
+    machine.has_image(machine.content())
+    for kernels, reasons in (([machine.release], 1), (["6.6.6"], 0), ([], 0)):
+        pending = [{"name": "vfio-pci", "new_for": kernels}]
+        found = machine.reasons(pending_modules=pending)
+        assert len(found) == reasons
+        assert all("It contains another build of module vfio_pci than" in reason for reason in found)
+
+
 def test_a_policy_that_is_not_in_place_is_refused_before_anything_is_built(machine: Machine) -> None:
     machine.has_image(machine.content(rules=None)).will_build(machine.content())
     old = machine.booted

@@ -120,6 +120,72 @@ def test_check_mode_predicts_it_and_does_nothing(tree: Tree) -> None:
     assert claim(kernel) == predicted
 
 
+def to_be_built(kernel: ModelKernel, check_mode: bool = True, **field: t.Any) -> dict[str, t.Any]:
+    """The prediction before an earlier task of the play has installed the new version."""
+    pending = [{"name": VARIANT, "aliases": [V100_VARIANT], "replaces_loaded": True}]
+    return device_claim(kernel, check_mode, claims=[{"devices": GPU, **field}], timeout=5, pending_modules=pending)
+
+
+def unbuilt(tree: Tree, present: str) -> Tree:
+    """The host before the new version is built: it has the file that was loaded, or none, as after `dkms remove`."""
+    if present == "none":
+        here = f"/lib/modules/{DEBIAN_13}"
+        tree.place(FILE).unlink()
+        for name in ("dep", "alias"):
+            path = tree.place(f"{here}/modules.{name}")
+            path.write_text("".join(line for line in path.read_text().splitlines(True) if VARIANT not in line))
+        return tree
+    return tree.file(FILE, module_file(DEBIAN_13, [V100_VARIANT], srcversion="A"))
+
+
+@pytest.mark.parametrize("present", ["the loaded one", "none"])
+def test_check_mode_predicts_it_of_a_module_that_is_still_to_be_built(tree: Tree, present: str) -> None:
+    files = [tree.place(path) for path in (FILE, *(f"/lib/modules/{DEBIAN_13}/modules.{name}" for name in ("dep", "alias")))]
+    new = {path: path.read_bytes() for path in files}
+    kernel = kernel_of(unbuilt(tree, present))
+    predicted = to_be_built(kernel)
+    assert kernel.log == []
+    assert predicted["reloaded"] == [{"module": VARIANT, "before": "A", "after": None}]
+    assert f"{VARIANT} srcversion=known once it is built\n" in predicted["diff"]["after"]
+    for path, content in new.items():
+        path.write_bytes(content)
+    done = claim(kernel)
+    assert {**predicted, "reloaded": done["reloaded"], "diff": done["diff"]} == done
+
+
+@pytest.mark.parametrize("present", ["the loaded one", "none"])
+def test_what_keeps_it_is_predicted_of_a_module_that_is_still_to_be_built(tree: Tree, present: str) -> None:
+    new = tree.place(FILE).read_bytes()
+    kernel = kernel_of(unbuilt(loaded_from(tree, "A").file(f"/sys/module/{VARIANT}/refcnt", "1\n"), present))
+    predicted = to_be_built(kernel)
+    assert (predicted["changed"], predicted["reboot_required"], predicted["old_in_use"]) == (False, True, [VARIANT])
+    assert "it is in use (references: 1)" in predicted["warnings"][0]
+    if present != "none":
+        tree.file(FILE, new)
+        assert claim(kernel) == predicted
+
+
+@pytest.mark.parametrize("field", [{}, {"reload": False}])
+def test_a_key_that_dkms_still_has_to_make_keeps_it_where_signatures_are_asked_for(tree: Tree, field: dict[str, bool]) -> None:
+    tree.cmdline("module.sig_enforce=1")
+    (warning,) = to_be_built(kernel_of(unbuilt(tree, "the loaded one")), **field)["warnings"]
+    assert ("`reload: false`" if field else "it makes a key for that at its first build") in warning
+
+
+def test_what_is_not_loaded_is_not_loaded_again(tree: Tree) -> None:
+    shutil.rmtree(tree.place(f"/sys/module/{VARIANT}"))
+    tree.pci(GPU, driver="nouveau", group=15)
+    assert "reloaded" not in to_be_built(kernel_of(tree))
+
+
+def test_claim_info_names_what_is_still_to_be_built(tree: Tree) -> None:
+    """As where nothing is bound before the next boot, for which a reboot is required then."""
+    pending = [{"name": VARIANT, "aliases": [V100_VARIANT], "replaces_loaded": True}]
+    unbuilt(tree, "the loaded one")
+    assert "old_in_use" not in claim_info(tree.host(), devices=GPU)
+    assert claim_info(tree.host(), devices=GPU, pending_modules=pending)["old_in_use"] == [VARIANT]
+
+
 def test_a_function_that_is_bound_without_an_override_gets_one_for_it(tree: Tree) -> None:
     tree.file(f"/sys/bus/pci/devices/{GPU}/driver_override", "(null)\n")
     kernel = kernel_of(tree)

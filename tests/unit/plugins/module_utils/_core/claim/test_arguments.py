@@ -40,9 +40,10 @@ def test_no_claim_is_none_and_a_driver_without_devices_is_refused() -> None:
 
 
 def test_pending_modules_are_read() -> None:
-    assert pending_of({"pending_modules": [{"name": "a", "aliases": ["vfio_pci:v*"]}, {"name": "b", "aliases": None}]}) == (
+    more = {"kernels": ["6.1"], "new_for": ["6.1"], "replaces_loaded": True}
+    assert pending_of({"pending_modules": [{"name": "a", "aliases": ["vfio_pci:v*"]}, {"name": "b", "aliases": None, **more}]}) == (
         PendingModule("a", ("vfio_pci:v*",)),
-        PendingModule("b"),
+        PendingModule("b", kernels=("6.1",), new_for=("6.1",), replaces_loaded=True),
     )
     assert pending_of({}) == ()
 

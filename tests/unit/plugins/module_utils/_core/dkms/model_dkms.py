@@ -10,6 +10,7 @@ aliases are the file's lines; a line ``#error`` fails.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -136,7 +137,8 @@ class _Action:
                     f"DKMS make.log\n{self._own_name(self._here)}/build/{name}.c:1: error: #error\n"
                 )
                 return 10, "", "Error! Bad return status for module build"
-            modules[name] = module_file(self._release, re.findall(r"^\w*pci:\S+", text, re.MULTILINE), version=self._version, text=text)
+            aliases, source = re.findall(r"^\w*pci:\S+", text, re.MULTILINE), hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+            modules[name] = module_file(self._release, aliases, version=self._version, text=text, srcversion=source)
         self._built.mkdir(parents=True)
         for name, content in modules.items():
             (self._built / f"{name}.ko").write_bytes(content)

@@ -47,6 +47,26 @@ def test_without_headers_the_first_lines_of_the_configuration_say_it(tmp_path: P
     assert KernelIdentity.read(Tree(tmp_path / "none").kernel(DEBIAN_12).host(), DEBIAN_12).version is None
 
 
+@pytest.mark.parametrize(
+    ("release", "package", "head", "version"),
+    [
+        ("7.3-rc4-amd64", None, "", "7.3.0-rc4"),
+        ("7.3.0-0.rc4.20.fc45.x86_64", None, "", "7.3.0-rc4"),
+        ("7.3-amd64", "7.3~rc4-1~exp1", "", "7.3.0-rc4"),
+        ("7.3.0-3-generic", None, "-rc4", "7.3.0-rc4"),
+        ("7.3.0-3-generic", "7.3.0-3.3", "", "7.3.0"),
+        ("7.3.0-arch1-1", None, "-arch1", "7.3.0"),
+        ("7.3.0-src4-1", None, "", "7.3.0"),
+    ],
+)
+def test_a_candidate_of_a_release_is_another_version(tmp_path: Path, release: str, package: str | None, head: str, version: str) -> None:
+    tree = Tree(tmp_path).kernel(release, headers=True)
+    for name, text in generated("7.3.0", package).items():
+        tree.file(f"/usr/src/linux-headers-{release}/include/generated/{name}", text)
+    tree.file(f"/boot/config-{release}", f"#\n# Linux/x86 7.3.0{head} Kernel Configuration\n#\n")
+    assert KernelIdentity.read(tree.host(), release).version == version
+
+
 RHEL, SUSE = "5.14.0-427.13.1.el9_4.x86_64", "6.4.0-150600.23.7-default"
 OF_RHEL = "`dnf download --source kernel-5.14.0-427.13.1.el9_4.x86_64` in /usr/src"
 RELEASES = {

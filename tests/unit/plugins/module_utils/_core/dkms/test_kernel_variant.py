@@ -17,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkms.kernel_sources import (
     ACME,
     CONFIG,
+    KCONFIG,
     archive,
     driver,
     generated,
@@ -70,7 +71,7 @@ def test_the_driver_is_built_from_the_source_of_the_kernel_with_its_files_as_the
     result = run(dkms)
     assert result["changed"]
     assert result["kernels"][OLD]["modules"]["acme-vfio-pci"]["aliases"] == [ACME]
-    assert result["modules"] == [{"name": "acme-vfio-pci", "aliases": [ACME]}]
+    assert result["modules"] == [{"name": "acme-vfio-pci", "aliases": [ACME], "kernels": list(result["kernels"])}]
     for name, text in linux("6.12.107").items():
         place = dkms.tree.place(f"{PACKAGE}/{OLD}/{name}")
         assert place.exists() == (name == "COPYING" or name.startswith("drivers/vfio/pci/acme/"))
@@ -105,6 +106,7 @@ def test_the_prediction_is_what_comes(dkms: ModelDkms) -> None:
     predicted = run(dkms, check_mode=True)
     assert files(dkms) == before
     result = run(dkms)
+    assert predicted["modules"][0].pop("new_for") == [OLD]
     assert {key: predicted[key] for key in ("changed", "modules", "sources", "diff")} == {
         key: result[key] for key in ("changed", "modules", "sources", "diff")
     }
@@ -148,6 +150,143 @@ def test_where_every_kernel_has_it_nothing_is_done_and_what_was_built_goes(dkms:
     assert not dkms.tree.place(PACKAGE).exists()
 
 
+def named(place: str, content: t.Mapping[str, str] | bytes) -> t.Callable[[ModelDkms], tuple[str, ...]]:
+    """The place with the source that a user names, a folder or an archive."""
+
+    def make(dkms: ModelDkms) -> tuple[str, ...]:
+        if isinstance(content, bytes):
+            dkms.tree.file(place, content)
+        else:
+            for name, text in content.items():
+                dkms.tree.file(f"{place}/{name}", text)
+        return (place,)
+
+    return make
+
+
+LINUX = linux("6.12.107")
+CANDIDATE = {**LINUX, "Makefile": LINUX["Makefile"].replace("EXTRAVERSION =", "EXTRAVERSION = -rc3")}
+NO_SOURCE: dict[str, tuple[t.Callable[[ModelDkms], tuple[str, ...]], str, str | None]] = {
+    "a folder that has the tree in it": (
+        named("/srv/x", {f"linux-6.12.107/{name}": text for name, text in LINUX.items()}),
+        "/srv/x is not the source of a kernel: it has no Makefile with a VERSION.",
+        "Give /srv/x/linux-6.12.107, if it is that.",
+    ),
+    "a folder that has the archive in it": (
+        named("/srv/x", {"linux-6.12.107.tar.xz": ""}),
+        "/srv/x is not the source of a kernel: it has no Makefile with a VERSION.",
+        "Give /srv/x/linux-6.12.107.tar.xz, if it is that.",
+    ),
+    "an archive without a folder": (
+        named("/srv/x.tar.xz", archive(LINUX, ".")),
+        "/srv/x.tar.xz is not the source of a kernel: it has no Makefile with a VERSION.",
+        "Give an archive whose one folder is a kernel's source tree, or unpack it and give that folder.",
+    ),
+    "an archive with a folder in a folder": (
+        named("/srv/x.tar.xz", archive(LINUX, "a/b")),
+        "/srv/x.tar.xz is not the source of a kernel: it has no Makefile with a VERSION.",
+        "Give an archive whose one folder is a kernel's source tree, or unpack it and give that folder.",
+    ),
+    "a package of Debian's": (
+        named("/srv/x.deb", b"!<arch>\ndebian-binary   "),
+        "/srv/x.deb is not a tar archive (truncated header).",
+        "Give a folder, a tar archive or a package of sources.",
+    ),
+    "a zip archive": (
+        named("/srv/x.zip", b"PK\3\4".ljust(1024, b"x")),
+        "/srv/x.zip is not a tar archive (invalid header).",
+        "Give a folder, a tar archive or a package of sources.",
+    ),
+    "an archive that ends in a file": (
+        named("/srv/x.tar", archive(LINUX, kind="w")[:3000]),
+        "/srv/x.tar cannot be unpacked: unexpected end of data.",
+        "Install or download it again.",
+    ),
+    "an archive that ends before the code": (
+        named("/srv/x.tar", archive(LINUX, kind="w").partition(b"linux-source-6.12/drivers/vfio/pci/acme/main.c")[0]),
+        "/srv/x.tar has the headers of the source alone: set kernel_sources.",
+        None,
+    ),
+    "another version": (
+        named("/srv/x.tar.xz", archive(linux("6.12.106"))),
+        "was built from Linux 6.12.107 (6.12.107-1), and /srv/x.tar.xz is of Linux 6.12.106: set kernel_sources.",
+        None,
+    ),
+    "a candidate of the version": (
+        named("/srv/x.tar.xz", archive(CANDIDATE)),
+        "was built from Linux 6.12.107 (6.12.107-1), and /srv/x.tar.xz is of Linux 6.12.107-rc3: set kernel_sources.",
+        None,
+    ),
+    "a name with a line break": (
+        lambda _dkms: ("/srv/a\nb",),
+        "There is no '/srv/a\\nb' on this host.",
+        "Give a folder or an archive with the source of a kernel.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NO_SOURCE)
+def test_what_is_named_and_is_not_the_kernels_source_is_one_sentence_and_what_to_give_another(dkms: ModelDkms, case: str) -> None:
+    make, sentence, hint = NO_SOURCE[case]
+    places = make(dkms)
+    before = files(dkms)
+    with pytest.raises(HostError) as caught:
+        run(dkms, places=places)
+    assert caught.value.msg.endswith(sentence)
+    assert caught.value.hint == hint
+    assert files(dkms) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("linux-firmware-2026.tar.xz", archive({"README": "blobs"})),
+        ("linux-a.tar.xz", b"\xfd7zXZ\0\0\0damaged"),
+        ("kernel-6.12.107-1.src.rpm", b"\xed\xab\xee\xdbdamaged"),
+        ("linux-a/drivers/vfio/pci/Makefile", b""),
+    ],
+)
+def test_what_else_lies_in_usr_src_keeps_no_source_from_being_found(dkms: ModelDkms, name: str, content: bytes) -> None:
+    dkms.tree.file(f"/usr/src/{name}", content)
+    assert run(dkms)["sources"][OLD]["from"] == ARCHIVE
+
+
+def test_a_damaged_archive_is_named_where_no_other_is_the_source(dkms: ModelDkms) -> None:
+    dkms.tree.place(ARCHIVE).unlink()
+    dkms.tree.file("/usr/src/linux-a.tar.xz", b"\xfd7zXZ\0\0\0damaged")
+    dkms.tree.file("/usr/src/linux-firmware.tar.xz", archive({"README": "blobs"}))
+    with pytest.raises(HostError) as caught:
+        run(dkms)
+    assert "and /usr/src/linux-a.tar.xz cannot be unpacked: its compressed stream is corrupt" in caught.value.msg
+    assert "firmware" not in caught.value.msg
+
+
+@pytest.mark.parametrize("candidate", ["3", "4"])
+def test_a_candidate_of_a_release_is_built_from_that_candidate_alone(dkms: ModelDkms, candidate: str) -> None:
+    release = "7.3-rc4-amd64"
+    kernel(dkms, OLD, acme_vfio_pci=[ACME])
+    dkms.tree.kernel(release, {}, headers=True)
+    here = f"/usr/src/linux-headers-{release}/include"
+    dkms.tree.file(f"{here}/config/auto.conf", CONFIG)
+    for name, text in generated("7.3.0").items():
+        dkms.tree.file(f"{here}/generated/{name}", text)
+    tree = linux("7.3.0")
+    tree["Makefile"] = tree["Makefile"].replace("EXTRAVERSION =", f"EXTRAVERSION = -rc{candidate}")
+    places = named("/srv/linux", tree)(dkms)
+    if candidate == "4":
+        assert run(dkms, places=places)["sources"][release]["version"] == "7.3.0-rc4"
+    else:
+        with pytest.raises(HostError, match=r"was built from Linux 7\.3\.0-rc4, and /srv/linux is of Linux 7\.3\.0-rc3"):
+            run(dkms, places=places, kernels=(release,))
+
+
+@pytest.mark.parametrize("name", ["acmee", "mlx5", "acme_vfio_pci"])
+def test_a_variant_that_the_kernel_does_not_have_is_not_answered_with_another_kernel(dkms: ModelDkms, name: str) -> None:
+    with pytest.raises(HostError, match=rf"Linux 6\.12\.107 has no variant {name}; it has acme\.$") as caught:
+        run(dkms, variant=name)
+    assert caught.value.hint is None
+
+
 MISSING: dict[str, tuple[t.Callable[[ModelDkms], object], str]] = {
     "the source is missing": (
         lambda dkms: dkms.tree.place(ARCHIVE).unlink(),
@@ -164,6 +303,14 @@ MISSING: dict[str, tuple[t.Callable[[ModelDkms], object], str]] = {
     "the kernel lacks an option": (
         lambda dkms: kernel(dkms, OLD, CONFIG.replace("CONFIG_ACME_CORE=m\n", "# CONFIG_ACME_CORE is not set\n")),
         r"acme-vfio-pci depends on ACME_CORE && PCI_IOV, and the kernel is built without CONFIG_ACME_CORE",
+    ),
+    "the kernel has an option that it must not have": (
+        lambda dkms: source(dkms, "6.12.107", kconfig=KCONFIG.replace("ACME_CORE && PCI_IOV", "!PCI_IOV")),
+        r"acme-vfio-pci depends on !PCI_IOV, and the kernel is built with CONFIG_PCI_IOV",
+    ),
+    "the kernel lacks an option of a block": (
+        lambda dkms: source(dkms, "6.12.107", kconfig=f"if ACME_BUS\n{KCONFIG}\nendif\n"),
+        r"acme-vfio-pci depends on ACME_BUS, and the kernel is built without CONFIG_ACME_BUS",
     ),
     "the kernel lacks vfio-pci-core": (
         lambda dkms: kernel(dkms, OLD, "CONFIG_ACME_CORE=m\nCONFIG_PCI_IOV=y\n"),
@@ -194,7 +341,7 @@ def test_a_folder_and_an_archive_anywhere_can_be_named(dkms: ModelDkms) -> None:
 
 
 def test_a_named_place_that_is_not_there_or_no_kernel_is_an_error(dkms: ModelDkms) -> None:
-    with pytest.raises(HostError, match="There is no /srv/none on this host"):
+    with pytest.raises(HostError, match="There is no '/srv/none' on this host"):
         run(dkms, places=("/srv/none",))
     dkms.tree.file("/srv/tree/README", "nothing")
     with pytest.raises(HostError, match="/srv/tree is not the source of a kernel"):

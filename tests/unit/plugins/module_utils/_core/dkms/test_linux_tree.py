@@ -14,6 +14,8 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import driver_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.linux_tree import LinuxTree, read_tree
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.tests.unit.commands import Commands
+from ansible_collections.vfio.variants.tests.unit.images import packed
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkms.kernel_sources import archive, linux
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
@@ -44,6 +46,14 @@ def test_a_folder_gives_the_same_as_an_archive(tmp_path: Path) -> None:
         Tree(tmp_path).file(f"/srv/linux/{name}", text)
     found = read_tree(Tree(tmp_path).host(), "/srv/linux")
     assert found.files == read(tmp_path, archive(linux("6.12.107"))).files
+
+
+def test_an_archive_that_zstd_has_packed_is_read_too(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    plain = archive(linux("6.12.107"), kind="w")
+    tree.file("/srv/a.tar", plain).file("/srv/a.tar.zst", packed(plain, "zstd"))
+    host = tree.host(Commands(tree.root))
+    assert read_tree(host, "/srv/a.tar.zst").files == read_tree(host, "/srv/a.tar").files
 
 
 def test_what_is_cached_is_read_back_as_it_was(tmp_path: Path) -> None:

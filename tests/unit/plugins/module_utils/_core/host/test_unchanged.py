@@ -267,18 +267,69 @@ def test_files_of_the_kernel_are_read_each_time(tmp_path: Path) -> None:
     assert facts.first_difference(host) is None
 
 
+NODE = "/dev/vfio/7"
+
+
+def turned_into_a_directory(place: Path) -> None:
+    place.unlink()
+    place.mkdir()
+
+
+CHANGED_NODES: dict[str, t.Callable[[Path], object]] = {
+    "its owner": lambda place: os.chown(place, 65534, -1),
+    "its group": lambda place: os.chown(place, -1, 65534),
+    "its mode": lambda place: place.chmod(0o666),
+    "its kind": turned_into_a_directory,
+    "that it is there": lambda place: place.unlink(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGED_NODES)
+def test_of_a_node_whose_times_say_nothing_owner_and_mode_count(tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read or write of a device changes the times of its node."""
+    if "owner" in change or "group" in change:
+        of_root_alone()
+    tree = Tree(tmp_path / "root").file(NODE, mode=0o600)
+    mounted(tmp_path, monkeypatch, tree.place("/dev"), "devtmpfs")
+    facts = kept_after(tree.host(), lambda host: host.stat(NODE))
+    os.utime(tree.place(NODE), (1, 1))
+    assert facts.first_difference(tree.host()) is None
+    CHANGED_NODES[change](tree.place(NODE))
+    assert facts.first_difference(tree.host()) == NODE
+
+
+def test_a_node_that_is_given_to_another_while_it_is_read_leaves_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = Tree(tmp_path / "root").file(NODE, mode=0o600)
+    mounted(tmp_path, monkeypatch, tree.place("/dev"), "devtmpfs")
+
+    def reads_and_gives_away(host: Host) -> None:
+        host.stat(NODE)
+        tree.place(NODE).chmod(0o666)
+
+    with pytest.raises(UnfitError, match="changed while it was read"):
+        kept_after(tree.host(), reads_and_gives_away)
+
+
 def test_a_file_of_the_kernel_that_never_says_the_same_leaves_no_record() -> None:
     with pytest.raises(UnfitError, match="uuid changed while it was read"):
         kept_after(Host(), lambda host: host.text_or_none("/proc/sys/kernel/random/uuid"))
 
 
+def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Path, kind: str) -> None:
+    """As the kernel says it where a file system of this type is mounted there."""
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"1 0 0:1 / / rw - ext4 /dev/a rw\n2 1 0:2 / {place} rw shared:1 - {kind} /dev/b rw\n", encoding="ascii")
+    monkeypatch.setattr("ansible_collections.vfio.variants.plugins.module_utils._core.host.mounts.MOUNTS", str(mounts))
+
+
+def of_root_alone() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("Only root can give a file to another user.")
+
+
 def test_what_lies_on_fat_is_read_each_time_because_its_times_can_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree = Tree(tmp_path / "root").file("/boot/efi/image", "1")
-    mounts = tmp_path / "mountinfo"
-    mounts.write_text(
-        f"1 0 0:1 / / rw - ext4 /dev/a rw\n2 1 0:2 / {tree.place('/boot/efi')} rw shared:1 - vfat /dev/b rw\n", encoding="ascii"
-    )
-    monkeypatch.setattr("ansible_collections.vfio.variants.plugins.module_utils._core.host.mounts.MOUNTS", str(mounts))
+    mounted(tmp_path, monkeypatch, tree.place("/boot/efi"), "vfat")
     facts = kept_after(tree.host(), lambda host: host.stat("/boot/efi/image"))
     assert list(facts.contents) == ["/boot/efi/image"]
     assert facts.known_as == {}

@@ -20,6 +20,12 @@ def test_an_option_has_what_it_depends_on_selects_and_defaults_to_but_not_what_i
     assert second == kconfig.ConfigOption("ACME_VFIO_PCI_LEGACY", ("ACME_VFIO_PCI && ACME_LEGACY",), (), on_by_default=True)
 
 
+def test_an_option_depends_on_the_blocks_of_its_file_that_are_open_around_it() -> None:
+    entry = "config {}\n\tdepends on D\n\thelp\n\t  if nothing else\n\n"
+    text = f"if A\nif B && \\\n\tC # both\n{entry.format('X')}endif\n{entry.format('Y')}endif # A\nendif\n{entry.format('Z')}"
+    assert [one.depends for one in kconfig.parse(text)] == [("A", "B &&  \tC", "D"), ("A", "D"), ("D",)]
+
+
 def test_a_line_may_go_on_in_the_next_and_have_a_comment_or_a_condition() -> None:
     (entry,) = kconfig.parse("config X\n\ttristate\n\tdepends on A && \\\n\t\tB # why\n\tselect C if B\n\tdefault y if A\n")
     assert [kconfig.holds(one, ON) for one in entry.depends] == [True]

@@ -227,7 +227,35 @@ def test_a_host_without_kernels_says_so(tmp_path: Path) -> None:
 
 def test_an_unknown_module_is_told_with_one_that_is_built_in(tmp_path: Path) -> None:
     assert "Did you mean shpchp?" in str(unknown_module_error("shpchpp", [kernel(stock_debian(tmp_path))], "driver").hint)
-    assert unknown_module_error("x", [], "driver").msg == "driver: there is no module x in no kernel with modules."
+    assert unknown_module_error("x", [], "driver").msg == "driver: there is no module x, as no kernel is installed with its modules."
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("mlx5_vfio_pci", None),
+        ("xe-vfio-pci", None),
+        ("vfio_pcii", "vfio_pci"),
+        ("nvlink2gpu_vfio_pc", "nvlink2gpu_vfio_pci"),
+        ("nvlink2_vfio_pci", "nvlink2gpu_vfio_pci"),
+        ("Variant", "variant"),
+        ("variants", "variant"),
+        ("atuo", "auto"),
+        ("native", None),
+    ],
+)
+def test_a_variant_is_not_taken_for_another_only_for_the_ending_of_all(tmp_path: Path, name: str, meant: str | None) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {"vfio-pci": [], "nvlink2gpu_vfio_pci": [], "nouveau": []}, running=True)
+    hint = str(unknown_module_error(name, read_all(tree.host()), "driver", ("auto", "variant")).hint)
+    assert hint.startswith(f"Did you mean {meant}? Check" if meant else "Check the spelling, or install")
+    assert ("vfio_drivers_variants" in hint) is name.endswith(("_vfio_pci", "-vfio-pci"))
+
+
+@pytest.mark.parametrize(("name", "meant"), [("runing", "Did you mean running? "), ("ALL", "Did you mean all? "), ("6.13", "")])
+def test_a_word_for_kernels_that_is_misspelt_is_told_with_the_right_one(tmp_path: Path, name: str, meant: str) -> None:
+    with pytest.raises(HostError) as caught:
+        chosen_releases(two_kernels(tmp_path).host(), [name])
+    assert caught.value.hint == f"{meant}Installed are {DEBIAN_12}, {DEBIAN_13}."
 
 
 def test_the_nearest_module_of_the_newest_kernel_that_has_one_like_it_is_told(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.old_modules import old_in_use, warning_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import warning_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.old_modules import old_in_use
 from ansible_collections.vfio.variants.tests.unit.module_files import module_file
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_12, DEBIAN_13, V100_VARIANT, Tree
 

@@ -109,6 +109,25 @@ def other_group(tree: Tree) -> None:
     link.symlink_to("../../../kernel/iommu_groups/9")
 
 
+def linked(tree: Tree, path: str, target: str) -> None:
+    """A link in the place of what was there."""
+    place = tree.place(path)
+    if place.is_symlink() or place.exists():
+        place.unlink()
+    tree.link(path, target)
+
+
+def led_elsewhere(tree: Tree, path: str) -> None:
+    """The same content by a link."""
+    tree.place(path).rename(tree.place(f"{path}.real"))
+    tree.link(path, f"{path}.real")
+
+
+def not_to_be_run(tree: Tree) -> None:
+    for hook in tree.place("/etc/initramfs-tools/hooks").iterdir():
+        hook.chmod(0o644)
+
+
 def unlinked(tree: Tree, path: str) -> None:
     tree.place(path).unlink()
 
@@ -152,6 +171,22 @@ DRIFTS: dict[str, t.Callable[[Tree], object]] = {
     ),
     "this boot has another command line": lambda tree: tree.cmdline("root=/dev/sda1 ro intel_iommu=off"),
     "a package is upgraded": lambda tree: tree.file("/var/lib/dpkg/status", "Package: kmod\nVersion: 35\n"),
+    "a file hides one of the same name": lambda tree: linked(tree, "/etc/modprobe.d/vfio-variants.conf", "/dev/null"),
+    "a file may not be read any more": lambda tree: tree.place(SITE).chmod(0),
+    "a file is a link to what it was": lambda tree: led_elsewhere(tree, SITE),
+    "a directory is a link to what it was": lambda tree: led_elsewhere(tree, "/etc/modprobe.d"),
+    "a hook may not be run any more": not_to_be_run,
+    "another generator of images is there": lambda tree: tree.file("/usr/bin/dracut", "#!/bin/sh\n", mode=0o755),
+    "the generator of images is gone": lambda tree: unlinked(tree, "/usr/sbin/mkinitramfs"),
+    "a unit has a further command": lambda tree: tree.file("/etc/systemd/system/service.d/x.conf", "[Service]\nExecStartPre=/bin/x\n"),
+    "another target is booted": lambda tree: tree.link("/etc/systemd/system/default.target", "/usr/lib/systemd/system/rescue.target"),
+    "a module is packed": lambda tree: tree.place(MODULE).rename(tree.place(f"{MODULE}.xz")),
+    "an image is a link to what it was": lambda tree: led_elsewhere(tree, IMAGE),
+    "an image has another mode": lambda tree: tree.place(IMAGE).chmod(0o640),
+    "one boot is to be another": lambda tree: tree.file("/boot/grub/grubenv", "# GRUB Environment Block\nnext_entry=1\n"),
+    "the driver's old version is loaded": lambda tree: tree.file(f"/sys/module/{VARIANT}/srcversion", "OLD\n"),
+    "the module was unloaded": lambda tree: shutil.rmtree(tree.place(f"/sys/module/{VARIANT}")),
+    "the kernel's image is another": lambda tree: tree.file(f"/boot/vmlinuz-{DEBIAN_13}", b"another"),
     "a run was killed": lambda tree: tree.file("/var/lib/vfio-variants/boot_policy.json", "{}"),
 }
 

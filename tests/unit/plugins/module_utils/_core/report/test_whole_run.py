@@ -126,6 +126,15 @@ def test_a_device_that_is_in_use_is_refused_before_anything_is_written(host: Fir
     assert (host.files, host.log) == (before, [])
 
 
+def test_what_the_request_itself_has_wrong_comes_before_what_the_host_lacks(host: FirstRunHost) -> None:
+    for release in (DEBIAN_13, DEBIAN_12):
+        host.tree.place(f"/lib/modules/{release}/modules.dep").unlink()
+    for state in ("present", "absent"):
+        wanted = dataclasses.replace(with_package(), claims=({"devices": 180.1},), state=state)
+        with pytest.raises(HostError, match="YAML reads an unquoted address as a number"):
+            host.run_role(wanted, waits_for_drivers=True)
+
+
 def test_what_fails_is_named_with_what_was_done_before(host: FirstRunHost) -> None:
     host.tree.place(f"/to-build-{DEBIAN_12}").unlink()
     with pytest.raises(HostError) as failed:
@@ -176,6 +185,22 @@ def test_a_run_that_waits_for_drivers_judges_the_claims_as_if_they_were_there(ho
     assert (result["waits_for_drivers"], result["drivers"]["changed"], result["changed"]) == (True, True, False)
     assert VARIANT in [module["name"] for module in result["drivers"]["modules"]]
     assert (host.files, host.log) == (before, [])
+
+
+@pytest.mark.parametrize("references", ["0", "1"])
+@pytest.mark.parametrize("live", [True, False])
+def test_check_mode_predicts_that_a_loaded_driver_is_exchanged_for_one_that_is_still_to_be_built(
+    host: FirstRunHost, references: str, live: bool
+) -> None:
+    host.run_role()
+    host.tree.file(f"/sys/module/{VARIANT}/srcversion", "OLD\n").file(f"/sys/module/{VARIANT}/refcnt", f"{references}\n")
+    result = host.run_role(with_package(live=live), check_mode=True)
+    is_exchanged = live and references == "0"
+    assert result["reboot_required"] is not is_exchanged
+    assert [f"load {VARIANT} again" in one.get("steps", ()) for one in result["devices"]] == [is_exchanged, is_exchanged]
+    # Once, by the part that says what becomes of it.
+    said = [warning for warning in result["warnings"] if f"another version of {VARIANT}" in warning]
+    assert [("not loaded again now, as it is in use" in warning) for warning in said] == ([] if is_exchanged else [live])
 
 
 def test_drivers_that_are_left_out_are_not_waited_for(host: FirstRunHost) -> None:
