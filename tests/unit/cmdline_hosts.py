@@ -120,26 +120,39 @@ def _generated(host: CmdlineHost, *argv: str) -> CmdlineHost:
     return host
 
 
-# As grubby does it for entries in files: words of the same name are replaced, the rest is joined by single blanks.
+# As grubby does it with entries in files: in all of them, and for further kernels.  Words of the same name are replaced, the rest is
+# joined by single blanks; every line of /etc/default/grub whose variable begins alike becomes the same.
 GRUBBY = """\
-import pathlib, sys
+import pathlib, re, sys
 root = pathlib.Path(R)
+LINE = root / "etc/kernel/cmdline"
 if (root / "refuse").exists():
     sys.exit("grubby: no space left")
 assert sys.argv[1] == "--update-kernel=ALL", sys.argv
 option, _, value = sys.argv[2].partition("=")
+
+def update(text):
+    words = text.split()
+    if option == "--args":
+        names = {word.partition("=")[0] for word in value.split()}
+        return " ".join([word for word in words if word.partition("=")[0] not in names] + value.split())
+    return " ".join(word for word in words if word not in value.split())
+
+settings, last = root / "etc/default/grub", ""
+common = re.search('^GRUB_CMDLINE_LINUX="(.+)"$', settings.read_text(), re.M) if settings.exists() else None
+if common:
+    settings.write_text(re.sub("(?m)^GRUB_CMDLINE_LINUX.*", f'GRUB_CMDLINE_LINUX="{update(common[1])}"', settings.read_text()))
 for place in sorted((root / "boot/loader/entries").glob("*.conf")):
     lines = place.read_text().splitlines()
     for number, line in enumerate(lines):
         if line.startswith("options "):
-            words = line.split()[1:]
-            if option == "--args":
-                names = {word.partition("=")[0] for word in value.split()}
-                words = [word for word in words if word.partition("=")[0] not in names] + value.split()
-            else:
-                words = [word for word in words if word not in value.split()]
-            lines[number] = "options " + " ".join(words)
+            last = update(line[8:])
+            lines[number] = f"options {last}"
     place.write_text("\\n".join(lines) + "\\n")
+# As newer ones do, which say /etc/kernel/cmdline.
+LINE.write_text(update(LINE.read_text() if LINE.exists() else last) + "\\n")
+if (root / "refuse-late").exists():
+    sys.exit("grubby: no space left")
 """
 
 
@@ -155,6 +168,8 @@ def fedora(root: Path, options: str = f"{ROOT}  rhgb quiet ") -> CmdlineHost:
         f"title Fedora Linux ({FEDORA}) 43\nversion {FEDORA}\nlinux /vmlinuz-{FEDORA}\ninitrd /initramfs-{FEDORA}.img\noptions {options}\n"
     )
     host.tree.file(f"/boot/loader/entries/{MACHINE}-{FEDORA}.conf", entry + "grub_users $grub_users\n")
+    host.tree.file(f"/boot/loader/entries/{MACHINE}-0-rescue.conf", entry.replace(FEDORA, f"0-rescue-{MACHINE}"))
+    host.tree.file(f"/boot/vmlinuz-0-rescue-{MACHINE}", bzimage(FEDORA)).file(f"/boot/initramfs-0-rescue-{MACHINE}.img")
     host.tree.file("/etc/kernel/cmdline", f"{ROOT} rhgb quiet\n")
     python = GRUBBY.replace("R)", f'"{root}")', 1)
     host.tree.file("/usr/sbin/grubby", f"#!/usr/bin/env python3\n{python}", 0o755)
@@ -255,6 +270,15 @@ def kernel_install(root: Path, settings: str | None = f"{ROOT} quiet\n") -> Cmdl
     program(host, "kernel-install", KERNEL_INSTALL)
     for release in (NEW, OLD):
         _generated(host, "kernel-install", "add", release, f"/boot/vmlinuz-{release}")
+    return host
+
+
+def rocky(root: Path) -> CmdlineHost:
+    """As its installer leaves it: without /etc/kernel/cmdline, and with GRUB's settings that its entries were made of."""
+    host = fedora(root)
+    host.tree.file("/etc/os-release", 'ID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="10.0"\n')
+    host.tree.place("/etc/kernel/cmdline").unlink()
+    host.tree.file("/etc/default/grub", 'GRUB_DEFAULT=saved\nGRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX="rhgb"\n')
     return host
 
 

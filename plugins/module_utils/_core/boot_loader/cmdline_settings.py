@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, kernel_install
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, grubby, kernel_install
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import MKCONFIG
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.editable import PARTS
@@ -70,10 +71,18 @@ def changes(
 
 def snapshot_places(host: Host, way: Way) -> tuple[str, ...]:
     """Text files that the way's program may write, to put them back if it fails."""
-    entries = tuple(dict.fromkeys(place for place in way.places if not place.lower().endswith(".efi")))
-    others = (SETTINGS, LINE, "/boot/grub2/grubenv", "/boot/grub/grubenv") if way.method == GRUBBY else ()
-    config = () if way.method == GRUBBY else (way.config,)
-    return tuple(place for place in dict.fromkeys((*entries, *others, *config)) if host.is_file(place))
+    if way.method == GRUBBY:
+        created = (LINE,) if grubby.creates_line(host) else ()
+        places = (*grubby.entry_files(host, way), SETTINGS, LINE, *grubby.ENVIRONMENTS)
+    else:
+        created = ()
+        places = (*(place for place in way.places if not place.lower().endswith(".efi")), way.config)
+    return (*(place for place in dict.fromkeys(places) if host.is_file(place)), *created)
+
+
+def written_places(host: Host, way: Way, change: ArgumentChange, words: t.Sequence[str]) -> tuple[str, ...]:
+    """What of these grubby is going to write when it adds or removes the words."""
+    return grubby.written(host, way, words, change.wanted) if way.method == GRUBBY and words else ()
 
 
 class _Editor:
@@ -312,10 +321,20 @@ def _of_grubby(editor: _Editor, way: Way) -> None:
     """The entries themselves are grubby's; what an earlier run had changed gets its former content."""
     if editor.host.is_file(LINE):
         _edit_line(editor, LINE, Cmdline(()))
-    for place in (*way.places, SETTINGS):
-        if place in editor.base and place not in editor.changes:
+    for place in grubby.entry_files(editor.host, way):
+        if place in editor.base:
             text = editor.text(place)
-            editor.put(place, text if text is None or place == SETTINGS else _of_entry(text, editor.change))
+            editor.put(place, text if text is None else _of_entry(text, editor.change))
+    # grubby would replace the lines of all variables whose names begin alike, and only where the common one says something.
+    text = editor.text(SETTINGS) or ""
+    known = Assignments.parse(text)
+    if SETTINGS in editor.base:
+        editor.put(SETTINGS, editor.text(SETTINGS))
+    elif known.get(COMMON) and COMMON not in known.unknown and not editor.change.holds(Cmdline.parse(known.get(COMMON) or "")):
+        with contextlib.suppress(HostError):
+            is_wanted = editor.change.wanted
+            new = _added(text, editor.change, COMMON, False) if is_wanted else _edited_assignments(SETTINGS, text, editor.change, (COMMON,))
+            editor.put(SETTINGS, new)
 
 
 def _of_entry(text: str, change: ArgumentChange) -> str:

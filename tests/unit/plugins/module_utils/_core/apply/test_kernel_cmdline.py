@@ -40,6 +40,9 @@ KINDS = {
     "Fedora, GRUB and entries": Kind(
         hosts.fedora, "GRUB", "grubby", "/etc/kernel/cmdline", ["grubby", "--update-kernel=ALL", "--args=intel_iommu=on iommu=pt"]
     ),
+    "Rocky, as installed": Kind(
+        hosts.rocky, "GRUB", "grubby", "/etc/default/grub", ["grubby", "--update-kernel=ALL", "--args=intel_iommu=on iommu=pt"]
+    ),
     "Arch, hand-written entries": Kind(hosts.arch_entries, "systemd-boot", "entries", "/boot/loader/entries/arch.conf", None),
     "Arch, unified image": Kind(hosts.arch_unified, "systemd-boot", "mkinitcpio", "/etc/kernel/cmdline", ["mkinitcpio", "-P"]),
     "Debian, kernel-install": Kind(
@@ -162,6 +165,35 @@ def test_everything_is_put_back_if_the_program_fails(tmp_path: Path, kind: Kind,
 
     assert raised.value.hint == "Everything was put back."
     assert host.files() == before
+
+
+@pytest.mark.parametrize("make", [hosts.fedora, hosts.rocky])
+def test_everything_is_put_back_if_grubby_fails_after_its_work(tmp_path: Path, make: Make) -> None:
+    host = make(tmp_path)
+    host.tree.file("/refuse-late")
+    before = host.files()
+
+    with pytest.raises(HostError, match="failed with exit code 1"):
+        host.call(*WORDS)
+
+    assert host.files() == before
+
+
+def test_grubby_changes_the_rescue_entry_as_well_and_no_setting_of_another_name(tmp_path: Path) -> None:
+    host = hosts.rocky(tmp_path)
+
+    host.call(*WORDS)
+
+    assert "rhgb quiet intel_iommu=on iommu=pt\n" in host.text(f"/boot/loader/entries/{hosts.MACHINE}-0-rescue.conf")
+    settings = host.text("/etc/default/grub").splitlines()
+    assert settings[1:] == ['GRUB_CMDLINE_LINUX_DEFAULT="quiet"', 'GRUB_CMDLINE_LINUX="rhgb intel_iommu=on iommu=pt"']
+
+
+def test_what_grub_quotes_is_predicted_as_it_will_be(tmp_path: Path) -> None:
+    for make in (hosts.debian, hosts.rocky):
+        host = make(tmp_path / make.__name__)
+        predicted = host.call('dyndbg="file x +p"', check_mode=True)
+        assert predicted["entries"] == host.call('dyndbg="file x +p"')["entries"]
 
 
 def test_a_program_that_leaves_an_entry_as_it_was_is_noticed(tmp_path: Path) -> None:
