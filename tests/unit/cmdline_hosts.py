@@ -194,14 +194,24 @@ def arch_entries(root: Path) -> CmdlineHost:
     return host
 
 
+# The files of each preset's command line as version 41 joins them.
 MKINITCPIO = """\
 [ "$*" = -P ] || exit 9
 [ -e $R/refuse ] && { echo "==> ERROR: no kernel" >&2; exit 1; }
-words=$(cat $R/proc/cmdline)
-[ -e $R/etc/kernel/cmdline ] && words=$(grep -v '^#' $R/etc/kernel/cmdline | tr '\\n' ' ')
-for x in $R/etc/cmdline.d/*.conf; do [ -e $x ] && { [ -n "$first" ] || words=; first=1; words="$words $(cat $x)"; }; done
-printf '%s' "$words" > $R/tmp-cmdline
-exec python3 $R/ukify.py
+for preset in $R/etc/mkinitcpio.d/*.preset; do
+  . $preset
+  for p in "${PRESETS[@]}"; do
+    uki=${p}_uki; own=${p}_cmdline; own=${!own:-$ALL_cmdline}; options=${p}_options; options=(${!options}); files=(); folder=/etc/cmdline.d
+    for ((i = 0; i < ${#options[@]}; i++)); do [ "${options[i]}" = --cmdline ] && own=${options[i+1]}; done
+    if [ -n "$own" ] && [ -d "$R$own" ]; then folder=$own
+    elif [ -n "$own" ]; then files=("$R$own"); folder=
+    else for x in $R/etc/kernel/cmdline $R/usr/lib/kernel/cmdline; do [ -e $x ] && { files=($x); break; }; done; fi
+    [ -n "$folder" ] && [ -d "$R$folder" ] && while read -r x; do files+=("$x"); done < <(find "$R$folder" -xtype f -name '*.conf' | LC_ALL=C sort -V)
+    (( ${#files[@]} )) || files=($R/proc/cmdline)
+    grep -ha -- '^[^#]' "${files[@]}" | tr -s '\\n' ' ' > $R/tmp-cmdline
+    python3 $R/ukify.py ${!uki}
+  done
+done
 """
 UKIFY = """\
 import pathlib, sys
@@ -212,26 +222,29 @@ words = (root / "tmp-cmdline").read_bytes()
 (root / "tmp-cmdline").unlink()
 sections = [(".osrel", b"ID=arch\\nPRETTY_NAME=Arch\\n"), (".cmdline", words), (".uname", b"{release}")]
 sections += [(".linux", b"MZ"), (".initrd", b"x")]
-(root / "{image}").write_bytes(unified_image(sections))
+(root / sys.argv[1].lstrip("/")).write_bytes(unified_image(sections))
 """
 
 
-def _ukify(host: CmdlineHost, release: str, image: str) -> None:
-    host.tree.file("/ukify.py", UKIFY.format(path=sys.path, root=str(host.tree.root), release=release, image=image.lstrip("/")))
+def _ukify(host: CmdlineHost, release: str) -> None:
+    host.tree.file("/ukify.py", UKIFY.format(path=sys.path, root=str(host.tree.root), release=release))
 
 
-def arch_unified(root: Path) -> CmdlineHost:
-    """Arch with a unified kernel image that mkinitcpio makes by its preset, and that systemd-boot starts."""
+def arch_unified(root: Path, preset: str = "", line: t.Mapping[str, str] | None = None) -> CmdlineHost:
+    """Arch with a unified kernel image that mkinitcpio makes by its preset, and that systemd-boot starts.
+
+    ``preset`` are more settings of that, ``line`` the files of its command line.
+    """
     host = _host(root, "ID=arch\n")
     image = "/boot/EFI/Linux/arch-linux.efi"
     host.tree.kernel(ARCH, running=True, image=False)
     _systemd_boot(host, f"{ROOT} quiet")
-    host.tree.file("/etc/mkinitcpio.d/linux.preset", f"PRESETS=('default')\ndefault_uki=\"{image}\"\n").file(
-        "/etc/kernel/cmdline", f"{ROOT} quiet\n"
-    )
+    host.tree.file("/etc/mkinitcpio.d/linux.preset", f"PRESETS=('default')\ndefault_uki=\"{image}\"\n{preset}")
+    for place, text in ({"/etc/kernel/cmdline": f"{ROOT} quiet\n"} if line is None else line).items():
+        host.tree.file(place, text)
     host.tree.directory("/boot/EFI/Linux")
     program(host, "mkinitcpio", MKINITCPIO)
-    _ukify(host, ARCH, image)
+    _ukify(host, ARCH)
     return _generated(host, "mkinitcpio", "-P")
 
 
@@ -282,13 +295,15 @@ def rocky(root: Path) -> CmdlineHost:
     return host
 
 
-# It gives all entries the arguments of /etc/kernel/cmdline.
+# It gives all entries the arguments of /etc/kernel/cmdline, or of that in /usr/lib, and then of the files in cmdline.d.
 SDBOOTUTIL = """\
 [ "$1" = update-all-entries ] || exit 9
 [ -e $R/refuse ] && { echo "sdbootutil: failed" >&2; exit 1; }
-for x in $R/boot/efi/loader/entries/*.conf; do
-  sed -i "s|^options .*|options $(tr '\\n' ' ' < $R/etc/kernel/cmdline | sed 's/ $//')|" $x
-done
+words=
+add() { while read -r line; do [ "${line#\\#}" = "$line" ] && words="${words:+$words }$line"; done < "$1"; }
+for x in $R/etc/kernel/cmdline $R/usr/lib/kernel/cmdline; do [ -f $x ] && { add $x; break; }; done
+for x in $R/etc/kernel/cmdline.d/*; do [ -s $x ] && add $x; done
+for x in $R/boot/efi/loader/entries/*.conf; do sed -i "s|^options .*|options $words|" $x; done
 """
 
 
@@ -303,6 +318,22 @@ def opensuse_sdbootutil(root: Path) -> CmdlineHost:
     entry = f"title openSUSE\nversion {release}\noptions {ROOT} quiet\nlinux {folder[9:]}/linux-1\ninitrd {folder[9:]}/initrd-1\n"
     host.tree.file(f"/boot/efi/loader/entries/opensuse-tumbleweed-{release}-1.conf", entry)
     program(host, "sdbootutil", SDBOOTUTIL)
+    return host
+
+
+def opensuse_grub_entries(root: Path) -> CmdlineHost:
+    """openSUSE with the GRUB that has no grub.cfg, and two kernels of which an EFI variable names the older."""
+    host = opensuse_sdbootutil(root)
+    release = "6.16.1-1-default"
+    folder = f"/boot/efi/opensuse-tumbleweed/{release}"
+    host.tree.kernel(release).file(f"{folder}/linux-2", bzimage(release)).file(f"{folder}/initrd-2")
+    entry = f"title openSUSE\nversion {release}\noptions {ROOT} quiet\nlinux {folder[9:]}/linux-2\ninitrd {folder[9:]}/initrd-2\n"
+    host.tree.file(f"/boot/efi/loader/entries/opensuse-tumbleweed-{release}-2.conf", entry)
+    host.tree.file("/etc/sysconfig/bootloader", 'LOADER_TYPE="grub2-bls"\n').place("/boot/loader/loader.conf").unlink()
+    host.tree.place("/boot/EFI/systemd").rmdir()
+    efi_variable(host.tree, "LoaderInfo", "GRUB 2.14")
+    efi_variable(host.tree, "LoaderEntryDefault", f"opensuse-tumbleweed-{release}-2.conf")
+    host.tree.cmdline(f"BOOT_IMAGE=(hd0,gpt1){folder[9:]}/linux-2 {ROOT} quiet")
     return host
 
 
@@ -372,6 +403,16 @@ def started_by_firmware(root: Path) -> CmdlineHost:
     boot_option(host.tree, 1, "\\vmlinuz-linux", "Arch", f"{ROOT} initrd=\\initramfs-linux.img")
     boot_numbers(host.tree, "BootOrder", 1)
     boot_numbers(host.tree, "BootCurrent", 1)
+    return host
+
+
+def limine(root: Path) -> CmdlineHost:
+    """A kernel that Limine starts by the entry in its own file."""
+    host = started_by_firmware(root)
+    boot_option(host.tree, 1, "\\EFI\\limine\\limine_x64.efi", "Limine")
+    host.tree.file("/boot/EFI/limine/limine_x64.efi", b"MZ Limine 9.3.0")
+    entry = f"/Arch\nprotocol: linux\npath: boot():/vmlinuz-linux\ncmdline: {ROOT}\nmodule_path: boot():/initramfs-linux.img\n"
+    host.tree.file("/boot/limine.conf", entry)
     return host
 
 

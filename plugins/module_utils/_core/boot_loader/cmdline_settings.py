@@ -8,10 +8,9 @@ import contextlib
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, grubby, kernel_install
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, grubby, kernel_install, line_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import MKCONFIG
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.editable import PARTS
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import FOLDER, SETTINGS, VARIABLES
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import KERNEL_INSTALL as LINE
@@ -343,32 +342,41 @@ def _of_entry(text: str, change: ArgumentChange) -> str:
 
 
 def _of_line(editor: _Editor, way: Way, arguments: Cmdline) -> None:
-    """/etc/kernel/cmdline; mkinitcpio also reads the files of /etc/cmdline.d."""
-    parts = [f"{PARTS}/{name}" for name in editor.files.names(PARTS) if name.endswith(".conf")] if way.method == MKINITCPIO else []
-    if not parts or editor.host.is_file(LINE):
-        _edit_line(editor, LINE, arguments)
-        parts = [] if editor.change.wanted else parts
-    for place in parts[-1:] if editor.change.wanted else parts:
-        _edit_line(editor, place, arguments)
+    """/etc/kernel/cmdline, or the files of which the way's program joins each command line."""
+    for places in line_files.sources(editor.files, way.method):
+        own = [place for place in places if not place.startswith(line_files.OF_THE_SYSTEM)]
+        if not own:
+            _create_line(editor, LINE, arguments)
+        elif not editor.change.wanted or len(places) == 1:
+            for place in own:
+                _edit_line(editor, place, arguments)
+        else:
+            whole = Cmdline.parse(" ".join(line for place in places for _number, line in _used(editor.text(place) or "")))
+            # What comes last counts.
+            _edit_line(editor, own[-1], arguments, whole)
 
 
-def _edit_line(editor: _Editor, place: str, arguments: Cmdline) -> None:
-    """A file that is one command line; a line that is a comment or empty stays."""
+def _used(text: str) -> list[tuple[int, str]]:
+    """The lines that are no comments, by their numbers."""
+    return [(number, line) for number, line in enumerate(text.splitlines(keepends=True)) if not FOREIGN_LINE.match(line)]
+
+
+def _edit_line(editor: _Editor, place: str, arguments: Cmdline, whole: Cmdline | None = None) -> None:
+    """A file that is one command line, or a part of the ``whole``; a line that is a comment or empty stays."""
     text = editor.text(place)
     if text is None:
         _create_line(editor, place, arguments)
         return
     lines = text.splitlines(keepends=True)
-    used = [number for number, line in enumerate(lines) if not FOREIGN_LINE.match(line)]
-    whole = Cmdline.parse(" ".join(lines[number] for number in used))
+    used = [number for number, _line in _used(text)]
+    is_part = whole is not None or len(used) > 1
+    whole = whole or Cmdline.parse(" ".join(lines[number] for number in used))
     if not editor.change.holds(whole):
-        if editor.change.wanted and len(used) > 1:
-            lines[used[-1]] = ArgumentChange(editor.change.missing(whole)).edited(lines[used[-1]])
-        elif not used:
-            lines.append(" ".join(editor.change.words) + "\n")
-        else:
-            for number in used:
-                lines[number] = editor.change.edited(lines[number])
+        change = ArgumentChange(editor.change.missing(whole)) if editor.change.wanted and is_part else editor.change
+        if not used and change.wanted:
+            lines.append(" ".join(change.words) + "\n")
+        for number in used[-1:] if change.wanted else used:
+            lines[number] = change.edited(lines[number])
     editor.put(place, "".join(lines))
 
 

@@ -12,6 +12,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, in_charge, other_loaders
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, PARTITIONS, SYSTEMD_BOOT
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.line_files import unified_presets
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import (
     ENTRIES,
     GRUB_MKCONFIG,
@@ -27,7 +28,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.f
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.os_release import names
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.programs import entry_program, has_sdbootutil
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
@@ -39,7 +39,6 @@ if t.TYPE_CHECKING:
 
 FIRMWARE = "the firmware"
 PROXMOX_UUIDS = "/etc/kernel/proxmox-boot-uuids"
-PRESETS = "/etc/mkinitcpio.d"
 TOKEN, MACHINE_ID = "/etc/kernel/entry-token", "/etc/machine-id"
 GIVEN_ID = re.compile(r"[0-9a-f]{32}")
 BY_MKCONFIG = "### BEGIN /etc/grub.d/"
@@ -95,7 +94,7 @@ def find(host: Host) -> Way:
     if menu.loader == SYSTEMD_BOOT and {None, ENTRIES} & set(methods):
         _refuse_foreign_program(host, items)
     if len(methods) > 1 or method is None or method not in here.methods:
-        raise HostError(_unmade(menu, makers, here), f"By hand: {here.native}.")
+        raise HostError(_unmade(menu, makers, here), f"By hand: {other_loaders.by_hand(host, menu) or here.native}.")
     return Way(menu.loader, method, _config(menu, items), items, found.doubts)
 
 
@@ -189,7 +188,12 @@ def _is_by_kernel_install(files: BootFiles, item: MenuItem) -> bool:
 
 
 def is_named_by_kernel_install(host: Host, path: str, release: str | None) -> bool:
-    """Whether an entry or a unified image of a kernel has the name that kernel-install, which is here, gives to it."""
+    """Whether an entry or a unified image of a kernel has the name that kernel-install, which is here, gives to it.
+
+    Not one that it only copies, because the kernel's package brings it.
+    """
+    if release is not None and other_loaders.is_prebuilt(host, path, release):
+        return False
     name = posixpath.basename(path).rpartition(".")[0]
     named = {f"{token}-{release}" for token in _tokens(host) if release}
     return COUNTED.sub("", name) in named and host.which(KERNEL_INSTALL) is not None
@@ -210,11 +214,7 @@ def _tokens(host: Host) -> tuple[str, ...]:
 
 def images_of_presets(files: BootFiles) -> tuple[str, ...]:
     """The unified images that mkinitcpio's presets name, by the host's paths."""
-    found: list[str] = []
-    for name in files.names(PRESETS):
-        known = Assignments.parse(files.text(f"{PRESETS}/{name}") or "") if name.endswith(".preset") else Assignments({}, frozenset())
-        found += [value for key in known.values if key.endswith("_uki") for value in (known.get(key),) if value]
-    return tuple(found)
+    return tuple(one.image for one in unified_presets(files))
 
 
 def _of_proxmox(host: Host, found: InCharge) -> Way:

@@ -81,14 +81,23 @@ ENTRY_PROGRAMS = (
 )
 BOOTLOADER = "/etc/sysconfig/bootloader"
 """Where SUSE says which loader it sets up; sdbootutil makes the images and entries of these."""
-OF_SDBOOTUTIL = ("systemd-boot", "grub2-bls")
+GRUB_WITH_ENTRIES = "grub2-bls"
+OF_SDBOOTUTIL = ("systemd-boot", GRUB_WITH_ENTRIES)
 SDBOOTUTIL, REINSTALL_KERNELS = "sdbootutil", "reinstall-kernels"
 
 
 def has_sdbootutil(host: Host) -> bool:
     """Whether sdbootutil makes this host's images and entries."""
-    kind = Assignments.parse(host.text_or_none(BOOTLOADER) or "").get("LOADER_TYPE")
-    return kind in OF_SDBOOTUTIL and host.which(SDBOOTUTIL) is not None
+    return _loader(host) in OF_SDBOOTUTIL and host.which(SDBOOTUTIL) is not None
+
+
+def has_grub_with_entries(host: Host) -> bool:
+    """Whether it sets up a GRUB that has no grub.cfg and reads the entries on its own partition."""
+    return _loader(host) == GRUB_WITH_ENTRIES and host.which(SDBOOTUTIL) is not None
+
+
+def _loader(host: Host) -> str | None:
+    return Assignments.parse(host.text_or_none(BOOTLOADER) or "").get("LOADER_TYPE")
 
 
 def entry_program(host: Host) -> EntryProgram | None:

@@ -65,7 +65,7 @@ def _read(host: Host, path: str) -> MkinitcpioPreset:
     return MkinitcpioPreset(
         path,
         known.get(f"{name}_image"),
-        known.get(f"{name}_uki"),
+        known.get(f"{name}_uki") or known.get(f"{name}_efi_image"),
         known.get(f"{name}_config") or known.get(f"{ALL}_config"),
-        tuple((known.get(f"{name}_options") or "").split()),
+        tuple(word for index in known.indices(f"{name}_options") for word in (known.get(f"{name}_options", index) or "").split()),
     )

@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.host impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import Root
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.tests.unit import cmdline_hosts as hosts
-from ansible_collections.vfio.variants.tests.unit.boot_menus import NEW, efi_variable
+from ansible_collections.vfio.variants.tests.unit.boot_menus import NEW, efi_variable, unified_image
 from ansible_collections.vfio.variants.tests.unit.cmdline_hosts import ROOT, SETTINGS, CmdlineHost
 
 WORDS = ("intel_iommu=on", "iommu=pt")
@@ -54,6 +54,9 @@ KINDS = {
     ),
     "openSUSE, sdbootutil": Kind(
         hosts.opensuse_sdbootutil, "systemd-boot", "sdbootutil", "/etc/kernel/cmdline", ["sdbootutil", "update-all-entries"]
+    ),
+    "openSUSE, GRUB without grub.cfg": Kind(
+        hosts.opensuse_grub_entries, "GRUB", "sdbootutil", "/etc/kernel/cmdline", ["sdbootutil", "update-all-entries"]
     ),
     "Debian, u-boot-menu": Kind(hosts.u_boot, "extlinux", "u-boot-update", "/etc/default/u-boot", ["u-boot-update"]),
     "a board, extlinux.conf": Kind(hosts.extlinux, "extlinux", "entries", "/boot/extlinux/extlinux.conf", None),
@@ -351,14 +354,78 @@ def test_comments_and_line_breaks_of_the_settings_stay(tmp_path: Path) -> None:
     assert host.text("/etc/kernel/cmdline") == text
 
 
-def test_mkinitcpios_own_folder_is_used_where_the_host_does(tmp_path: Path) -> None:
-    host = hosts.arch_unified(tmp_path)
-    host.tree.place("/etc/kernel/cmdline").unlink()
-    host.tree.file("/etc/cmdline.d/root.conf", f"{ROOT} quiet\n")
+LINE, PARTS = "/etc/kernel/cmdline", "/etc/cmdline.d"
 
-    result = host.call(*WORDS)
 
-    assert result["files"] == ["/etc/cmdline.d/root.conf"]
+@pytest.mark.parametrize(
+    ("preset", "line", "changed"),
+    [
+        ("", {f"{PARTS}/root.conf": ROOT}, [f"{PARTS}/root.conf"]),
+        # Both are read, and the last one counts.
+        ("", {LINE: ROOT, f"{PARTS}/a.conf": "iommu=soft"}, [f"{PARTS}/a.conf"]),
+        ("", {f"{PARTS}/9.conf": ROOT, f"{PARTS}/10.conf": "iommu=soft"}, [f"{PARTS}/10.conf"]),
+        ("", {f"{PARTS}/below/root.conf": ROOT}, [f"{PARTS}/below/root.conf"]),
+        ("", {"/usr/lib/kernel/cmdline": ROOT}, [LINE]),
+        ("", {"/usr/lib/kernel/cmdline": ROOT, f"{PARTS}/a.conf": "quiet"}, [f"{PARTS}/a.conf"]),
+        ("default_cmdline=/etc/own\n", {"/etc/own": ROOT, LINE: "other"}, ["/etc/own"]),
+        ("ALL_cmdline=/etc/own\n", {"/etc/own": ROOT, f"{PARTS}/a.conf": "other"}, ["/etc/own"]),
+        ("default_cmdline=/etc/own.d\n", {"/etc/own.d/a.conf": ROOT, LINE: "other"}, ["/etc/own.d/a.conf"]),
+        ("default_options='-S autodetect --cmdline /etc/own'\n", {"/etc/own": ROOT, LINE: "other"}, ["/etc/own"]),
+        (
+            "PRESETS+=('fallback')\nfallback_uki=/boot/EFI/Linux/second.efi\nfallback_cmdline=/etc/own\n",
+            {"/etc/own": ROOT, LINE: ROOT},
+            [LINE, "/etc/own"],
+        ),
+    ],
+)
+def test_mkinitcpio_s_line_is_changed_in_the_files_that_it_is_joined_from(
+    tmp_path: Path, preset: str, line: t.Mapping[str, str], changed: list[str]
+) -> None:
+    host = hosts.arch_unified(tmp_path, preset, {place: f"{text}\n" for place, text in line.items()})
+    before = host.files()
+    predicted = host.call("iommu=pt", check_mode=True)
+
+    result = host.call("iommu=pt")
+
+    assert (result["files"], result["entries"]) == (sorted(changed), predicted["entries"])
+    assert result["entries"][hosts.ARCH]["after"][-1] == "iommu=pt"
+    assert not host.call("iommu=pt")["changed"]
+    host.call("iommu=pt", state="absent")
+    assert host.files() == before
+
+
+@pytest.mark.parametrize(
+    ("line", "changed"),
+    [
+        ({LINE: ROOT, f"{LINE}.d/50-x": "iommu=soft"}, f"{LINE}.d/50-x"),
+        ({"/usr/lib/kernel/cmdline": ROOT, f"{LINE}.d/50-x.conf": "quiet"}, f"{LINE}.d/50-x.conf"),
+        ({"/usr/lib/kernel/cmdline": ROOT}, LINE),
+    ],
+)
+def test_sdbootutil_s_line_goes_on_in_its_folder(tmp_path: Path, line: t.Mapping[str, str], changed: str) -> None:
+    host = hosts.opensuse_sdbootutil(tmp_path)
+    host.tree.place(LINE).unlink()
+    for place, text in line.items():
+        host.tree.file(place, f"{text}\n")
+    host.tree.host(host.commands).run(["sdbootutil", "update-all-entries"], 60)
+    before = host.files()
+
+    result = host.call("iommu=pt")
+
+    assert changed in result["files"]
+    assert all(entry["after"][-1] == "iommu=pt" for entry in result["entries"].values())
+    host.call("iommu=pt", state="absent")
+    assert host.files() == before
+
+
+def test_an_argument_goes_from_sdbootutil_s_folder(tmp_path: Path) -> None:
+    host = hosts.opensuse_sdbootutil(tmp_path)
+    host.tree.file(f"{LINE}.d/50-x", "splash iommu=pt\n")
+    host.tree.host(host.commands).run(["sdbootutil", "update-all-entries"], 60)
+
+    host.call("iommu=pt", state="absent")
+
+    assert host.text(f"{LINE}.d/50-x") == "splash\n"
 
 
 def test_u_boot_update_takes_the_line_where_it_has_no_parameters_of_its_own(tmp_path: Path) -> None:
@@ -420,6 +487,41 @@ def test_several_loaders_or_none_that_is_known_are_refused_and_named(tmp_path: P
 
     assert host.files() == before
     assert host.commands.calls == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "way"),
+    [(None, "add them to the line `cmdline` of its entries in /boot/limine.conf"), ("", "KERNEL_CMDLINE[default] in /etc/default/limine")],
+)
+def test_limine_s_own_way_is_named(tmp_path: Path, settings: str | None, way: str) -> None:
+    host = hosts.limine(tmp_path)
+    if settings is not None:
+        host.tree.file("/etc/default/limine", settings)
+
+    with pytest.raises(HostError, match="Limine boots from entries that are made by no program that is known") as told:
+        host.call(*WORDS)
+
+    assert way in str(told.value.hint)
+
+
+def test_what_the_firmware_gives_a_kernel_is_changed_by_efibootmgr(tmp_path: Path) -> None:
+    with pytest.raises(HostError) as told:
+        hosts.started_by_firmware(tmp_path).call(*WORDS)
+    assert "efibootmgr --create" in str(told.value.hint)
+
+
+def test_a_unified_image_out_of_a_package_gets_arguments_by_an_addon_alone(tmp_path: Path) -> None:
+    host = hosts.kernel_install(tmp_path)
+    image = f"/boot/EFI/Linux/{hosts.MACHINE}-{NEW}.efi"
+    sections = [(".osrel", b"ID=rhel\n"), (".cmdline", b"console=ttyS0"), (".uname", NEW.encode()), (".linux", b"MZ"), (".initrd", b"x")]
+    for entry in host.tree.place("/boot/loader/entries").iterdir():
+        entry.unlink()
+    host.tree.file(image, unified_image(sections)).file(f"/lib/modules/{NEW}/vmlinuz-virt.efi")
+
+    with pytest.raises(HostError, match="by no program that is known and installed") as told:
+        host.call(*WORDS)
+
+    assert f"ukify build --cmdline=… --output=NAME.addon.efi`, into {image}.extra.d" in str(told.value.hint)
 
 
 def test_a_grub_cfg_that_no_program_wrote_is_refused(tmp_path: Path) -> None:
