@@ -97,7 +97,9 @@ def test_a_boot_has_an_iommu_unless_there_is_a_reason_against_it(iommu: Iommu, a
         (machine(described=False), [boot()], False, []),
         (machine("amd"), [boot()], False, []),
         (machine("amd"), [boot()], True, ["iommu=pt"]),
-        (machine("arm"), [boot("iommu=pt")], True, []),
+        # No kernel for an ARM reads that word.
+        (machine("arm"), [boot("iommu=pt")], True, ["iommu.passthrough=1"]),
+        (machine("arm"), [boot("iommu.passthrough=1")], True, []),
         (machine("arm"), [boot()], True, ["iommu.passthrough=1"]),
         (machine(), [boot("iommu=pt"), boot()], True, ["intel_iommu=on", "iommu=pt"]),
         # Of two the last counts, and the other word over both.
