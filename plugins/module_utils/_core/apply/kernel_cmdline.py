@@ -8,11 +8,12 @@ import contextlib
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import CmdlineRecord
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import CmdlineRecord, put
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery import recover
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import cmdline_settings, cmdline_way, next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import cmdline_settings, cmdline_way, grubby, next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_loading import as_argument
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grubby import ENVIRONMENTS
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import KERNEL_INSTALL as LINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import SETTINGS
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import ENTRIES, GRUBBY
@@ -86,6 +87,7 @@ def apply(host: Host, request: CmdlineRequest, check_mode: bool) -> Result:
 
 def _apply(host: Host, request: CmdlineRequest, check_mode: bool) -> Result:
     change, record = request.change, CmdlineRecord.read(host)
+    host = record.before_unfinished(host, check_mode)
     plan = _plan(host, change, record)
     paths = (*(one.path for one in needed(plan.changes)), *_to_be_written(plan, change))
     after = tuple(_predicted(entry, plan, change) for entry in plan.entries)
@@ -114,6 +116,9 @@ def _plan(host: Host, change: ArgumentChange, record: CmdlineRecord) -> Argument
     words = dict.fromkeys(
         word for entry in wrong for word in (change.missing(entry.cmdline) if change.wanted else change.found(entry.cmdline))
     )
+    if way.method == GRUBBY and not change.wanted:
+        words.update(dict.fromkeys(grubby.found(host, way, change, covered)))
+        is_needed = is_needed or bool(words)
     releases = tuple(entry.name for entry in entries)
     commands = cmdline_settings.commands(host, way, change, tuple(words), releases) if is_needed else ()
     leave = tuple(one.path for one in changes if one.path == LINE and one.before is not None and one.after is None)
@@ -186,7 +191,8 @@ def _carry_out(
     snapshot = _snapshot(host, plan)
     folders = tuple(one.path.rpartition("/")[0] for one in plan.changes if one.before is None and one.after is not None)
     folders = tuple(folder for folder in folders if not host.exists(folder))
-    record.begin(host, request.change, needed(plan.changes))
+    touched = {path: state for path, state in snapshot.items() if path not in ENVIRONMENTS} if plan.way.method == GRUBBY else {}
+    record.begin(host, request.change, needed(plan.changes), touched)
     applied: Applied | None = None
     try:
         applied = file_transaction.apply(host, plan.changes)
@@ -210,7 +216,7 @@ def _carry_out(
 def _write_again(host: Host, plan: ArgumentPlan) -> None:
     """grubby changes every entry and its blanks, also those that have their former content by now."""
     for one in needed(plan.changes) if plan.way.method == GRUBBY and plan.commands else ():
-        _put(host, one.path, one.after)
+        put(host, one.path, one.after)
 
 
 def _exact(plan: ArgumentPlan, before: t.Mapping[str, FileState | None]) -> dict[str, FileState | None]:
@@ -285,16 +291,7 @@ def _undo(
                 host.run(argv, request.timeout)
         for place, state in snapshot.items():
             with contextlib.suppress(HostError):
-                _put(host, place, state)
-
-
-def _put(host: Host, place: str, state: FileState | None) -> None:
-    if _state(host, place) == state:
-        return
-    if state is None:
-        host.remove(place)
-    else:
-        host.write_atomic(place, state.content, state.mode)
+                put(host, place, state)
 
 
 # -- the answer

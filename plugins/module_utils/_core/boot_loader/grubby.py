@@ -10,13 +10,15 @@ from __future__ import annotations
 import posixpath
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import grub_environment
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import bls, grub_environment
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import KERNEL_INSTALL as LINE
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import Way
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.argument_change import ArgumentChange
 
 ENVIRONMENTS = ("/boot/grub2/grubenv", "/boot/grub/grubenv")
 KERNEL_OPTIONS = "kernelopts"
@@ -29,6 +31,14 @@ def entry_files(host: Host, way: Way) -> tuple[str, ...]:
     folders = dict.fromkeys(posixpath.dirname(place) for place in way.places)
     names = BootFiles(host).names
     return tuple(f"{folder}/{name}" for folder in folders for name in names(folder) if name.endswith(".conf"))
+
+
+def found(host: Host, way: Way, change: ArgumentChange, without: t.Collection[str]) -> tuple[str, ...]:
+    """The arguments that are meant and that entries have, those of rescue systems included; not in the files ``without``."""
+    files = BootFiles(host)
+    texts = (files.text(place) or "" for place in entry_files(host, way) if place not in without)
+    options = (options for number, text in enumerate(texts) for options in bls.parse(text, str(number)).options)
+    return tuple(word for line in options for word in change.found(Cmdline.parse(line)))
 
 
 def creates_line(host: Host) -> bool:

@@ -192,6 +192,17 @@ def test_grubby_changes_the_rescue_entry_as_well_and_no_setting_of_another_name(
     assert settings[1:] == ['GRUB_CMDLINE_LINUX_DEFAULT="quiet"', 'GRUB_CMDLINE_LINUX="rhgb intel_iommu=on iommu=pt"']
 
 
+def test_an_argument_that_the_rescue_entry_alone_has_goes(tmp_path: Path) -> None:
+    host = hosts.fedora(tmp_path)
+    entry = f"/boot/loader/entries/{hosts.MACHINE}-0-rescue.conf"
+    host.tree.file(entry, host.text(entry).replace("rhgb", "rhgb nomodeset"))
+
+    assert host.call("nomodeset", state="absent")["changed"]
+
+    assert "nomodeset" not in host.text(entry)
+    assert not host.call("nomodeset", state="absent")["changed"]
+
+
 def test_what_grub_quotes_is_predicted_as_it_will_be(tmp_path: Path) -> None:
     for make in (hosts.debian, hosts.rocky):
         host = make(tmp_path / make.__name__)
