@@ -206,7 +206,9 @@ for preset in $R/etc/mkinitcpio.d/*.preset; do
     if [ -n "$own" ] && [ -d "$R$own" ]; then folder=$own
     elif [ -n "$own" ]; then files=("$R$own"); folder=
     else for x in $R/etc/kernel/cmdline $R/usr/lib/kernel/cmdline; do [ -e $x ] && { files=($x); break; }; done; fi
-    [ -n "$folder" ] && [ -d "$R$folder" ] && while read -r x; do files+=("$x"); done < <(find "$R$folder" -xtype f -name '*.conf' | LC_ALL=C sort -V)
+    if [ -n "$folder" ] && [ -d "$R$folder" ]; then
+      while read -r x; do files+=("$x"); done < <(find "$R$folder" -xtype f -name '*.conf' | LC_ALL=C sort -V)
+    fi
     (( ${#files[@]} )) || files=($R/proc/cmdline)
     grep -ha -- '^[^#]' "${files[@]}" | tr -s '\\n' ' ' > $R/tmp-cmdline
     python3 $R/ukify.py ${!uki}

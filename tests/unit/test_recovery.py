@@ -8,9 +8,12 @@ import re
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import OPERATION
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_settings import DROP_IN, LINE, SETTINGS, U_BOOT
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_settings import DROP_IN, U_BOOT
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import KERNEL_INSTALL as LINE
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import SETTINGS
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import ANY, ENTRIES, GRUB_MKCONFIG
-from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.programs import REINSTALL_KERNELS, SDBOOTUTIL
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.programs import REINSTALL_KERNELS
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.suse_loader import SDBOOTUTIL
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import DIRECTORY
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT, INITRAMFS_TOOLS, MKINITCPIO
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import ARGUMENT, OFF_WORD

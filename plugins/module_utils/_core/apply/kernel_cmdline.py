@@ -8,8 +8,9 @@ import contextlib
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import CmdlineRecord, put
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import CmdlineRecord
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery import recover
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished_arguments import before_unfinished, put
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import cmdline_settings, cmdline_way, grubby, next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_loading import as_argument
@@ -87,7 +88,7 @@ def apply(host: Host, request: CmdlineRequest, check_mode: bool) -> Result:
 
 def _apply(host: Host, request: CmdlineRequest, check_mode: bool) -> Result:
     change, record = request.change, CmdlineRecord.read(host)
-    host = record.before_unfinished(host, check_mode)
+    host = before_unfinished(host, record, check_mode)
     plan = _plan(host, change, record)
     paths = (*(one.path for one in needed(plan.changes)), *_to_be_written(plan, change))
     after = tuple(_predicted(entry, plan, change) for entry in plan.entries)

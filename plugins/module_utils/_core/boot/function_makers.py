@@ -31,16 +31,15 @@ CONNECTIONS = (
 NETPLAN = ("/run/netplan", "/etc/netplan", "/lib/netplan")
 OPERATOR = ("/etc/sriov-operator", "/etc/systemd/system/sriov-config.service", "/etc/sriov-network-operator")
 NMSTATE = ("/etc/nmstate",)
+_IFUPDOWN = ("/etc/network/if-pre-up.d", "/etc/network/if-up.d")
+_DISPATCHER = ("/etc/NetworkManager/dispatcher.d", "/etc/NetworkManager/dispatcher.d/pre-up.d")
 EARLY = "a setting of sysfs"
 """What may run before an interface has its name."""
 WRITING: t.Mapping[str, tuple[tuple[str, ...], str]] = {
     EARLY: (("/etc/sysfs.conf", "/etc/sysfs.d", "/etc/tmpfiles.d", "/etc/rc.local"), ".conf"),
     "a rule of udev": (("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d"), ".rules"),
     "ifupdown": (("/etc/network/interfaces", "/etc/network/interfaces.d"), ""),
-    "a script for networks": (
-        ("/etc/network/if-pre-up.d", "/etc/network/if-up.d", "/etc/NetworkManager/dispatcher.d", "/etc/NetworkManager/dispatcher.d/pre-up.d"),
-        "",
-    ),
+    "a script for networks": ((*_IFUPDOWN, *_DISPATCHER), ""),
     "cron": (("/etc/crontab", "/etc/cron.d", "/var/spool/cron/crontabs", "/var/spool/cron"), ""),
 }
 """Files, or folders and the end of names in them, of programs that write the attribute because a line says so."""
@@ -166,7 +165,7 @@ def _of_lines(host: Host, physical: Device, names: frozenset[str]) -> t.Iterator
 
 def _is_for(line: str, physical: Device, names: frozenset[str]) -> bool | None:
     """The last address of a path is the function's, those before are of bridges."""
-    address = next(iter(_ADDRESS.findall(line)[::-1]), None)
+    address: str | None = next(iter(_ADDRESS.findall(line)[::-1]), None)
     if address is not None:
         return address == physical.address
     interface = _INTERFACE.search(line)

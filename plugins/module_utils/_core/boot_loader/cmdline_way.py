@@ -9,10 +9,9 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, in_charge, other_loaders
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, in_charge, kernel_install
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, PARTITIONS, SYSTEMD_BOOT
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.line_files import unified_presets
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import (
     ENTRIES,
     GRUB_MKCONFIG,
@@ -26,7 +25,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.f
     family,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.os_release import names
-from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.programs import entry_program, has_sdbootutil
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.programs import entry_program
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.suse_loader import has_sdbootutil
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
@@ -82,8 +82,8 @@ def find(host: Host) -> Way:
         return _of_proxmox(host, found)
     doubts = tuple(doubt for doubt in found.doubts if not doubt.startswith(HARMLESS))
     if len(found.menus) != 1 or doubts:
-        native = None if found.menus else other_loaders.by_hand(host)
-        raise HostError(_unclear(found, doubts), f"Where it is clear to you which loader boots: {native or here.native}.")
+        native = (None if found.menus else _by_hand(host)) or here.native
+        raise HostError(_unclear(found, doubts), f"Where it is clear to you which loader boots: {native}.")
     menu = found.menus[0]
     items = tuple(item for item in menu.kernels() if not item.is_recovery and _is_of_this_host(host, files, item))
     if not items:
@@ -94,8 +94,14 @@ def find(host: Host) -> Way:
     if menu.loader == SYSTEMD_BOOT and {None, ENTRIES} & set(methods):
         _refuse_foreign_program(host, items)
     if len(methods) > 1 or method is None or method not in here.methods:
-        raise HostError(_unmade(menu, makers, here), f"By hand: {other_loaders.by_hand(host, menu) or here.native}.")
+        raise HostError(_unmade(menu, makers, here), f"By hand: {_by_hand(host, menu) or here.native}.")
     return Way(menu.loader, method, _config(menu, items), items, found.doubts)
+
+
+def _by_hand(host: Host, menu: Menu | None = None) -> str | None:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import hand_ways
+
+    return hand_ways.by_hand(host, menu)
 
 
 def _refuse_foreign_program(host: Host, items: t.Sequence[MenuItem]) -> None:
@@ -192,7 +198,7 @@ def is_named_by_kernel_install(host: Host, path: str, release: str | None) -> bo
 
     Not one that it only copies, because the kernel's package brings it.
     """
-    if release is not None and other_loaders.is_prebuilt(host, path, release):
+    if release is not None and kernel_install.is_prebuilt(host, path, release):
         return False
     name = posixpath.basename(path).rpartition(".")[0]
     named = {f"{token}-{release}" for token in _tokens(host) if release}
@@ -214,7 +220,9 @@ def _tokens(host: Host) -> tuple[str, ...]:
 
 def images_of_presets(files: BootFiles) -> tuple[str, ...]:
     """The unified images that mkinitcpio's presets name, by the host's paths."""
-    return tuple(one.image for one in unified_presets(files))
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import line_files
+
+    return tuple(one.image for one in line_files.unified_presets(files))
 
 
 def _of_proxmox(host: Host, found: InCharge) -> Way:

@@ -16,7 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
     other_loaders,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, PARTITIONS, SYSTEMD_BOOT, Program
-from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.programs import has_grub_with_entries
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.suse_loader import has_grub_with_entries
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE

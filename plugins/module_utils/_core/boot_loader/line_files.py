@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.ed
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import KERNEL_INSTALL as LINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import MKINITCPIO, SDBOOTUTIL
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.versions import sort_compare
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.sort_order import sort_compare
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles

@@ -8,7 +8,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.refusals import native_way
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.suse_loader import has_sdbootutil
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -79,25 +79,7 @@ ENTRY_PROGRAMS = (
     # Clear Linux and Solus
     EntryProgram("clr-boot-manager", "write them to a file in /etc/kernel/cmdline.d and run `clr-boot-manager update`"),
 )
-BOOTLOADER = "/etc/sysconfig/bootloader"
-"""Where SUSE says which loader it sets up; sdbootutil makes the images and entries of these."""
-GRUB_WITH_ENTRIES = "grub2-bls"
-OF_SDBOOTUTIL = ("systemd-boot", GRUB_WITH_ENTRIES)
-SDBOOTUTIL, REINSTALL_KERNELS = "sdbootutil", "reinstall-kernels"
-
-
-def has_sdbootutil(host: Host) -> bool:
-    """Whether sdbootutil makes this host's images and entries."""
-    return _loader(host) in OF_SDBOOTUTIL and host.which(SDBOOTUTIL) is not None
-
-
-def has_grub_with_entries(host: Host) -> bool:
-    """Whether it sets up a GRUB that has no grub.cfg and reads the entries on its own partition."""
-    return _loader(host) == GRUB_WITH_ENTRIES and host.which(SDBOOTUTIL) is not None
-
-
-def _loader(host: Host) -> str | None:
-    return Assignments.parse(host.text_or_none(BOOTLOADER) or "").get("LOADER_TYPE")
+REINSTALL_KERNELS = "reinstall-kernels"
 
 
 def entry_program(host: Host) -> EntryProgram | None:

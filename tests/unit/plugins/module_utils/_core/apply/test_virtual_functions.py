@@ -336,7 +336,10 @@ def test_another_program_that_may_create_them_is_a_warning(tmp_path: Path) -> No
     ("path", "text"),
     [
         ("/etc/udev/rules.d/60-x.rules", 'ACTION=="add", SUBSYSTEM=="pci", ATTR{vendor}=="0x15b3", ATTR{sriov_numvfs}="4"\n'),
-        ("/etc/udev/rules.d/80-x.rules", 'ACTION=="add", SUBSYSTEM=="net", ENV{ID_NET_DRIVER}=="mlx5_core", ATTR{device/sriov_numvfs}="4"\n'),
+        (
+            "/etc/udev/rules.d/80-x.rules",
+            'ACTION=="add", SUBSYSTEM=="net", ENV{ID_NET_DRIVER}=="mlx5_core", ATTR{device/sriov_numvfs}="4"\n',
+        ),
         ("/etc/modprobe.d/x.conf", "options mlx5_core num_vfs=4\n"),
     ],
 )
@@ -344,14 +347,14 @@ def test_where_another_number_may_be_first_nothing_is_certain(tmp_path: Path, pa
     # The kernel changes a number from nought alone, so that the first one stays.
     tree = host(tmp_path).file(path, text)
     warnings = run(tree, claim(2))["warnings"]
-    assert any(f"may create virtual functions as well ({text.split(',')[0].split()[0]}" in one or path in one for one in warnings)
+    assert any("may create virtual functions as well" in one and path in one for one in warnings)
 
     found = claim_info(tree.host(), claims=[claim(2)], kernels=["all"])
 
     assert {device["will_be_satisfied"] for device in found["devices"]} == {False}
 
 
-def test_our_own_rule_is_no_other_program(tmp_path: Path) -> None:
+def test_our_own_rule_does_not_count_as_another_program(tmp_path: Path) -> None:
     tree = host(tmp_path)
     run(tree, claim(2))
     assert run(tree, claim(3))["warnings"] == []

@@ -49,7 +49,12 @@ CASES: list[tuple[str, str, str, bool | None]] = [
     ("/etc/udev/rules.d/9.rules", f'KERNEL=="{PF}", ATTR{{sriov_numvfs}}="4"\n', 'sriov_numvfs}="4"', True),
     ("/usr/lib/udev/rules.d/9.rules", 'SUBSYSTEM=="net", ATTR{device/sriov_numvfs}="4"\n', 'sriov_numvfs}="4"', None),
     ("/etc/udev/rules.d/9.rules", f'KERNEL=="{PF}", ATTR{{sriov_numvfs}}=="4", TAG+="x"\n', "", False),
-    ("/etc/network/interfaces", "iface ens1f0 inet manual\n  up echo 4 > /sys/class/net/ens1f0/device/sriov_numvfs\n", "ens1f0/device/sriov_numvfs", True),
+    (
+        "/etc/network/interfaces",
+        "iface ens1f0 inet manual\n  up echo 4 > /sys/class/net/ens1f0/device/sriov_numvfs\n",
+        "ens1f0/device/sriov_numvfs",
+        True,
+    ),
     ("/etc/network/interfaces.d/card", "  up echo 4 | tee /sys/class/net/eth9/device/sriov_numvfs\n", "", False),
     ("/etc/NetworkManager/dispatcher.d/50-x", 'echo 4 > "/sys/class/net/$1/device/sriov_numvfs"\n', 'sriov_numvfs"', None),
     ("/etc/NetworkManager/dispatcher.d/50-x", f"cat /sys/bus/pci/devices/{PF}/sriov_numvfs\n", "", False),
