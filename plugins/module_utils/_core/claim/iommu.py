@@ -37,6 +37,8 @@ class BootArguments(t.NamedTuple):
     """What the kernel's configuration lacks, without which it has no driver for an IOMMU of this CPU."""
     hypervisor: str | None = None
     """What starts the kernel as its guest."""
+    passes_by_default: bool = False
+    """Whether it leaves the host's own devices untranslated without an argument."""
 
 
 def after(iommu: Iommu, boot: BootArguments) -> tuple[bool, str]:
@@ -100,7 +102,7 @@ def _passes_through(boot: BootArguments, vendor: Vendor) -> bool:
     """iommu_setup() in arch/x86/kernel/pci-dma.c, which an ARM does not have; iommu_set_def_domain_type() in drivers/iommu/iommu.c."""
     given = boot.cmdline.of_kernel
     words = [part for value in given.values("iommu") for part in value.split(",") if part in ("pt", "nopt")]
-    state = vendor != "arm" and words[-1:] == ["pt"]
+    state = words[-1] == "pt" if words and vendor != "arm" else boot.passes_by_default
     last = given.values("iommu.passthrough")[-1:]
     return parse_boolean(last[0]) is True if last else state
 
