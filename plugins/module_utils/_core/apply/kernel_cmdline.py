@@ -153,7 +153,10 @@ def _to_be_written(plan: ArgumentPlan, change: ArgumentChange) -> tuple[str, ...
     """The text files of entries that are not as they shall be, which the way's program writes."""
     if plan.way.method == GRUBBY:
         return plan.written
-    places = dict.fromkeys(cmdline_way.place_of(entry.source) for entry in plan.entries if not change.holds(entry.cmdline))
+    found = [entry.source for entry in plan.entries if not change.holds(entry.cmdline)]
+    # A kernel may have several entries, of snapshots or with another image.
+    found += [item.source for item in plan.way.items if not change.holds(Cmdline.parse(item.arguments))]
+    places = dict.fromkeys(map(cmdline_way.place_of, found))
     return tuple(place for place in places if not place.lower().endswith(".efi"))
 
 

@@ -30,7 +30,7 @@ def entry_files(host: Host, way: Way) -> tuple[str, ...]:
     """All entries beside those of the way, also those of rescue systems and of kernels that are gone."""
     folders = dict.fromkeys(posixpath.dirname(place) for place in way.places)
     names = BootFiles(host).names
-    return tuple(f"{folder}/{name}" for folder in folders for name in names(folder) if name.endswith(".conf"))
+    return tuple(f"{folder}/{name}" for folder in folders for name in names(folder) if name.endswith(".conf") and name[0] != ".")
 
 
 def found(host: Host, way: Way, change: ArgumentChange, without: t.Collection[str]) -> tuple[str, ...]:

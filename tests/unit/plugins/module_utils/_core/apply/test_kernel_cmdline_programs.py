@@ -169,3 +169,18 @@ def test_a_unified_image_out_of_a_package_gets_arguments_by_an_addon_alone(tmp_p
         host.call(*WORDS)
 
     assert f"ukify build --cmdline=… --output=NAME.addon.efi`, into {image}.extra.d" in str(told.value.hint)
+
+
+# -- several entries of a kernel
+
+
+def test_check_mode_names_each_entry_of_a_kernel(tmp_path: Path) -> None:
+    host = hosts.opensuse_sdbootutil(tmp_path)
+    folder = "/boot/efi/loader/entries"
+    (name,) = [path.name for path in host.tree.place(folder).iterdir()]
+    # As a snapshot before has it.
+    host.tree.file(f"{folder}/{name.replace('-1.conf', '-2.conf')}", host.text(f"{folder}/{name}"))
+    predicted = host.call(*WORDS, check_mode=True)
+
+    assert predicted["files"] == host.call(*WORDS)["files"]
+    assert len([path for path in predicted["files"] if path.startswith(folder)]) == 2
