@@ -9,7 +9,13 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import BootArguments, after, switched_on
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu, configuration_of, is_default, is_passthrough, missing_option
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import (
+    Iommu,
+    configuration_of,
+    is_default,
+    is_passthrough,
+    missing_option,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
