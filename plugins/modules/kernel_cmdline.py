@@ -17,10 +17,11 @@ description:
   - Which loader that is, and which program makes its entries, is determined from the EFI variables, from what the running kernel was
     given, and from the entries themselves. If several can be meant, or none, the module fails and says what was seen.
   - With GRUB, a file in C(/etc/default/grub.d) where C(grub-mkconfig) reads it, else C(/etc/default/grub); then C(update-grub) or
-    C(grub2-mkconfig). Where GRUB reads entries of the Boot Loader Specification, C(grubby).
-  - C(/etc/kernel/cmdline) for C(kernel-install), C(sdbootutil) and C(mkinitcpio) (or C(/etc/cmdline.d)), and for C(proxmox-boot-tool)
-    where it uses systemd-boot; C(/etc/default/u-boot) for C(u-boot-update); else the entries of systemd-boot or extlinux themselves,
-    if no program makes them.
+    C(grub2-mkconfig). Where GRUB reads entries of the Boot Loader Specification, C(grubby), which changes all of them, also that of a
+    rescue system.
+  - C(/etc/kernel/cmdline) for C(kernel-install), C(sdbootutil) and C(mkinitcpio), or what these read behind it or a preset names in its
+    place, and for C(proxmox-boot-tool) where it uses systemd-boot; C(/etc/default/u-boot) for C(u-boot-update); else the entries of
+    systemd-boot or extlinux themselves, if no program makes them.
   - Arguments are compared as the kernel reads them. In names, V(-) and V(_) are equal; quotes around a value do not matter; words
     behind C(--) are not the kernel's. Of an argument with several values the last one counts, so an argument is added behind one that
     sets it otherwise; of some, such as C(console), each counts.

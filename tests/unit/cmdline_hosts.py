@@ -120,26 +120,39 @@ def _generated(host: CmdlineHost, *argv: str) -> CmdlineHost:
     return host
 
 
-# As grubby does it for entries in files: words of the same name are replaced, the rest is joined by single blanks.
+# As grubby does it with entries in files: in all of them, and for further kernels.  Words of the same name are replaced, the rest is
+# joined by single blanks; every line of /etc/default/grub whose variable begins alike becomes the same.
 GRUBBY = """\
-import pathlib, sys
+import pathlib, re, sys
 root = pathlib.Path(R)
+LINE = root / "etc/kernel/cmdline"
 if (root / "refuse").exists():
     sys.exit("grubby: no space left")
 assert sys.argv[1] == "--update-kernel=ALL", sys.argv
 option, _, value = sys.argv[2].partition("=")
+
+def update(text):
+    words = text.split()
+    if option == "--args":
+        names = {word.partition("=")[0] for word in value.split()}
+        return " ".join([word for word in words if word.partition("=")[0] not in names] + value.split())
+    return " ".join(word for word in words if word not in value.split())
+
+settings, last = root / "etc/default/grub", ""
+common = re.search('^GRUB_CMDLINE_LINUX="(.+)"$', settings.read_text(), re.M) if settings.exists() else None
+if common:
+    settings.write_text(re.sub("(?m)^GRUB_CMDLINE_LINUX.*", f'GRUB_CMDLINE_LINUX="{update(common[1])}"', settings.read_text()))
 for place in sorted((root / "boot/loader/entries").glob("*.conf")):
     lines = place.read_text().splitlines()
     for number, line in enumerate(lines):
         if line.startswith("options "):
-            words = line.split()[1:]
-            if option == "--args":
-                names = {word.partition("=")[0] for word in value.split()}
-                words = [word for word in words if word.partition("=")[0] not in names] + value.split()
-            else:
-                words = [word for word in words if word not in value.split()]
-            lines[number] = "options " + " ".join(words)
+            last = update(line[8:])
+            lines[number] = f"options {last}"
     place.write_text("\\n".join(lines) + "\\n")
+# As newer ones do, which say /etc/kernel/cmdline.
+LINE.write_text(update(LINE.read_text() if LINE.exists() else last) + "\\n")
+if (root / "refuse-late").exists():
+    sys.exit("grubby: no space left")
 """
 
 
@@ -155,6 +168,8 @@ def fedora(root: Path, options: str = f"{ROOT}  rhgb quiet ") -> CmdlineHost:
         f"title Fedora Linux ({FEDORA}) 43\nversion {FEDORA}\nlinux /vmlinuz-{FEDORA}\ninitrd /initramfs-{FEDORA}.img\noptions {options}\n"
     )
     host.tree.file(f"/boot/loader/entries/{MACHINE}-{FEDORA}.conf", entry + "grub_users $grub_users\n")
+    host.tree.file(f"/boot/loader/entries/{MACHINE}-0-rescue.conf", entry.replace(FEDORA, f"0-rescue-{MACHINE}"))
+    host.tree.file(f"/boot/vmlinuz-0-rescue-{MACHINE}", bzimage(FEDORA)).file(f"/boot/initramfs-0-rescue-{MACHINE}.img")
     host.tree.file("/etc/kernel/cmdline", f"{ROOT} rhgb quiet\n")
     python = GRUBBY.replace("R)", f'"{root}")', 1)
     host.tree.file("/usr/sbin/grubby", f"#!/usr/bin/env python3\n{python}", 0o755)
@@ -179,14 +194,26 @@ def arch_entries(root: Path) -> CmdlineHost:
     return host
 
 
+# The files of each preset's command line as version 41 joins them.
 MKINITCPIO = """\
 [ "$*" = -P ] || exit 9
 [ -e $R/refuse ] && { echo "==> ERROR: no kernel" >&2; exit 1; }
-words=$(cat $R/proc/cmdline)
-[ -e $R/etc/kernel/cmdline ] && words=$(grep -v '^#' $R/etc/kernel/cmdline | tr '\\n' ' ')
-for x in $R/etc/cmdline.d/*.conf; do [ -e $x ] && { [ -n "$first" ] || words=; first=1; words="$words $(cat $x)"; }; done
-printf '%s' "$words" > $R/tmp-cmdline
-exec python3 $R/ukify.py
+for preset in $R/etc/mkinitcpio.d/*.preset; do
+  . $preset
+  for p in "${PRESETS[@]}"; do
+    uki=${p}_uki; own=${p}_cmdline; own=${!own:-$ALL_cmdline}; options=${p}_options; options=(${!options}); files=(); folder=/etc/cmdline.d
+    for ((i = 0; i < ${#options[@]}; i++)); do [ "${options[i]}" = --cmdline ] && own=${options[i+1]}; done
+    if [ -n "$own" ] && [ -d "$R$own" ]; then folder=$own
+    elif [ -n "$own" ]; then files=("$R$own"); folder=
+    else for x in $R/etc/kernel/cmdline $R/usr/lib/kernel/cmdline; do [ -e $x ] && { files=($x); break; }; done; fi
+    if [ -n "$folder" ] && [ -d "$R$folder" ]; then
+      while read -r x; do files+=("$x"); done < <(find "$R$folder" -xtype f -name '*.conf' | LC_ALL=C sort -V)
+    fi
+    (( ${#files[@]} )) || files=($R/proc/cmdline)
+    grep -ha -- '^[^#]' "${files[@]}" | tr -s '\\n' ' ' > $R/tmp-cmdline
+    python3 $R/ukify.py ${!uki}
+  done
+done
 """
 UKIFY = """\
 import pathlib, sys
@@ -197,26 +224,29 @@ words = (root / "tmp-cmdline").read_bytes()
 (root / "tmp-cmdline").unlink()
 sections = [(".osrel", b"ID=arch\\nPRETTY_NAME=Arch\\n"), (".cmdline", words), (".uname", b"{release}")]
 sections += [(".linux", b"MZ"), (".initrd", b"x")]
-(root / "{image}").write_bytes(unified_image(sections))
+(root / sys.argv[1].lstrip("/")).write_bytes(unified_image(sections))
 """
 
 
-def _ukify(host: CmdlineHost, release: str, image: str) -> None:
-    host.tree.file("/ukify.py", UKIFY.format(path=sys.path, root=str(host.tree.root), release=release, image=image.lstrip("/")))
+def _ukify(host: CmdlineHost, release: str) -> None:
+    host.tree.file("/ukify.py", UKIFY.format(path=sys.path, root=str(host.tree.root), release=release))
 
 
-def arch_unified(root: Path) -> CmdlineHost:
-    """Arch with a unified kernel image that mkinitcpio makes by its preset, and that systemd-boot starts."""
+def arch_unified(root: Path, preset: str = "", line: t.Mapping[str, str] | None = None) -> CmdlineHost:
+    """Arch with a unified kernel image that mkinitcpio makes by its preset, and that systemd-boot starts.
+
+    ``preset`` are more settings of that, ``line`` the files of its command line.
+    """
     host = _host(root, "ID=arch\n")
     image = "/boot/EFI/Linux/arch-linux.efi"
     host.tree.kernel(ARCH, running=True, image=False)
     _systemd_boot(host, f"{ROOT} quiet")
-    host.tree.file("/etc/mkinitcpio.d/linux.preset", f"PRESETS=('default')\ndefault_uki=\"{image}\"\n").file(
-        "/etc/kernel/cmdline", f"{ROOT} quiet\n"
-    )
+    host.tree.file("/etc/mkinitcpio.d/linux.preset", f"PRESETS=('default')\ndefault_uki=\"{image}\"\n{preset}")
+    for place, text in ({"/etc/kernel/cmdline": f"{ROOT} quiet\n"} if line is None else line).items():
+        host.tree.file(place, text)
     host.tree.directory("/boot/EFI/Linux")
     program(host, "mkinitcpio", MKINITCPIO)
-    _ukify(host, ARCH, image)
+    _ukify(host, ARCH)
     return _generated(host, "mkinitcpio", "-P")
 
 
@@ -258,13 +288,24 @@ def kernel_install(root: Path, settings: str | None = f"{ROOT} quiet\n") -> Cmdl
     return host
 
 
-# It gives all entries the arguments of /etc/kernel/cmdline.
+def rocky(root: Path) -> CmdlineHost:
+    """As its installer leaves it: without /etc/kernel/cmdline, and with GRUB's settings that its entries were made of."""
+    host = fedora(root)
+    host.tree.file("/etc/os-release", 'ID="rocky"\nID_LIKE="rhel centos fedora"\nVERSION_ID="10.0"\n')
+    host.tree.place("/etc/kernel/cmdline").unlink()
+    host.tree.file("/etc/default/grub", 'GRUB_DEFAULT=saved\nGRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX="rhgb"\n')
+    return host
+
+
+# It gives all entries the arguments of /etc/kernel/cmdline, or of that in /usr/lib, and then of the files in cmdline.d.
 SDBOOTUTIL = """\
 [ "$1" = update-all-entries ] || exit 9
 [ -e $R/refuse ] && { echo "sdbootutil: failed" >&2; exit 1; }
-for x in $R/boot/efi/loader/entries/*.conf; do
-  sed -i "s|^options .*|options $(tr '\\n' ' ' < $R/etc/kernel/cmdline | sed 's/ $//')|" $x
-done
+words=
+add() { while read -r line; do [ "${line#\\#}" = "$line" ] && words="${words:+$words }$line"; done < "$1"; }
+for x in $R/etc/kernel/cmdline $R/usr/lib/kernel/cmdline; do [ -f $x ] && { add $x; break; }; done
+for x in $R/etc/kernel/cmdline.d/*; do [ -s $x ] && add $x; done
+for x in $R/boot/efi/loader/entries/*.conf; do sed -i "s|^options .*|options $words|" $x; done
 """
 
 
@@ -279,6 +320,22 @@ def opensuse_sdbootutil(root: Path) -> CmdlineHost:
     entry = f"title openSUSE\nversion {release}\noptions {ROOT} quiet\nlinux {folder[9:]}/linux-1\ninitrd {folder[9:]}/initrd-1\n"
     host.tree.file(f"/boot/efi/loader/entries/opensuse-tumbleweed-{release}-1.conf", entry)
     program(host, "sdbootutil", SDBOOTUTIL)
+    return host
+
+
+def opensuse_grub_entries(root: Path) -> CmdlineHost:
+    """openSUSE with the GRUB that has no grub.cfg, and two kernels of which an EFI variable names the older."""
+    host = opensuse_sdbootutil(root)
+    release = "6.16.1-1-default"
+    folder = f"/boot/efi/opensuse-tumbleweed/{release}"
+    host.tree.kernel(release).file(f"{folder}/linux-2", bzimage(release)).file(f"{folder}/initrd-2")
+    entry = f"title openSUSE\nversion {release}\noptions {ROOT} quiet\nlinux {folder[9:]}/linux-2\ninitrd {folder[9:]}/initrd-2\n"
+    host.tree.file(f"/boot/efi/loader/entries/opensuse-tumbleweed-{release}-2.conf", entry)
+    host.tree.file("/etc/sysconfig/bootloader", 'LOADER_TYPE="grub2-bls"\n').place("/boot/loader/loader.conf").unlink()
+    host.tree.place("/boot/EFI/systemd").rmdir()
+    efi_variable(host.tree, "LoaderInfo", "GRUB 2.14")
+    efi_variable(host.tree, "LoaderEntryDefault", f"opensuse-tumbleweed-{release}-2.conf")
+    host.tree.cmdline(f"BOOT_IMAGE=(hd0,gpt1){folder[9:]}/linux-2 {ROOT} quiet")
     return host
 
 
@@ -348,6 +405,16 @@ def started_by_firmware(root: Path) -> CmdlineHost:
     boot_option(host.tree, 1, "\\vmlinuz-linux", "Arch", f"{ROOT} initrd=\\initramfs-linux.img")
     boot_numbers(host.tree, "BootOrder", 1)
     boot_numbers(host.tree, "BootCurrent", 1)
+    return host
+
+
+def limine(root: Path) -> CmdlineHost:
+    """A kernel that Limine starts by the entry in its own file."""
+    host = started_by_firmware(root)
+    boot_option(host.tree, 1, "\\EFI\\limine\\limine_x64.efi", "Limine")
+    host.tree.file("/boot/EFI/limine/limine_x64.efi", b"MZ Limine 9.3.0")
+    entry = f"/Arch\nprotocol: linux\npath: boot():/vmlinuz-linux\ncmdline: {ROOT}\nmodule_path: boot():/initramfs-linux.img\n"
+    host.tree.file("/boot/limine.conf", entry)
     return host
 
 

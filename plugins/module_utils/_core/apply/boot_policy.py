@@ -196,6 +196,8 @@ def _other_makers(host: Host, creations: t.Iterable[Creation]) -> tuple[str, ...
         from ansible_collections.vfio.variants.plugins.module_utils._core.boot.function_makers import makers_of
 
         for maker in makers_of(host, creation.physical):
+            if _is_ours(host, maker.source.rpartition(":")[0]):
+                continue
             if maker.concerns:
                 raise HostError(
                     f"{creation.claim.option('vfs')}: {maker.program} creates virtual functions of {creation.physical.address} as well "
@@ -206,6 +208,11 @@ def _other_makers(host: Host, creations: t.Iterable[Creation]) -> tuple[str, ...
                 None
             )
     return tuple(warnings)
+
+
+def _is_ours(host: Host, path: str) -> bool:
+    """Whether it is a file of a policy, be it this one or another."""
+    return host.is_file(path) and owner_of(host.read_bytes(path)) is not None
 
 
 def _switched_off(host: Host, boots: t.Sequence[Boot]) -> t.Iterator[str]:

@@ -32,6 +32,10 @@ class CmdlineRecord:
     is_pending: bool = False
     iommu: tuple[str, ...] = ()
     """Those of the words that were added for the IOMMU."""
+    asked: tuple[str, ...] = ()
+    """The words of the run that has not come to its end."""
+    touched: t.Mapping[str, FileState | None] = dataclasses.field(default_factory=dict)
+    """Before that run, the state of files that its program may have changed in its own way."""
 
     @classmethod
     def read(cls, host: Host) -> CmdlineRecord:
@@ -45,8 +49,15 @@ class CmdlineRecord:
             for path, entry in (entries.items() if isinstance(entries, dict) else ())
             if isinstance(entry, dict)
         }
+        touched = record.get("touched")
         return cls(
-            texts(record.get("words")), files, texts(record.get("folders")), record.get("pending") is True, texts(record.get("iommu"))
+            texts(record.get("words")),
+            files,
+            texts(record.get("folders")),
+            record.get("pending") is True,
+            texts(record.get("iommu")),
+            texts(record.get("asked")),
+            {path: unrecorded(state) for path, state in (touched.items() if isinstance(touched, dict) else ())},
         )
 
     def base(self, host: Host, change: ArgumentChange) -> dict[str, FileState | None]:
@@ -55,9 +66,9 @@ class CmdlineRecord:
             return {}
         return {path: before for path, (before, after) in self.files.items() if _digest(host, path) == after}
 
-    def begin(self, host: Host, change: ArgumentChange, changes: t.Sequence[FileChange]) -> None:
+    def begin(self, host: Host, change: ArgumentChange, changes: t.Sequence[FileChange], touched: t.Mapping[str, FileState | None]) -> None:
         """What is going to be done, on disk before it is."""
-        begun = dataclasses.replace(self, is_pending=True)
+        begun = dataclasses.replace(self, is_pending=True, asked=change.words, touched=touched)
         if change.wanted and not self.words:
             files = {one.path: (one.before, digest_of(one.after)) for one in changes}
             begun = dataclasses.replace(begun, words=change.words, files=files)
@@ -111,6 +122,8 @@ class CmdlineRecord:
             "folders": list(self.folders),
             "pending": self.is_pending,
             "iommu": list(self.iommu),
+            "asked": list(self.asked),
+            "touched": {path: recorded(state) for path, state in self.touched.items()},
         }
         Journal(host, OPERATION).write(record)
 

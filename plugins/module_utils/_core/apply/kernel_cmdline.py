@@ -10,8 +10,13 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import CmdlineRecord
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery import recover
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import cmdline_settings, cmdline_way, next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished_arguments import before_unfinished, put
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import cmdline_settings, cmdline_way, grubby, next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_loading import as_argument
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grubby import ENVIRONMENTS
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import KERNEL_INSTALL as LINE
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import SETTINGS
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import ENTRIES, GRUBBY
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.refusals import refuse
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import file_transaction
@@ -63,6 +68,8 @@ class ArgumentPlan:
     commands: tuple[tuple[str, ...], ...]
     leave: tuple[str, ...]
     is_needed: bool
+    written: tuple[str, ...] = ()
+    """Further files that the commands are known to write."""
 
 
 def apply(host: Host, request: CmdlineRequest, check_mode: bool) -> Result:
@@ -81,9 +88,10 @@ def apply(host: Host, request: CmdlineRequest, check_mode: bool) -> Result:
 
 def _apply(host: Host, request: CmdlineRequest, check_mode: bool) -> Result:
     change, record = request.change, CmdlineRecord.read(host)
+    host = before_unfinished(host, record, check_mode)
     plan = _plan(host, change, record)
     paths = (*(one.path for one in needed(plan.changes)), *_to_be_written(plan, change))
-    after = tuple(_predicted(entry, change) for entry in plan.entries)
+    after = tuple(_predicted(entry, plan, change) for entry in plan.entries)
     if plan.is_needed and change.wanted:
         _refuse_too_long(host, after)
     if plan.is_needed and not check_mode:
@@ -99,20 +107,25 @@ def _plan(host: Host, change: ArgumentChange, record: CmdlineRecord) -> Argument
     given = default.cmdline if default is not None else Cmdline.read(host)
     changes = cmdline_settings.changes(host, way, change, given, record.base(host, change))
     wrong = tuple(entry for entry in entries if not change.holds(entry.cmdline))
+    set_by_grubby = SETTINGS if way.method == GRUBBY else None
     if change.wanted and not way.is_hidden and not wrong:
-        # What is made again from the running kernel's arguments has them already.
-        changes = tuple(one for one in changes if one.before is not None or one.path != LINE)
+        # What is made again from the running kernel's arguments has them already, and grubby has nothing to do.
+        changes = tuple(one for one in changes if (one.before is not None or one.path != LINE) and one.path != set_by_grubby)
     is_needed = bool(needed(changes) or wrong or record.is_pending)
     covered = {one.path for one in needed(changes)} if way.method == GRUBBY else set()
     wrong = tuple(entry for entry in wrong if cmdline_way.place_of(entry.source) not in covered)
     words = dict.fromkeys(
         word for entry in wrong for word in (change.missing(entry.cmdline) if change.wanted else change.found(entry.cmdline))
     )
+    if way.method == GRUBBY and not change.wanted:
+        words.update(dict.fromkeys(grubby.found(host, way, change, covered)))
+        is_needed = is_needed or bool(words)
     releases = tuple(entry.name for entry in entries)
     commands = cmdline_settings.commands(host, way, change, tuple(words), releases) if is_needed else ()
     leave = tuple(one.path for one in changes if one.path == LINE and one.before is not None and one.after is None)
     changes = tuple(_kept(one, change) if one.path in leave else one for one in changes)
-    return ArgumentPlan(way, entries, changes, commands, leave, is_needed)
+    written = cmdline_settings.written_places(host, way, change, tuple(words)) if is_needed else ()
+    return ArgumentPlan(way, entries, changes, commands, leave, is_needed, written)
 
 
 def _kept(one: FileChange, change: ArgumentChange) -> FileChange:
@@ -138,12 +151,25 @@ def _entries(host: Host, way: Way) -> tuple[BootEntryCmdline, ...]:
 
 def _to_be_written(plan: ArgumentPlan, change: ArgumentChange) -> tuple[str, ...]:
     """The text files of entries that are not as they shall be, which the way's program writes."""
-    places = dict.fromkeys(cmdline_way.place_of(entry.source) for entry in plan.entries if not change.holds(entry.cmdline))
+    if plan.way.method == GRUBBY:
+        return plan.written
+    found = [entry.source for entry in plan.entries if not change.holds(entry.cmdline)]
+    # A kernel may have several entries, of snapshots or with another image.
+    found += [item.source for item in plan.way.items if not change.holds(Cmdline.parse(item.arguments))]
+    places = dict.fromkeys(map(cmdline_way.place_of, found))
     return tuple(place for place in places if not place.lower().endswith(".efi"))
 
 
-def _predicted(entry: BootEntryCmdline, change: ArgumentChange) -> BootEntryCmdline:
-    return dataclasses.replace(entry, cmdline=Cmdline.parse(change.edited(" ".join(entry.cmdline.arguments))))
+def _predicted(entry: BootEntryCmdline, plan: ArgumentPlan, change: ArgumentChange) -> BootEntryCmdline:
+    words = Cmdline.parse(change.edited(" ".join(entry.cmdline.arguments))).arguments
+    if plan.way.loader == GRUB:
+        words = tuple(_by_grub(word) if '"' in word and word not in entry.cmdline.arguments else word for word in words)
+    return dataclasses.replace(entry, cmdline=Cmdline(words))
+
+
+def _by_grub(word: str) -> str:
+    """It takes a word's quotes away, and writes others around the whole."""
+    return as_argument(word.replace('"', ""))
 
 
 def _refuse_too_long(host: Host, after: t.Iterable[BootEntryCmdline]) -> None:
@@ -169,7 +195,8 @@ def _carry_out(
     snapshot = _snapshot(host, plan)
     folders = tuple(one.path.rpartition("/")[0] for one in plan.changes if one.before is None and one.after is not None)
     folders = tuple(folder for folder in folders if not host.exists(folder))
-    record.begin(host, request.change, needed(plan.changes))
+    touched = {path: state for path, state in snapshot.items() if path not in ENVIRONMENTS} if plan.way.method == GRUBBY else {}
+    record.begin(host, request.change, needed(plan.changes), touched)
     applied: Applied | None = None
     try:
         applied = file_transaction.apply(host, plan.changes)
@@ -193,8 +220,7 @@ def _carry_out(
 def _write_again(host: Host, plan: ArgumentPlan) -> None:
     """grubby changes every entry and its blanks, also those that have their former content by now."""
     for one in needed(plan.changes) if plan.way.method == GRUBBY and plan.commands else ():
-        if one.after is not None and _state(host, one.path) != one.after:
-            host.write_atomic(one.path, one.after.content, one.after.mode)
+        put(host, one.path, one.after)
 
 
 def _exact(plan: ArgumentPlan, before: t.Mapping[str, FileState | None]) -> dict[str, FileState | None]:
@@ -269,8 +295,7 @@ def _undo(
                 host.run(argv, request.timeout)
         for place, state in snapshot.items():
             with contextlib.suppress(HostError):
-                if state is not None and _state(host, place) != state:
-                    host.write_atomic(place, state.content, state.mode)
+                put(host, place, state)
 
 
 # -- the answer

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Other programs that are configured to create virtual functions: udevd, NetworkManager, netplan, the SR-IOV operator, sysfsutils.
+"""What else is configured to create virtual functions: udevd, NetworkManager, netplan, nmstate, the SR-IOV operator, scripts, drivers.
 
 Two that set different numbers would undo each other, as a number can only be changed by removing all functions first.
 """
@@ -13,7 +13,9 @@ import posixpath
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import link_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import parsed
 
@@ -28,9 +30,28 @@ CONNECTIONS = (
 )
 NETPLAN = ("/run/netplan", "/etc/netplan", "/lib/netplan")
 OPERATOR = ("/etc/sriov-operator", "/etc/systemd/system/sriov-config.service", "/etc/sriov-network-operator")
-SYSFS = ("/etc/sysfs.conf", "/etc/sysfs.d", "/etc/tmpfiles.d", "/etc/rc.local")
+NMSTATE = ("/etc/nmstate",)
+_IFUPDOWN = ("/etc/network/if-pre-up.d", "/etc/network/if-up.d")
+_DISPATCHER = ("/etc/NetworkManager/dispatcher.d", "/etc/NetworkManager/dispatcher.d/pre-up.d")
+EARLY = "a setting of sysfs"
+"""What may run before an interface has its name."""
+WRITING: t.Mapping[str, tuple[tuple[str, ...], str]] = {
+    EARLY: (("/etc/sysfs.conf", "/etc/sysfs.d", "/etc/tmpfiles.d", "/etc/rc.local"), ".conf"),
+    "a rule of udev": (("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d"), ".rules"),
+    "ifupdown": (("/etc/network/interfaces", "/etc/network/interfaces.d"), ""),
+    "a script for networks": ((*_IFUPDOWN, *_DISPATCHER), ""),
+    "cron": (("/etc/crontab", "/etc/cron.d", "/var/spool/cron/crontabs", "/var/spool/cron"), ""),
+}
+"""Files, or folders and the end of names in them, of programs that write the attribute because a line says so."""
+MODPROBE = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
 MOST_FILES = 500
 _OF_NETPLAN = re.compile(r"^(\s*)virtual-function-count:\s*(\S*)")
+_OF_NMSTATE = re.compile(r"^(\s*)total-vfs:\s*[\"']?(\d+)")
+_NAME = re.compile(r"^(\s*(?:-\s+)?)name:\s*[\"']?([^\s\"'#]+)")
+_INTERFACE = re.compile(r"/net/([^/\s\"'*$]+)/device")
+_WRITES = re.compile(r"sriov_numvfs\}?\s*[:+]?=(?!=)|(?:>|\btee\b)[^|;]*sriov_numvfs|^\s*w\S*\s.*sriov_numvfs")
+"""A rule, a line of sysfsutils, of a shell, of tmpfiles.d; not what only reads it."""
+_OPTION = re.compile(r"((?:max_vfs|num_vfs|\w*nr_virtfn)=[\d,]*[1-9][\d,]*)")
 _KEY = re.compile(r"^(\s*)([^\s:#][^:]*):")
 _ADDRESS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 
@@ -52,7 +73,9 @@ def makers_of(host: Host, physical: Device) -> tuple[Maker, ...]:
         *_of_links(host, physical, names),
         *_of_connections(host, names),
         *_of_netplan(host, names),
-        *_of_sysfs(host, physical),
+        *_of_nmstate(host, names),
+        *_of_lines(host, physical, names),
+        *_of_options(host, physical),
         *(Maker("the SR-IOV network operator", path, "its configuration", None) for path in OPERATOR if host.exists(path)),
     ]
     return tuple(maker for maker in found if maker.concerns is not False)
@@ -119,11 +142,42 @@ def _of_netplan(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
             yield Maker("netplan", f"{path}:{number}", f"virtual-function-count: {found[2]}", owner in names or None)
 
 
-def _of_sysfs(host: Host, physical: Device) -> t.Iterator[Maker]:
-    for path, lines in _texts(host, SYSFS, ".conf"):
+def _of_nmstate(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
+    """Of the files that nmstate.service applies at boot."""
+    for path, lines in [*_texts(host, NMSTATE, ".yml"), *_texts(host, NMSTATE, ".yaml")]:
         for number, line in enumerate(lines, 1):
-            if "sriov_numvfs" in line and not line.lstrip().startswith("#"):
-                # The last address of a path is the function's, those before are of bridges.
-                address = next(iter(_ADDRESS.findall(line)[::-1]), None)
-                concerns = None if address is None else address == physical.address
-                yield Maker("a setting of sysfs", f"{path}:{number}", line.strip(), concerns)
+            found = _OF_NMSTATE.match(line)
+            if found is None or not found[2].strip("0"):
+                continue
+            above = (_NAME.match(other) for other in reversed(lines[: number - 1]))
+            owner = next((name[2] for name in above if name is not None and len(name[1]) < len(found[1])), "")
+            yield Maker("nmstate", f"{path}:{number}", f"total-vfs: {found[2]}", owner in names or None)
+
+
+def _of_lines(host: Host, physical: Device, names: frozenset[str]) -> t.Iterator[Maker]:
+    for program, (folders, ending) in WRITING.items():
+        known = names if program != EARLY else frozenset()
+        for path, lines in _texts(host, folders, ending):
+            for number, line in enumerate(lines, 1):
+                if _WRITES.search(line) and not line.lstrip().startswith("#"):
+                    yield Maker(program, f"{path}:{number}", cut(line.strip()), _is_for(line, physical, known))
+
+
+def _is_for(line: str, physical: Device, names: frozenset[str]) -> bool | None:
+    """The last address of a path is the function's, those before are of bridges."""
+    address: str | None = next(iter(_ADDRESS.findall(line)[::-1]), None)
+    if address is not None:
+        return address == physical.address
+    interface = _INTERFACE.search(line)
+    return None if interface is None or not names else interface[1] in names
+
+
+def _of_options(host: Host, physical: Device) -> t.Iterator[Maker]:
+    """Those of its driver, which creates functions for every device that it has."""
+    driver = normalize_module_name(physical.driver or "")
+    for path, lines in _by_name(host, MODPROBE, ".conf") if driver else ():
+        for number, line in enumerate(lines, 1):
+            words = line.split()
+            found = _OPTION.search(line)
+            if words[:1] == ["options"] and normalize_module_name("".join(words[1:2])) == driver and found is not None:
+                yield Maker(f"the driver {physical.driver}", f"{path}:{number}", found[1], None)

@@ -9,7 +9,13 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import BootArguments, after, switched_on
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu, configuration_of, is_default, missing_option
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import (
+    Iommu,
+    configuration_of,
+    is_default,
+    is_passthrough,
+    missing_option,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
@@ -28,7 +34,8 @@ def arguments_of(host: Host, release: str, cmdline: Cmdline, source: str, hyperv
     is_running = release == running and cmdline.arguments == now.arguments
     has_now = switched_on(now, is_default(of_running))
     missing = missing_option(host, configuration)
-    return BootArguments(cmdline, source, is_default(configuration), is_running, has_now, missing, hypervisor)
+    passes = is_passthrough(configuration)
+    return BootArguments(cmdline, source, is_default(configuration), is_running, has_now, missing, hypervisor, passes)
 
 
 def expected(host: Host, inventory: Inventory, entry: BootEntry) -> tuple[bool | None, str | None]:

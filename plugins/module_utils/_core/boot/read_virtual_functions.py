@@ -34,7 +34,7 @@ def read(root: Stage, inventory: Inventory, cmdline: Cmdline) -> tuple[dict[str,
             continue
         given = _Given(device, root, writing)
         making = given.by_rules(others, cmdline)
-        if making is not None:
+        if making is not None and not given.by_others():
             found[device.address] = making
         elif device.address in owners:
             doubts[device.address] = given.doubt
@@ -86,13 +86,17 @@ class _Given:
     @property
     def doubt(self) -> str:
         address = self._physical.address
-        makers = (*self._unclear, *self._from_elsewhere(), *self._options())
+        makers = (*self._unclear, *self.by_others())
         if makers:
             return f"{makers[0]} may create virtual functions of {address}; whether this is one of them cannot be determined."
         return (
             f"Nothing that was seen creates virtual functions of {address}, and a boot begins without any: this one is there again only "
             "if it is created by hand, or by what was not seen. A claim with `vfs` creates them at each boot."
         )
+
+    def by_others(self) -> tuple[str, ...]:
+        """What may create them before a rule at the function's own events does: a number is only changed from nought."""
+        return (*self._from_elsewhere(), *self._options())
 
     def _from_elsewhere(self) -> t.Iterator[str]:
         """The rules that write it at the event of another device, such as the function's interface, unless they name other functions."""

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, kernel_install
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, grubby, kernel_install, line_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import MKCONFIG
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.editable import PARTS
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import FOLDER, SETTINGS, VARIABLES
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import KERNEL_INSTALL as LINE
@@ -70,10 +70,18 @@ def changes(
 
 def snapshot_places(host: Host, way: Way) -> tuple[str, ...]:
     """Text files that the way's program may write, to put them back if it fails."""
-    entries = tuple(dict.fromkeys(place for place in way.places if not place.lower().endswith(".efi")))
-    others = (SETTINGS, LINE, "/boot/grub2/grubenv", "/boot/grub/grubenv") if way.method == GRUBBY else ()
-    config = () if way.method == GRUBBY else (way.config,)
-    return tuple(place for place in dict.fromkeys((*entries, *others, *config)) if host.is_file(place))
+    if way.method == GRUBBY:
+        created = (LINE,) if grubby.creates_line(host) else ()
+        places = (*grubby.entry_files(host, way), SETTINGS, LINE, *grubby.ENVIRONMENTS)
+    else:
+        created = ()
+        places = (*(place for place in way.places if not place.lower().endswith(".efi")), way.config)
+    return (*(place for place in dict.fromkeys(places) if host.is_file(place)), *created)
+
+
+def written_places(host: Host, way: Way, change: ArgumentChange, words: t.Sequence[str]) -> tuple[str, ...]:
+    """What of these grubby is going to write when it adds or removes the words."""
+    return grubby.written(host, way, words, change.wanted) if way.method == GRUBBY and words else ()
 
 
 class _Editor:
@@ -312,10 +320,20 @@ def _of_grubby(editor: _Editor, way: Way) -> None:
     """The entries themselves are grubby's; what an earlier run had changed gets its former content."""
     if editor.host.is_file(LINE):
         _edit_line(editor, LINE, Cmdline(()))
-    for place in (*way.places, SETTINGS):
-        if place in editor.base and place not in editor.changes:
+    for place in grubby.entry_files(editor.host, way):
+        if place in editor.base:
             text = editor.text(place)
-            editor.put(place, text if text is None or place == SETTINGS else _of_entry(text, editor.change))
+            editor.put(place, text if text is None else _of_entry(text, editor.change))
+    # grubby would replace the lines of all variables whose names begin alike, and only where the common one says something.
+    text = editor.text(SETTINGS) or ""
+    known = Assignments.parse(text)
+    if SETTINGS in editor.base:
+        editor.put(SETTINGS, editor.text(SETTINGS))
+    elif known.get(COMMON) and COMMON not in known.unknown and not editor.change.holds(Cmdline.parse(known.get(COMMON) or "")):
+        with contextlib.suppress(HostError):
+            is_wanted = editor.change.wanted
+            new = _added(text, editor.change, COMMON, False) if is_wanted else _edited_assignments(SETTINGS, text, editor.change, (COMMON,))
+            editor.put(SETTINGS, new)
 
 
 def _of_entry(text: str, change: ArgumentChange) -> str:
@@ -324,32 +342,41 @@ def _of_entry(text: str, change: ArgumentChange) -> str:
 
 
 def _of_line(editor: _Editor, way: Way, arguments: Cmdline) -> None:
-    """/etc/kernel/cmdline; mkinitcpio also reads the files of /etc/cmdline.d."""
-    parts = [f"{PARTS}/{name}" for name in editor.files.names(PARTS) if name.endswith(".conf")] if way.method == MKINITCPIO else []
-    if not parts or editor.host.is_file(LINE):
-        _edit_line(editor, LINE, arguments)
-        parts = [] if editor.change.wanted else parts
-    for place in parts[-1:] if editor.change.wanted else parts:
-        _edit_line(editor, place, arguments)
+    """/etc/kernel/cmdline, or the files of which the way's program joins each command line."""
+    for places in line_files.sources(editor.files, way.method):
+        own = [place for place in places if not place.startswith(line_files.OF_THE_SYSTEM)]
+        if not own:
+            _create_line(editor, LINE, arguments)
+        elif not editor.change.wanted or len(places) == 1:
+            for place in own:
+                _edit_line(editor, place, arguments)
+        else:
+            whole = Cmdline.parse(" ".join(line for place in places for _number, line in _used(editor.text(place) or "")))
+            # What comes last counts.
+            _edit_line(editor, own[-1], arguments, whole)
 
 
-def _edit_line(editor: _Editor, place: str, arguments: Cmdline) -> None:
-    """A file that is one command line; a line that is a comment or empty stays."""
+def _used(text: str) -> list[tuple[int, str]]:
+    """The lines that are no comments, by their numbers."""
+    return [(number, line) for number, line in enumerate(text.splitlines(keepends=True)) if not FOREIGN_LINE.match(line)]
+
+
+def _edit_line(editor: _Editor, place: str, arguments: Cmdline, whole: Cmdline | None = None) -> None:
+    """A file that is one command line, or a part of the ``whole``; a line that is a comment or empty stays."""
     text = editor.text(place)
     if text is None:
         _create_line(editor, place, arguments)
         return
     lines = text.splitlines(keepends=True)
-    used = [number for number, line in enumerate(lines) if not FOREIGN_LINE.match(line)]
-    whole = Cmdline.parse(" ".join(lines[number] for number in used))
+    used = [number for number, _line in _used(text)]
+    is_part = whole is not None or len(used) > 1
+    whole = whole or Cmdline.parse(" ".join(lines[number] for number in used))
     if not editor.change.holds(whole):
-        if editor.change.wanted and len(used) > 1:
-            lines[used[-1]] = ArgumentChange(editor.change.missing(whole)).edited(lines[used[-1]])
-        elif not used:
-            lines.append(" ".join(editor.change.words) + "\n")
-        else:
-            for number in used:
-                lines[number] = editor.change.edited(lines[number])
+        change = ArgumentChange(editor.change.missing(whole)) if editor.change.wanted and is_part else editor.change
+        if not used and change.wanted:
+            lines.append(" ".join(change.words) + "\n")
+        for number in used[-1:] if change.wanted else used:
+            lines[number] = change.edited(lines[number])
     editor.put(place, "".join(lines))
 
 

@@ -9,7 +9,7 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, in_charge, other_loaders
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, in_charge, kernel_install
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, PARTITIONS, SYSTEMD_BOOT
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import (
@@ -25,9 +25,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.f
     family,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.os_release import names
-from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.programs import entry_program, has_sdbootutil
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.programs import entry_program
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.suse_loader import has_sdbootutil
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
@@ -39,7 +39,6 @@ if t.TYPE_CHECKING:
 
 FIRMWARE = "the firmware"
 PROXMOX_UUIDS = "/etc/kernel/proxmox-boot-uuids"
-PRESETS = "/etc/mkinitcpio.d"
 TOKEN, MACHINE_ID = "/etc/kernel/entry-token", "/etc/machine-id"
 GIVEN_ID = re.compile(r"[0-9a-f]{32}")
 BY_MKCONFIG = "### BEGIN /etc/grub.d/"
@@ -83,8 +82,8 @@ def find(host: Host) -> Way:
         return _of_proxmox(host, found)
     doubts = tuple(doubt for doubt in found.doubts if not doubt.startswith(HARMLESS))
     if len(found.menus) != 1 or doubts:
-        native = None if found.menus else other_loaders.by_hand(host)
-        raise HostError(_unclear(found, doubts), f"Where it is clear to you which loader boots: {native or here.native}.")
+        native = (None if found.menus else _by_hand(host)) or here.native
+        raise HostError(_unclear(found, doubts), f"Where it is clear to you which loader boots: {native}.")
     menu = found.menus[0]
     items = tuple(item for item in menu.kernels() if not item.is_recovery and _is_of_this_host(host, files, item))
     if not items:
@@ -95,8 +94,14 @@ def find(host: Host) -> Way:
     if menu.loader == SYSTEMD_BOOT and {None, ENTRIES} & set(methods):
         _refuse_foreign_program(host, items)
     if len(methods) > 1 or method is None or method not in here.methods:
-        raise HostError(_unmade(menu, makers, here), f"By hand: {here.native}.")
+        raise HostError(_unmade(menu, makers, here), f"By hand: {_by_hand(host, menu) or here.native}.")
     return Way(menu.loader, method, _config(menu, items), items, found.doubts)
+
+
+def _by_hand(host: Host, menu: Menu | None = None) -> str | None:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import hand_ways
+
+    return hand_ways.by_hand(host, menu)
 
 
 def _refuse_foreign_program(host: Host, items: t.Sequence[MenuItem]) -> None:
@@ -189,7 +194,12 @@ def _is_by_kernel_install(files: BootFiles, item: MenuItem) -> bool:
 
 
 def is_named_by_kernel_install(host: Host, path: str, release: str | None) -> bool:
-    """Whether an entry or a unified image of a kernel has the name that kernel-install, which is here, gives to it."""
+    """Whether an entry or a unified image of a kernel has the name that kernel-install, which is here, gives to it.
+
+    Not one that it only copies, because the kernel's package brings it.
+    """
+    if release is not None and kernel_install.is_prebuilt(host, path, release):
+        return False
     name = posixpath.basename(path).rpartition(".")[0]
     named = {f"{token}-{release}" for token in _tokens(host) if release}
     return COUNTED.sub("", name) in named and host.which(KERNEL_INSTALL) is not None
@@ -210,11 +220,9 @@ def _tokens(host: Host) -> tuple[str, ...]:
 
 def images_of_presets(files: BootFiles) -> tuple[str, ...]:
     """The unified images that mkinitcpio's presets name, by the host's paths."""
-    found: list[str] = []
-    for name in files.names(PRESETS):
-        known = Assignments.parse(files.text(f"{PRESETS}/{name}") or "") if name.endswith(".preset") else Assignments({}, frozenset())
-        found += [value for key in known.values if key.endswith("_uki") for value in (known.get(key),) if value]
-    return tuple(found)
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import line_files
+
+    return tuple(one.image for one in line_files.unified_presets(files))
 
 
 def _of_proxmox(host: Host, found: InCharge) -> Way:

@@ -16,6 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
     other_loaders,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, PARTITIONS, SYSTEMD_BOOT, Program
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.suse_loader import has_grub_with_entries
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
@@ -214,6 +215,11 @@ def _is_installed(files: BootFiles) -> bool:
 
 def _of_grub(files: BootFiles, has_efi: bool, is_bios: bool, folder: str) -> tuple[Menu, ...]:
     """The distinct menus of GRUB.  With EFI firmware, those of files on the EFI system partition, if any."""
+    if has_grub_with_entries(files.host):
+        from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import grub_entries
+
+        menu = grub_entries.menu(files)
+        return () if menu is None else (menu,)
     own = [menu for menu in (grub.menu(files, config) for config in GRUB_CONFIGS if files.host.is_file(config)) if menu is not None]
     beside: list[Menu] = []
     for config in () if is_bios else _grub_configs(files, folder):

@@ -10,7 +10,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.ef
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 MAY_BOOT_WITH = "this host may boot with"
 KEXEC_LOADED = "/sys/kernel/kexec_loaded"
@@ -27,23 +26,6 @@ LEFT_OVER = {
     "/boot/config.txt": "the Raspberry Pi's firmware",
 }
 """Files that often remain on hosts that boot with another loader."""
-
-BY_HAND = {
-    "/etc/zipl.conf": "add them to `parameters` in {} and run `zipl`",
-    "/boot/firmware/cmdline.txt": "add them to the line of {}",
-    "/boot/cmdline.txt": "add them to the line of {}",
-    "/boot/armbianEnv.txt": "add them to `extraargs` in {}",
-    "/etc/zfsbootmenu/config.yaml": "set the property org.zfsbootmenu:commandline of the root's dataset by `zfs set`",
-    "/boot/refind_linux.conf": "add them to each line of {}",
-    "/etc/lilo.conf": "add them to `append` in {} and run `lilo`",
-    "/etc/elilo.conf": "add them to `append` in {} and run `elilo`",
-}
-"""How a person gives kernels arguments with loaders that have no program for it here, by the file that tells them."""
-
-
-def by_hand(host: Host) -> str | None:
-    """As an instruction; None where no such file says which loader boots."""
-    return next((way.format(place) for place, way in BY_HAND.items() if host.is_file(place)), None)
 
 
 def beside(files: BootFiles, is_known: bool) -> t.Iterator[str]:

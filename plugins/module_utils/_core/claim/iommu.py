@@ -11,7 +11,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.paramet
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
-    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu, Vendor
 
 
 BY_MODULE = " (the module iommu does that)"
@@ -37,6 +37,8 @@ class BootArguments(t.NamedTuple):
     """What the kernel's configuration lacks, without which it has no driver for an IOMMU of this CPU."""
     hypervisor: str | None = None
     """What starts the kernel as its guest."""
+    passes_by_default: bool = False
+    """Whether it leaves the host's own devices untranslated without an argument."""
 
 
 def after(iommu: Iommu, boot: BootArguments) -> tuple[bool, str]:
@@ -82,7 +84,7 @@ def needed_arguments(iommu: Iommu, boots: t.Sequence[BootArguments], passthrough
     words = []
     if iommu.vendor == "intel" and iommu.described is not False and any(_lacks_switch(iommu, boot) for boot in boots):
         words.append(ON)
-    if passthrough and not all(map(_passes_through, boots)):
+    if passthrough and not all(_passes_through(boot, iommu.vendor) for boot in boots):
         words.append(PASSTHROUGH.get(iommu.vendor, USUAL_PASSTHROUGH))
     return tuple(words)
 
@@ -96,11 +98,11 @@ def _lacks_switch(iommu: Iommu, boot: BootArguments) -> bool:
     )
 
 
-def _passes_through(boot: BootArguments) -> bool:
-    """iommu_setup() in arch/x86/kernel/pci-dma.c; iommu_set_def_domain_type() in drivers/iommu/iommu.c."""
+def _passes_through(boot: BootArguments, vendor: Vendor) -> bool:
+    """iommu_setup() in arch/x86/kernel/pci-dma.c, which an ARM does not have; iommu_set_def_domain_type() in drivers/iommu/iommu.c."""
     given = boot.cmdline.of_kernel
     words = [part for value in given.values("iommu") for part in value.split(",") if part in ("pt", "nopt")]
-    state = words[-1:] == ["pt"]
+    state = words[-1] == "pt" if words and vendor != "arm" else boot.passes_by_default
     last = given.values("iommu.passthrough")[-1:]
     return parse_boolean(last[0]) is True if last else state
 

@@ -17,6 +17,9 @@ MOST_MODE = 0o666
 """Nobody runs a device node."""
 # udev and pam_limits read these words: no sign that means something to either of them.
 ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}|0|[1-9][0-9]{0,9}")
+NO_ACCOUNT = frozenset((0xFFFF, 0xFFFFFFFF))
+MOST_NUMBER = 0xFFFFFFFF
+"""The largest of a uid_t; those two stand for no account, for chown() and udev alike (uid_is_valid() in systemd)."""
 SIZE = re.compile(r"([1-9][0-9]{0,11})([KMGT])")
 KIB = {"K": 1, "M": 1 << 10, "G": 1 << 20, "T": 1 << 30}
 UNLIMITED = "unlimited"
@@ -36,8 +39,10 @@ class Node:
 
     @property
     def limited(self) -> str:
-        """Whose limit on locked memory is raised, as pam_limits names it."""
-        return self.owner if self.owner != ROOT else f"@{self.group}"
+        """Whose limit on locked memory is raised, as pam_limits names it: a number alone behind a colon, else it is taken for a name."""
+        if self.owner != ROOT:
+            return f":{self.owner}" if self.owner.isdigit() else self.owner
+        return f"@:{self.group}" if self.group.isdigit() else f"@{self.group}"
 
 
 def parse_node(given: object, option: str) -> Node | None:
@@ -68,7 +73,14 @@ def _account(given: object, option: str) -> str | None:
             f"{option}: {shown(given)} is not the name of an account.",
             "Write up to 31 letters, digits, dots, dashes and underscores, or a number.",
         )
-    return name
+    if name is None or not name.isdigit():
+        return name
+    if int(name) > MOST_NUMBER or int(name) in NO_ACCOUNT:
+        raise HostError(
+            f"{option}: {name} is not the number of an account.",
+            f"Allowed are 0 to {MOST_NUMBER - 1}, except {min(NO_ACCOUNT)}, which stands for none.",
+        )
+    return ROOT if int(name) == 0 else name
 
 
 def _mode(given: object, option: str) -> int | None:

@@ -40,6 +40,8 @@ _OF_DEBIAN = _headers(
     # Proxmox's names since 6.5; the packages before have the old one, as their own name or as what they provide.
     (r"(?:[1-5]\..*|6\.[0-4]\..*)-pve", "pve-headers-{release}"),
     (r".*-pve", "proxmox-headers-{release}"),
+    # Armbian names its packages by branch and by family of boards.
+    (r"[\d.]+(?:-rc\d+)?-(?P<branch>legacy|vendor|current|edge|bleedingedge)-(?P<boards>\w+)", "linux-headers-{branch}-{boards}"),
     (r".*", "linux-headers-{release}"),
 )
 _OF_RPM = _headers(
@@ -57,6 +59,8 @@ _OF_RPM = _headers(
     # Amazon Linux 2023 has several kernels beside each other; 6.1 is its first.
     (r"6\.1\..+amzn2023.*", "kernel-devel-{release}"),
     (r"(?P<series>\d+\.\d+)\..+amzn20\d\d.*", "kernel{series}-devel-{release}"),
+    # Azure Linux 3 has 6.6, and for newer hardware a later one beside it.
+    (r"(?!6\.6\.).+\.azl3", "kernel-hwe-devel-{release}"),
     (r".*", "kernel-devel-{release}"),
 )
 _OF_SUSE = _headers((r"(?P<base>.+)-(?P<flavour>[a-z0-9_]+)", "kernel-{flavour}-devel = {base}"), (r".*", "kernel-devel"))

@@ -8,7 +8,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.refusals import native_way
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.suse_loader import has_sdbootutil
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -79,16 +79,7 @@ ENTRY_PROGRAMS = (
     # Clear Linux and Solus
     EntryProgram("clr-boot-manager", "write them to a file in /etc/kernel/cmdline.d and run `clr-boot-manager update`"),
 )
-BOOTLOADER = "/etc/sysconfig/bootloader"
-"""Where SUSE says which loader it sets up; sdbootutil makes the images and entries of these."""
-OF_SDBOOTUTIL = ("systemd-boot", "grub2-bls")
-SDBOOTUTIL, REINSTALL_KERNELS = "sdbootutil", "reinstall-kernels"
-
-
-def has_sdbootutil(host: Host) -> bool:
-    """Whether sdbootutil makes this host's images and entries."""
-    kind = Assignments.parse(host.text_or_none(BOOTLOADER) or "").get("LOADER_TYPE")
-    return kind in OF_SDBOOTUTIL and host.which(SDBOOTUTIL) is not None
+REINSTALL_KERNELS = "reinstall-kernels"
 
 
 def entry_program(host: Host) -> EntryProgram | None:

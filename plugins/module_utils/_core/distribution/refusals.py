@@ -55,7 +55,8 @@ REFUSED = (
     UnsupportedDistribution(
         "an ostree or bootc image",
         ("rhcos", "coreos", "fedora-coreos", "endless", "bazzite", "bluefin", "aurora", "ucore"),
-        ("/run/ostree-booted", "/ostree/repo/config", "/sysroot/ostree/repo/config"),
+        # The last is that of bootc without ostree (STATE_DIR_ABS in its composefs_consts.rs).
+        ("/run/ostree-booted", "/ostree/repo/config", "/sysroot/ostree/repo/config", "/sysroot/state/deploy"),
         _ways(
             "use `rpm-ostree kargs --append-if-missing=…`, or with bootc a file in /usr/lib/bootc/kargs.d of the image, and reboot",
             "write the files to /etc/modprobe.d and /etc/udev/rules.d, track them with `rpm-ostree initramfs-etc --track=…`, and reboot, "

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import package_of
@@ -17,6 +18,8 @@ PRESETS = "/etc/mkinitcpio.d"
 SUFFIX = ".preset"
 DEFAULT, ALL = "default", "ALL"
 IMAGE = "/boot/initramfs-{package}.img"
+
+MAKING = re.compile(r"(\w+?)_(?:efi_image|image|uki)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,12 +63,12 @@ def _kernel(host: Host, path: str) -> str | None:
 def _read(host: Host, path: str) -> MkinitcpioPreset:
     """The one called default, else the first that makes an image."""
     known = Assignments.parse(host.text_or_none(path) or "")
-    makers = [key.rpartition("_")[0] for key in known.values if key.endswith(("_image", "_uki"))]
+    makers = [found[1] for found in map(MAKING.fullmatch, known.values) if found is not None]
     name = DEFAULT if DEFAULT in makers or not makers else makers[0]
     return MkinitcpioPreset(
         path,
         known.get(f"{name}_image"),
-        known.get(f"{name}_uki"),
+        known.get(f"{name}_uki") or known.get(f"{name}_efi_image"),
         known.get(f"{name}_config") or known.get(f"{ALL}_config"),
-        tuple((known.get(f"{name}_options") or "").split()),
+        tuple(word for index in known.indices(f"{name}_options") for word in (known.get(f"{name}_options", index) or "").split()),
     )

@@ -94,6 +94,11 @@ def is_default(configuration: str | None) -> bool | None:
     return None if configuration is None else DEFAULT_ON.search(configuration) is not None
 
 
+def is_passthrough(configuration: str | None) -> bool:
+    """Whether a kernel of this configuration leaves the host's own devices untranslated, as SUSE's does (iommu_subsys_init())."""
+    return "\nCONFIG_IOMMU_DEFAULT_PASSTHROUGH=y\n" in f"\n{configuration or ''}\n"
+
+
 def missing_option(host: Host, configuration: str | None) -> str | None:
     """The option of a kernel's configuration without which it has no driver for the IOMMU of this machine's CPU, if it lacks it.
 

@@ -69,6 +69,13 @@ def test_an_intel_host_whose_kernels_have_it_off_gets_the_argument(tmp_path: Pat
     assert words(host) == {True}
 
 
+@pytest.mark.parametrize(("config", "arguments"), [("", ["iommu=pt"]), ("CONFIG_IOMMU_DEFAULT_PASSTHROUGH=y\n", [])])
+def test_a_kernel_that_passes_through_by_itself_needs_no_word_for_it(tmp_path: Path, config: str, arguments: list[str]) -> None:
+    host = machine(tmp_path, "AuthenticAMD", "IVRS", f"CONFIG_IOMMU_API=y\n{config}CONFIG_VFIO=m\n")
+    done = call(host, passthrough=True)
+    assert (done["arguments"], done["changed"]) == (arguments, bool(arguments))
+
+
 def test_a_second_run_changes_nothing_and_still_asks_for_the_reboot(tmp_path: Path) -> None:
     host = machine(tmp_path)
     call(host)

@@ -40,6 +40,9 @@ KINDS = {
     "Fedora, GRUB and entries": Kind(
         hosts.fedora, "GRUB", "grubby", "/etc/kernel/cmdline", ["grubby", "--update-kernel=ALL", "--args=intel_iommu=on iommu=pt"]
     ),
+    "Rocky, as installed": Kind(
+        hosts.rocky, "GRUB", "grubby", "/etc/default/grub", ["grubby", "--update-kernel=ALL", "--args=intel_iommu=on iommu=pt"]
+    ),
     "Arch, hand-written entries": Kind(hosts.arch_entries, "systemd-boot", "entries", "/boot/loader/entries/arch.conf", None),
     "Arch, unified image": Kind(hosts.arch_unified, "systemd-boot", "mkinitcpio", "/etc/kernel/cmdline", ["mkinitcpio", "-P"]),
     "Debian, kernel-install": Kind(
@@ -51,6 +54,9 @@ KINDS = {
     ),
     "openSUSE, sdbootutil": Kind(
         hosts.opensuse_sdbootutil, "systemd-boot", "sdbootutil", "/etc/kernel/cmdline", ["sdbootutil", "update-all-entries"]
+    ),
+    "openSUSE, GRUB without grub.cfg": Kind(
+        hosts.opensuse_grub_entries, "GRUB", "sdbootutil", "/etc/kernel/cmdline", ["sdbootutil", "update-all-entries"]
     ),
     "Debian, u-boot-menu": Kind(hosts.u_boot, "extlinux", "u-boot-update", "/etc/default/u-boot", ["u-boot-update"]),
     "a board, extlinux.conf": Kind(hosts.extlinux, "extlinux", "entries", "/boot/extlinux/extlinux.conf", None),
@@ -317,16 +323,6 @@ def test_comments_and_line_breaks_of_the_settings_stay(tmp_path: Path) -> None:
     assert host.text("/etc/kernel/cmdline") == f"# mine\n{ROOT}\nquiet intel_iommu=on iommu=pt\n# end\n"
     host.call(*WORDS, state="absent")
     assert host.text("/etc/kernel/cmdline") == text
-
-
-def test_mkinitcpios_own_folder_is_used_where_the_host_does(tmp_path: Path) -> None:
-    host = hosts.arch_unified(tmp_path)
-    host.tree.place("/etc/kernel/cmdline").unlink()
-    host.tree.file("/etc/cmdline.d/root.conf", f"{ROOT} quiet\n")
-
-    result = host.call(*WORDS)
-
-    assert result["files"] == ["/etc/cmdline.d/root.conf"]
 
 
 def test_u_boot_update_takes_the_line_where_it_has_no_parameters_of_its_own(tmp_path: Path) -> None:

@@ -330,3 +330,31 @@ def test_another_program_that_may_create_them_is_a_warning(tmp_path: Path) -> No
         "netplan may create virtual functions as well (virtual-function-count: 3 in /etc/netplan/1.yaml:4): let only one do so." in warnings
     )
     assert any("makes netplan create virtual functions" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/etc/udev/rules.d/60-x.rules", 'ACTION=="add", SUBSYSTEM=="pci", ATTR{vendor}=="0x15b3", ATTR{sriov_numvfs}="4"\n'),
+        (
+            "/etc/udev/rules.d/80-x.rules",
+            'ACTION=="add", SUBSYSTEM=="net", ENV{ID_NET_DRIVER}=="mlx5_core", ATTR{device/sriov_numvfs}="4"\n',
+        ),
+        ("/etc/modprobe.d/x.conf", "options mlx5_core num_vfs=4\n"),
+    ],
+)
+def test_where_another_number_may_be_first_nothing_is_certain(tmp_path: Path, path: str, text: str) -> None:
+    # The kernel changes a number from nought alone, so that the first one stays.
+    tree = host(tmp_path).file(path, text)
+    warnings = run(tree, claim(2))["warnings"]
+    assert any("may create virtual functions as well" in one and path in one for one in warnings)
+
+    found = claim_info(tree.host(), claims=[claim(2)], kernels=["all"])
+
+    assert {device["will_be_satisfied"] for device in found["devices"]} == {False}
+
+
+def test_our_own_rule_does_not_count_as_another_program(tmp_path: Path) -> None:
+    tree = host(tmp_path)
+    run(tree, claim(2))
+    assert run(tree, claim(3))["warnings"] == []

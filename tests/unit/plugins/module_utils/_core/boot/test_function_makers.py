@@ -46,6 +46,23 @@ CASES: list[tuple[str, str, str, bool | None]] = [
     ("/etc/sysfs.d/x.conf", "devices/pci0000:5e/0000:5e:00.1/sriov_numvfs = 4\n", "", False),
     ("/etc/tmpfiles.d/x.conf", "w /sys/class/net/ens1f0/device/sriov_numvfs - - - - 4\n", "sriov_numvfs - - - - 4", None),
     ("/etc/tmpfiles.d/x.conf", f"# w /sys/bus/pci/devices/{PF}/sriov_numvfs - - - - 4\n", "", False),
+    ("/etc/udev/rules.d/9.rules", f'KERNEL=="{PF}", ATTR{{sriov_numvfs}}="4"\n', 'sriov_numvfs}="4"', True),
+    ("/usr/lib/udev/rules.d/9.rules", 'SUBSYSTEM=="net", ATTR{device/sriov_numvfs}="4"\n', 'sriov_numvfs}="4"', None),
+    ("/etc/udev/rules.d/9.rules", f'KERNEL=="{PF}", ATTR{{sriov_numvfs}}=="4", TAG+="x"\n', "", False),
+    (
+        "/etc/network/interfaces",
+        "iface ens1f0 inet manual\n  up echo 4 > /sys/class/net/ens1f0/device/sriov_numvfs\n",
+        "ens1f0/device/sriov_numvfs",
+        True,
+    ),
+    ("/etc/network/interfaces.d/card", "  up echo 4 | tee /sys/class/net/eth9/device/sriov_numvfs\n", "", False),
+    ("/etc/NetworkManager/dispatcher.d/50-x", 'echo 4 > "/sys/class/net/$1/device/sriov_numvfs"\n', 'sriov_numvfs"', None),
+    ("/etc/NetworkManager/dispatcher.d/50-x", f"cat /sys/bus/pci/devices/{PF}/sriov_numvfs\n", "", False),
+    ("/etc/cron.d/x", f"@reboot root echo 4 > /sys/bus/pci/devices/{PF}/sriov_numvfs\n", f"{PF}/sriov_numvfs", True),
+    ("/etc/nmstate/x.yml", "interfaces:\n- name: ens1f0\n  ethernet:\n    sr-iov:\n      total-vfs: 4\n", "total-vfs: 4", True),
+    ("/etc/nmstate/x.yml", "interfaces:\n- name: eth9\n  ethernet:\n    sr-iov:\n      total-vfs: 4\n", "total-vfs: 4", None),
+    ("/etc/modprobe.d/x.conf", "options mlx5-core num_vfs=0,4\n", "num_vfs=0,4", None),
+    ("/etc/modprobe.d/x.conf", "options mlx5_core num_vfs=0 probe_vf=1\noptions igb max_vfs=7\n", "", False),
     ("/etc/sriov-operator/sno-state.json", "{}", "its configuration", None),
 ]
 

@@ -97,7 +97,9 @@ def test_a_boot_has_an_iommu_unless_there_is_a_reason_against_it(iommu: Iommu, a
         (machine(described=False), [boot()], False, []),
         (machine("amd"), [boot()], False, []),
         (machine("amd"), [boot()], True, ["iommu=pt"]),
-        (machine("arm"), [boot("iommu=pt")], True, []),
+        # No kernel for an ARM reads that word.
+        (machine("arm"), [boot("iommu=pt")], True, ["iommu.passthrough=1"]),
+        (machine("arm"), [boot("iommu.passthrough=1")], True, []),
         (machine("arm"), [boot()], True, ["iommu.passthrough=1"]),
         (machine(), [boot("iommu=pt"), boot()], True, ["intel_iommu=on", "iommu=pt"]),
         # Of two the last counts, and the other word over both.
@@ -106,6 +108,11 @@ def test_a_boot_has_an_iommu_unless_there_is_a_reason_against_it(iommu: Iommu, a
         (machine("amd"), [boot("iommu=pt iommu.passthrough=0")], True, ["iommu=pt"]),
         (machine("amd"), [boot("iommu.passthrough=0 iommu.passthrough=y")], True, []),
         (machine("amd"), [boot("iommu.passthrough=2")], True, ["iommu=pt"]),
+        # A kernel may do so by itself.
+        (machine("amd"), [boot(passes_by_default=True)], True, []),
+        (machine("amd"), [boot("iommu=nopt", passes_by_default=True)], True, ["iommu=pt"]),
+        (machine("arm"), [boot("iommu=nopt", passes_by_default=True)], True, []),
+        (machine("amd"), [boot("iommu.passthrough=0", passes_by_default=True)], True, ["iommu=pt"]),
     ],
 )
 def test_only_the_arguments_that_are_lacking_are_needed(

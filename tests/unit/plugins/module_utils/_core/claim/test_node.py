@@ -31,6 +31,7 @@ GPU, AUDIO, NIC = "0000:01:00.0", "0000:01:00.1", "0000:02:00.0"
         ({"mode": "666"}, Node(mode=0o666)),
         ({"mode": 0o660}, Node(mode=0o660)),
         ({"owner": 64055, "group": "36"}, Node("64055", "36", 0o660)),
+        ({"owner": 0, "group": "4294967294"}, Node("root", "4294967294", 0o660)),
         ({"owner": "qemu", "memlock": "64G"}, Node("qemu", memlock=str(64 << 20))),
         ({"group": "kvm", "memlock": "unlimited"}, Node("root", "kvm", 0o660, "unlimited")),
         ({"owner": "qemu", "mode": None}, Node("qemu")),
@@ -52,6 +53,10 @@ def test_what_can_be_asked_for(given: dict[str, t.Any], node: Node) -> None:
         ({"owner": 'x", RUN+="/bin/sh'}, "node.owner: "),
         ({"owner": True}, "node.owner: "),
         ({"group": "-1"}, "node.group: "),
+        # For chown() and for udev these are no account at all.
+        ({"owner": 4294967295}, "node.owner: "),
+        ({"group": "65535"}, "node.group: "),
+        ({"owner": "4294967296"}, "node.owner: "),
         ({"mode": "u=rw"}, "node.mode: "),
         ({"mode": 660}, "node.mode: "),
         ({"mode": "0777"}, "node.mode: "),
@@ -61,6 +66,7 @@ def test_what_can_be_asked_for(given: dict[str, t.Any], node: Node) -> None:
         ({"owner": "qemu", "memlock": "64"}, "node.memlock: "),
         ({"owner": "qemu", "memlock": "-1G"}, "node.memlock: "),
         ({"mode": "0600", "memlock": "1G"}, "node.memlock: "),
+        ({"owner": "0", "memlock": "1G"}, "node.memlock: "),
     ],
 )
 def test_anything_else_is_refused_by_its_name(given: object, place: str) -> None:
@@ -106,3 +112,9 @@ def test_two_claims_that_disagree_about_a_device_or_its_group_are_refused(tmp_pa
 def test_the_limit_is_for_the_owner_or_else_for_the_group() -> None:
     assert Node("qemu", "kvm").limited == "qemu"
     assert dataclasses.replace(Node("qemu", "kvm"), owner="root").limited == "@kvm"
+
+
+def test_an_account_without_a_name_has_its_limit_by_its_number() -> None:
+    # limits.conf(5): a number without a colon is a name.
+    assert Node("64055", "36").limited == ":64055"
+    assert Node("root", "36").limited == "@:36"

@@ -21,6 +21,7 @@ HOSTS: tuple[tuple[str, tuple[str, ...], dict[Task, str]], ...] = (
     ("ID=fedora\nVARIANT_ID=silverblue\n", (), {"arguments": "rpm-ostree kargs", "images": "rpm-ostree initramfs"}),
     ("ID=fedora\n", ("/run/ostree-booted",), {"arguments": "rpm-ostree kargs", "policy": "initramfs-etc", "drivers": "image"}),
     ("ID=debian\n", ("/ostree/repo/config",), {"arguments": "rpm-ostree kargs"}),
+    ("ID=fedora\n", ("/sysroot/state/deploy/0/origin",), {"arguments": "/usr/lib/bootc/kargs.d", "drivers": "image"}),
     ('ID="rhcos"\nID_LIKE="rhel fedora"\n', (), {"arguments": "rpm-ostree kargs", "drivers": "image"}),
     ("ID=nixos\n", (), {"arguments": "boot.kernelParams", "policy": "boot.extraModprobeConfig", "drivers": "boot.extraModulePackages"}),
     ("ID=talos\n", (), {"arguments": "machine.install.extraKernelArgs", "policy": "machine.kernel.modules"}),

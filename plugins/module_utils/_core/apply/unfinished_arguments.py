@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run that was killed had done to kernel arguments by a program that changes files in its own way: it is undone by the next."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import KERNEL_INSTALL as LINE
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import SETTINGS, VARIABLES
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_transaction import read_state
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.planned_host import PlannedHost
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import CmdlineRecord
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileState
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+
+def before_unfinished(host: Host, record: CmdlineRecord, check_mode: bool) -> Host:
+    """The host with the files as they were before the run; in check mode as it would be then.
+
+    A file that somebody else has changed since stays as it is.
+    """
+    states = ((path, before, read_state(host, path)) for path, before in record.touched.items() if host.link(path) is None)
+    restores = {path: before for path, before, now in states if now != before and is_by_run(path, before, now, record.asked)}
+    if check_mode and restores:
+        contents = {path: None if state is None else state.content for path, state in restores.items()}
+        return PlannedHost(host, contents, {path: state.mode for path, state in restores.items() if state is not None})
+    for path, state in restores.items():
+        put(host, path, state)
+    return host
+
+
+def is_by_run(path: str, before: FileState | None, now: FileState | None, asked: t.Sequence[str]) -> bool:
+    """Whether a file is other than before only by what these arguments change in it: grubby joins words by single blanks."""
+    if path == LINE and (before is None or now is None):
+        return now is None or any(word in now.content.decode("utf-8", "surrogateescape") for word in asked)
+    if before is None or now is None:
+        return False
+    names = {name_and_value(word)[0] for word in asked}
+    return _left(path, before, names) == _left(path, now, names)
+
+
+def _left(path: str, state: FileState, names: t.Collection[str]) -> list[list[str]]:
+    """The words of each line without the arguments; without the whole lines that grubby replaces."""
+    lines = state.content.decode("utf-8", "surrogateescape").splitlines()
+    kept = [line for line in lines if path != SETTINGS or not line.startswith(VARIABLES[0])]
+    return [[word for word in line.split() if name_and_value(word)[0] not in names] for line in kept]
+
+
+def put(host: Host, path: str, state: FileState | None) -> None:
+    """A file as it was."""
+    if read_state(host, path) == state:
+        return
+    if state is None:
+        host.remove(path)
+    else:
+        host.write_atomic(path, state.content, state.mode)

@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a person gives kernels arguments where no program of the loader does it here."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import LIMINE
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.kernel_install import is_prebuilt
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+BY_HAND = {
+    "/etc/zipl.conf": "add them to `parameters` in {} and run `zipl`",
+    "/etc/default/raspi-firmware": "add them to the line of /boot/firmware/cmdline.txt and, as a new kernel has that written again, to "
+    "/etc/default/raspi-extra-cmdline",
+    "/boot/firmware/cmdline.txt": "add them to the line of {}",
+    "/boot/firmware/current/cmdline.txt": "add them to the line of {}",
+    "/boot/cmdline.txt": "add them to the line of {}",
+    "/boot/armbianEnv.txt": "add them to `extraargs` in {}",
+    "/etc/zfsbootmenu/config.yaml": "set the property org.zfsbootmenu:commandline of the root's dataset by `zfs set`",
+    "/boot/refind_linux.conf": "add them to each line of {}",
+    "/etc/default/flash-kernel": "add them to LINUX_KERNEL_CMDLINE in {} and run `flash-kernel`",
+    "/etc/lilo.conf": "add them to `append` in {} and run `lilo`",
+    "/etc/elilo.conf": "add them to `append` in {} and run `elilo`",
+}
+"""How a person gives kernels arguments with loaders that have no program for it here, by the file that tells them."""
+
+
+LIMINE_SETTINGS = "/etc/default/limine"
+"""Of limine-entry-tool, which writes limine.conf again at each kernel upgrade."""
+
+
+def by_hand(host: Host, menu: Menu | None = None) -> str | None:
+    """As an instruction, for the loader whose ``menu`` is known; None where no such file says which loader boots."""
+    if menu is not None and menu.loader == LIMINE:
+        if host.is_file(LIMINE_SETTINGS):
+            return f"add them to KERNEL_CMDLINE[default] in {LIMINE_SETTINGS} and run `limine-update`"
+        return f"add them to the line `cmdline` of its entries in {menu.source}"
+    if menu is not None:
+        return next((way for way in (_of_item(host, item) for item in menu.kernels()) if way), None)
+    return next((way.format(place) for place, way in BY_HAND.items() if host.is_file(place)), None)
+
+
+def _of_item(host: Host, item: MenuItem) -> str | None:
+    if item.source.startswith("the EFI variable"):
+        return "have `efibootmgr --create … --unicode '…'` write that boot option again with them"
+    if item.release is not None and is_prebuilt(host, item.kernel or "", item.release):
+        addon = f"{item.kernel}.extra.d"
+        return f"they are a part of its signed image; put an addon, made by `ukify build --cmdline=… --output=NAME.addon.efi`, into {addon}"
+    return None

@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A change of kernel arguments that is killed at any of its steps is finished, or undone without trace, by the next run."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.tests.unit import cmdline_hosts as hosts
+
+if t.TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from ansible_collections.vfio.variants.tests.unit.cmdline_hosts import CmdlineHost
+
+WORDS = ("intel_iommu=on", "iommu=pt")
+STEPS = ("write_atomic", "remove", "run", "make_directory")
+RECORD = "var/lib/vfio-variants/kernel_cmdline.json"
+
+
+class _KilledError(BaseException):
+    """Not caught by what undoes a failure, as all steps of that fail, too."""
+
+
+@contextlib.contextmanager
+def killed(monkeypatch: pytest.MonkeyPatch, at: int) -> Iterator[list[int]]:
+    """A kill before or after a step that changes the host; what is yielded has one element once it has come."""
+    done: list[int] = [0]
+    hit: list[int] = []
+
+    def counted() -> None:
+        done[0] += 1
+        if hit or done[0] == at:
+            hit[:] = [at]
+            raise _KilledError
+
+    def step(real: Callable[..., t.Any]) -> Callable[..., t.Any]:
+        def run(*arguments: t.Any, **options: t.Any) -> t.Any:
+            counted()
+            result = real(*arguments, **options)
+            counted()
+            return result
+
+        return run
+
+    with monkeypatch.context() as patch:
+        for name in STEPS:
+            patch.setattr(Host, name, step(getattr(Host, name)))
+        with contextlib.suppress(_KilledError):
+            yield hit
+
+
+def made(make: Callable[[Path], CmdlineHost], root: Path, has_words: bool) -> CmdlineHost:
+    host = make(root)
+    if has_words:
+        host.call(*WORDS)
+    return host
+
+
+def without_record(files: dict[str, bytes]) -> dict[str, bytes]:
+    return {path: content for path, content in files.items() if path != RECORD}
+
+
+CASES = [
+    *((hosts.rocky, state, then) for state in ("present", "absent") for then in ("present", "absent")),
+    (hosts.debian, "present", "absent"),
+    (hosts.kernel_install, "present", "absent"),
+    (hosts.kernel_install, "absent", "present"),
+]
+
+
+@pytest.mark.parametrize(("make", "state", "then"), CASES)
+def test_the_next_run_has_the_same_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], CmdlineHost], state: str, then: str
+) -> None:
+    wanted = made(make, tmp_path / "wanted", then == "present").files()
+    for at in range(1, 60):
+        host = made(make, tmp_path / str(at), state == "absent")
+        with killed(monkeypatch, at) as hit:
+            host.call(*WORDS, state=state)
+        if not hit:
+            break
+        before = host.files()
+        predicted = host.call(*WORDS, state=then, check_mode=True)
+        assert host.files() == before
+        done = host.call(*WORDS, state=then)
+        # Trees have no root of their own in what a program writes.
+        assert {path: content.replace(str(host.tree.root).encode(), b"") for path, content in without_record(host.files()).items()} == {
+            path: content.replace(str(tmp_path / "wanted").encode(), b"") for path, content in without_record(wanted).items()
+        }, at
+        assert (RECORD in host.files()) is (then == "present")
+        assert (predicted["changed"], predicted["entries"]) == (done["changed"], done["entries"]), at
+        assert not host.call(*WORDS, state=then)["changed"]
+    else:
+        raise AssertionError("The run does not come to its end.")
+    assert at > len(STEPS)
+
+
+def test_what_somebody_has_changed_after_the_kill_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = hosts.rocky(tmp_path)
+    entry = f"/boot/loader/entries/{hosts.MACHINE}-0-rescue.conf"
+    for at in range(1, 60):
+        with killed(monkeypatch, at) as hit:
+            host.call(*WORDS)
+        if hit and WORDS[0] in host.text(entry):
+            break
+    host.tree.file(entry, host.text(entry).replace("rhgb", "mine"))
+
+    host.call(*WORDS, state="absent")
+
+    assert "mine" in host.text(entry)
+    assert WORDS[0] not in host.text(entry)
