@@ -9,11 +9,13 @@ import typing as t
 
 PROBE: t.Final = "probe"
 """A driver's probe, which decides by what the card has where the driver's ID table does not."""
+CHILD: t.Final = "child"
+"""An event of what drivers make of functions, such as network interfaces and disks."""
 
 
 @dataclasses.dataclass(frozen=True)
 class HiddenCause:
-    """``event`` is what udev does it at, or `PROBE`; ``device`` whose that is; both are None of a program.
+    """``event`` is what udev does it at, `CHILD` or `PROBE`; ``device`` whose that is, with `CHILD` what is acted on; None of a program.
 
     ``modules`` are those that it may load, ``drivers`` those at whose coming or going it is done; None for any.
     """

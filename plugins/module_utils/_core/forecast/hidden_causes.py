@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What decides about a device at a moment that a boot elsewhere need not show.
 
-Without the card a driver's probe fails, so that udev hears of no driver that has come or gone; and a program that runs beside udev may come
+Without the card a driver's probe fails, so that udev hears of no driver that has come or gone, and of nothing that a driver makes; and a program that runs beside udev may come
 before it in one boot and after it in the next.
 """
 
@@ -23,7 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effec
     address_of,
     plain,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_cause import PROBE, HiddenCause
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_cause import CHILD, PROBE, HiddenCause
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.stage_events import StageEvents, stage_events
@@ -43,9 +43,12 @@ def hidden_causes(devices: t.Sequence[Device], boot: Boot, winners: t.Mapping[st
     drivers = _drivers_of(boot)
     noticed = {str(one): [_of_influence(one)] for one in (*boot.all_influences, *boot.influences_of_programs)}
     for events in _all_events(devices, boot):
+        for one in events.of_others:
+            reached = [address for address in found if one.addresses is None or address in one.addresses]
+            noticed.setdefault(str(one), []).extend(_of_influence(one, CHILD, address) for address in reached)
         for device, event, effects in _at_drivers(events, devices):
             for one in events.noticed_at(effects, device):
-                noticed.setdefault(str(one), []).append(_of_influence(one, event, device))
+                noticed.setdefault(str(one), []).append(_of_influence(one, event, device.address))
             new = [effect for effect in effects if not _is_seen_before(effect, events, device)]
             for effect, cause in ((effect, _cause(effect, event, device, drivers)) for effect in new):
                 if cause is not None:
@@ -58,9 +61,9 @@ def hidden_causes(devices: t.Sequence[Device], boot: Boot, winners: t.Mapping[st
     return {address: tuple(causes) for address, causes in found.items()}
 
 
-def _of_influence(one: Influence, event: str | None = None, device: Device | None = None) -> HiddenCause:
+def _of_influence(one: Influence, event: str | None = None, address: str | None = None) -> HiddenCause:
     modules = None if one.modules is None else tuple(sorted(one.modules))
-    return HiddenCause(one.source, one.fact, tuple(sorted(one.acts)), event, None if device is None else device.address, None, modules)
+    return HiddenCause(one.source, one.fact, tuple(sorted(one.acts)), event, address, None, modules)
 
 
 def _of_probe(driver: str, address: str) -> HiddenCause:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import fields
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_cause import PROBE, HiddenCause
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_cause import CHILD, PROBE, HiddenCause
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import BIND
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.owner import given, owner_of
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import OFFERED, BootTrace, TraceEvent, offers
@@ -30,11 +30,13 @@ def _unchanging(value: t.Any) -> t.Any:
 
 
 def not_shown(report: BootTrace, causes: t.Iterable[HiddenCause]) -> list[HiddenCause]:
-    """The rules that act when a driver comes or goes whose probe has failed here, of which udev never heard; and such probes."""
+    """The rules that act when a driver comes or goes whose probe has failed here, or when what it makes comes; and such probes."""
     return [one for one in causes if one.device is not None and not _was_heard(report, one, one.device)]
 
 
 def _was_heard(report: BootTrace, cause: HiddenCause, address: str) -> bool:
+    if cause.event == CHILD:
+        return all(_is_bound(report, offered) for offered in {event.device for event in report.events if event.kind == OFFERED})
     owner = owner_of(report, address)
     if cause.event in (BIND, PROBE):
         drivers = [] if owner is None else [owner.driver]
@@ -44,6 +46,12 @@ def _was_heard(report: BootTrace, cause: HiddenCause, address: str) -> bool:
     bound = report.owners.get(address)
     missed = {_name(one) for one in drivers if one != bound}
     return not missed if cause.drivers is None else missed.isdisjoint(map(_name, cause.drivers))
+
+
+def _is_bound(report: BootTrace, address: str) -> bool:
+    """Whether the owner's probe has succeeded here, too."""
+    owner = owner_of(report, address)
+    return owner is None or _name(owner.driver) == _name(report.owners.get(address) or "")
 
 
 def racing(report: BootTrace, address: str, causes: t.Iterable[HiddenCause]) -> list[HiddenCause]:
@@ -105,6 +113,8 @@ def missing(cause: HiddenCause) -> str:
     """A clause about one that this boot has not shown."""
     if cause.event == PROBE:
         return f"{cause.source} may decline it, as {cause.fact}, and it fails here"
+    if cause.event == CHILD:
+        return f"{of_cause(cause)} when something comes that a driver makes of a function, such as an interface: here probes fail first"
     return f"{of_cause(cause)} when a driver {'comes to' if cause.event == BIND else 'leaves'} {cause.device}: here the probe fails first"
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, UNKNOWN, Later
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_cause import HiddenCause
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_cause import CHILD, HiddenCause
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_causes import hidden_causes
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.tests.unit.boots import boot, device
@@ -64,6 +64,21 @@ def test_what_such_an_event_needs_a_driver_for_names_the_driver() -> None:
 )
 def test_nothing_is_hidden_that_the_first_event_does_or_that_no_driver_depends_on(rule: str) -> None:
     assert found(rule) == {}
+
+
+@pytest.mark.parametrize(
+    ("rule", "fact"),
+    [
+        (f'SUBSYSTEM=="net", KERNELS=="{OTHER.address}", ATTR{{device/driver/unbind}}="{OTHER.address}"', "unbind"),
+        (f'SUBSYSTEM=="net", KERNELS=="{OTHER.address}", ATTR{{device/driver_override}}="vfio-pci"', "driver_override"),
+        (f'SUBSYSTEM=="block", ATTR{{[pci/{OTHER.address}]driver/unbind}}="{OTHER.address}"', "unbind"),
+        (f'SUBSYSTEM=="drm", RUN+="/bin/sh -c \'echo 1 >/sys/bus/pci/devices/{OTHER.address}/remove\'"', "remove"),
+    ],
+)
+def test_a_rule_that_acts_when_an_interface_or_a_disk_comes(rule: str, fact: str) -> None:
+    known = found(f'ACTION=="add", {rule}')
+    assert {(one.source, one.event, one.device) for one in known[OTHER.address]} == {(f"{FILE}:1", CHILD, OTHER.address)}
+    assert fact in known[OTHER.address][0].fact
 
 
 def test_a_program_that_matters_is_named_with_what_it_may_do() -> None:

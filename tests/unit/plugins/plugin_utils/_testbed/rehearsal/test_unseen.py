@@ -14,6 +14,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.u
 CARD, OTHER = "0000:3b:00.0", "0000:3c:00.0"
 RULE = HiddenCause("/etc/udev/rules.d/70-site.rules:1", "driver/unbind", (), "bind", CARD)
 PROBE = HiddenCause("nvme", "its ID table has not the device, so that its probe decides", (), "probe", CARD, ("nvme",))
+MADE = HiddenCause("/etc/udev/rules.d/70-site.rules:1", "driver/unbind", ("unbind",), "child", CARD)
 PROGRAM = HiddenCause("/etc/rc.local:3", "writes to driver_override", ("override",))
 TAKES = HiddenCause("/etc/rc.local:3", "writes to unbind", ("unbind",))
 
@@ -57,6 +58,10 @@ BY_UDEV = "\n@rehearsal trace ".join((loads("nvme", "(udev-worker)-7"), offer("n
         (boot(NVME), PROBE, True),
         (boot(NVME, bound="nvme"), PROBE, False),
         (boot(offer("igb")), PROBE, False),
+        (boot(NVME), MADE, True),
+        (boot(offer("igb", device=OTHER)), MADE, True),
+        (boot(NVME, bound="nvme"), MADE, False),
+        (boot(), MADE, False),
         (boot(NVME), PROGRAM, False),
         (boot(NVME, override="vfio-pci"), PROGRAM, True),
         (boot(NVME, asks()), PROGRAM, True),
