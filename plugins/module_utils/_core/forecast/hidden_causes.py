@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What decides about a device at a moment that a boot elsewhere need not show.
 
-Without the card a driver's probe fails, so that udev hears of no driver that has come or gone, and of nothing that a driver makes; and a program that runs beside udev may come
-before it in one boot and after it in the next.
+Without the card a driver's probe fails, so that udev hears of no driver that has come or gone, and of nothing that a driver makes; and a
+program that runs beside udev may come before it in one boot and after it in the next.
 """
 
 from __future__ import annotations
