@@ -38,6 +38,7 @@ ACTS, MINE = f"{OVERRIDE}, {LOAD}", f'{ADDED}, KERNEL=="{CARD}"'
 SCRIPT = "/usr/local/sbin/to-vm"
 LOADS = "#!/bin/sh\nmodprobe vfio-pci\n"
 ALL = "for every PCI device, the host's own disks and network adapters among them."
+AS_LINE = "is written as in modprobe.d, and nothing reads that on the command line, so it has no effect"
 Files = dict[str, str]
 
 
@@ -105,7 +106,23 @@ WORDS: dict[str, str] = {
     "modprobe.blacklist = nouveau": "nothing stands behind `modprobe.blacklist`, so it has no effect.",
     "pci-stub.ids=10de:1db1": "names the module pci-stub, which no installed kernel has",
     "rd.drivers.pre=vfio-pci": "Write `rd.driver.pre=vfio-pci`.",
+    "options vfio-pci ids=10de:1db1 quiet": f"`options vfio-pci ids=10de:1db1` {AS_LINE}. Write `vfio-pci.ids=10de:1db1`.",
+    "options vfio_pci ids=10de:1db1,10de:10f0 disable_vga=1 panic=9": "Write `vfio_pci.ids=10de:1db1,10de:10f0 vfio_pci.disable_vga=1`.",
+    "vfio-pci ids=10de:1db1": f"`vfio-pci ids=10de:1db1` {AS_LINE}. Write `vfio-pci.ids=10de:1db1`.",
+    "quiet ids=10de:1db1,10de:10f0": f"`ids=10de:1db1,10de:10f0` {AS_LINE}. Write `vfio-pci.ids=10de:1db1,10de:10f0`.",
+    "blacklist nouveau quiet": f"`blacklist nouveau` {AS_LINE}. Write `modprobe.blacklist=nouveau`.",
+    "install nouveau /bin/false quiet": f"`install nouveau /bin/false` {AS_LINE}. Write `module_blacklist=nouveau`.",
+    "softdep nouveau pre: vfio-pci quiet": "Write `softdep nouveau pre: vfio-pci` into /etc/modprobe.d/local.conf.",
+    "alias pci:v000010DEd*sv*sd*bc03sc*i* off": "Write `alias pci:v000010DEd*sv*sd*bc03sc*i* off` into /etc/modprobe.d/local.conf.",
+    "vfio-pci.ids= 10de:1db1": "Write `vfio-pci.ids=10de:1db1`, without a blank.",
+    "vfio-pci.ids=10de:1db1 10de:10f0": "Write `vfio-pci.ids=10de:1db1,10de:10f0`, without a blank.",
 }
+FINE_WORDS = (
+    "install quiet",
+    "options quiet",
+    "vfio-pci.ids=10de:1db1 rd.driver.pre=vfio-pci root=UUID=1 ids=two",
+    "blacklist=nouveau alias=eth0",
+)
 FINE: dict[str, Files] = {
     "a rule for all behind a jump": rule(f'SUBSYSTEM!="pci", GOTO="end"\nKERNEL!="{CARD}", GOTO="end"\n{ADDED}, {ACTS}\nLABEL="end"'),
     "a rule by a tag": rule(f'{THIS}, TAG+="vm"\n{ADDED}, TAG=="vm", {ACTS}'),
@@ -140,6 +157,11 @@ def test_a_mistake_is_told(tmp_path: Path, name: str) -> None:
 def test_a_word_without_effect_is_told_once(tmp_path: Path, cmdline: str) -> None:
     found = told(drawn_of({}, cmdline), tmp_path)
     assert [WORDS[cmdline] in one for one in found].count(True) == 1
+
+
+@pytest.mark.parametrize("cmdline", FINE_WORDS)
+def test_words_that_only_look_like_a_line_are_not_told(tmp_path: Path, cmdline: str) -> None:
+    assert not any("as in modprobe.d" in one for one in told(drawn_of({}, cmdline), tmp_path))
 
 
 def test_a_script_without_an_interpreter_is_told(tmp_path: Path) -> None:

@@ -147,5 +147,5 @@ def stray_words(host: HostPolicy) -> t.Iterator[Finding]:
                 yield Finding("stray-id", boot.cmdline_source, f"{said} Write `{before}{argument}`, without a blank.")
             elif IDENTIFIER.fullmatch(argument):
                 said = f"{boot.cmdline_source}: `{argument}` after `{before}` stands alone, so it belongs to no list, and has no effect."
-                joined = f"{before.rstrip(',')}{',' if '=' in before else '='}{argument}"
+                joined = f"{before.rstrip(',=')}{',' if before.partition('=')[2] else '='}{argument}"
                 yield Finding("stray-id", boot.cmdline_source, f"{said} Write `{joined}`, without a blank.")
