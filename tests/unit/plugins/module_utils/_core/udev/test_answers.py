@@ -272,8 +272,11 @@ def test_that_a_tag_is_not_there_is_known_where_all_rules_are() -> None:
     assert answer('TAG=="x"', around=EventContext(), state=EventState(tags={"x": True})) is True
 
 
-def test_the_tags_of_a_device_above_are_not_known() -> None:
+def test_the_tags_of_a_device_above_are_those_of_its_own_event() -> None:
     assert answer('TAGS=="x"') is None
+    event = EventState(tags={"x": True})
+    found = [answer(text, state=EventState(above=lambda _one: event)) for text in ('TAGS=="x"', 'TAGS=="y"', 'TAGS!="x"')]
+    assert found == [True, False, True]
     assert answer('TAGS=="x", KERNELS=="0000:02:00.0"') is False
 
 
