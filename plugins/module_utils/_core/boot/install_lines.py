@@ -9,6 +9,7 @@ import posixpath
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import install_command
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import modprobe_path
@@ -49,8 +50,8 @@ def _with_wrong_paths(stage: Stage, tree: FileTree) -> Stage:
 
 
 def _judged(command: str, source: str, stage: Stage, tree: FileTree, inventory: Inventory | None) -> tuple[Influence, ...]:
-    program = command.split(maxsplit=1)[0].strip("\"'") if command else ""
-    if program.startswith("/") and not tree.exists(program) and posixpath.basename(program) != "modprobe":
+    program = command.split(maxsplit=1)[0].rstrip(";&|").strip("\"'") if command else ""
+    if isinstance(tree, Host) and program.startswith("/") and not tree.exists(program) and posixpath.basename(program) != "modprobe":
         # It is somewhere else at boot, as on a file system that is not mounted, or the line does nothing.
         return (Influence(source, f"runs {program}, which is not there to be read"),)
     return judge(tree, command, source, stage.kernel, inventory, unit=units_of(tree, stage.kernel, inventory))

@@ -12,7 +12,7 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.reached_lines import reached
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.reached_lines import dropped, reached
 
 MOST_LINES = 20_000
 MOST_VALUES = 64
@@ -59,17 +59,22 @@ class Line:
         return f"{self.shown}:{self.number}"
 
 
-def lines_of(text: str, shown: str, only_assigns: bool = False, is_trusted: bool = False) -> tuple[Line, ...]:
-    """The lines that can be run, without comments; joined where a line or a list in parentheses continues."""
+def lines_of(text: str, shown: str, only_assigns: bool = False, is_trusted: bool = False, is_run: bool = False) -> tuple[Line, ...]:
+    """The lines that can be run, without comments; joined where a line or a list in parentheses continues.
+
+    ``is_run`` if the text is a program of its own, and no part of another one.
+    """
     found = _all_lines(text, shown, only_assigns, is_trusted)
-    return tuple(found[: _end(text, found)])
+    kept = found[: _end(text, found)]
+    lost = dropped([line.text for line in kept], is_run) if _SCRIPT.match(text) else ()
+    return tuple(line for place, line in enumerate(kept) if place not in lost)
 
 
 def never_reached(text: str, shown: str) -> tuple[Line, ...]:
-    """The `exit` at which a script ends, and the lines that come after it; nothing if none do."""
+    """The `exit`, or `exec`, at which a script ends, and the lines that come after it; nothing if none do."""
     found = _all_lines(text, shown)
-    behind = found[_end(text, found) :]
-    return tuple(behind) if len(behind) > 1 else ()
+    end = _end(text, found)
+    return tuple(found[end - 1 :]) if 0 < end < len(found) else ()
 
 
 def _end(text: str, lines: t.Sequence[Line]) -> int:
