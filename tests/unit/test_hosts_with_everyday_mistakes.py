@@ -61,6 +61,11 @@ WARNED: dict[str, tuple[Files, str]] = {
     ),
     "vendor and device in one": (rule(f'{ADDED}, ATTR{{device}}=="10de:1db1", {ACTS}'), 'Write `ATTR{device}=="0x1db1"`.'),
     "vendor and device without a colon": (rule(f'{ADDED}, ATTR{{vendor}}=="0x10de1db1", {ACTS}'), 'Write `ATTR{vendor}=="0x10de"`.'),
+    "a class without its last digits": (
+        rule(f'{THIS}, ATTR{{class}}=="0x0302", {ACTS}'),
+        'matches no device: in sysfs a class has six digits. Write `ATTR{class}=="0x0302*"`.',
+    ),
+    "an attribute that lspci has": (rule(f'{THIS}, ATTR{{vendor_id}}=="0x10de", {ACTS}'), "Did you mean ATTR{vendor}?"),
     "a rule beside the folder": ({"/etc/udev/50-card.rules": TO_GUEST}, "/etc/udev/50-card.rules: nothing reads it"),
     "a rule below the folder": ({"/etc/udev/rules.d/vm/50.rules": TO_GUEST}, "because it is not in /etc/udev/rules.d itself."),
     "lines of kmod below the folder": ({"/etc/modprobe.d/vm/a.conf": "blacklist nouveau\n"}, "it is not in /etc/modprobe.d itself."),
@@ -126,6 +131,7 @@ FINE_WORDS = (
 FINE: dict[str, Files] = {
     "a rule for all behind a jump": rule(f'SUBSYSTEM!="pci", GOTO="end"\nKERNEL!="{CARD}", GOTO="end"\n{ADDED}, {ACTS}\nLABEL="end"'),
     "a rule by a tag": rule(f'{THIS}, TAG+="vm"\n{ADDED}, TAG=="vm", {ACTS}'),
+    "a resource of the card": rule(f'{THIS}, ATTR{{resource0_wc}}=="?*", ENV{{X}}="1"'),
     "a rule that goes on": rule(f"{MINE}, \\\n  {ACTS}"),
     "a comment with a backslash": rule(f"# the card \\ \n{MINE}, {ACTS}"),
     "an override that is bound again": rule(f'{BOUND}, DRIVER=="nouveau", {OVERRIDE}, {UNBIND}, {LOAD}'),
@@ -162,6 +168,12 @@ def test_a_word_without_effect_is_told_once(tmp_path: Path, cmdline: str) -> Non
 @pytest.mark.parametrize("cmdline", FINE_WORDS)
 def test_words_that_only_look_like_a_line_are_not_told(tmp_path: Path, cmdline: str) -> None:
     assert not any("as in modprobe.d" in one for one in told(drawn_of({}, cmdline), tmp_path))
+
+
+def test_of_a_value_that_nothing_has_it_is_not_said_that_the_device_has_changed(tmp_path: Path) -> None:
+    tree = drawn_of(rule(f'{THIS}, ATTR{{class}}=="0x0302", {ACTS}')).tree(tmp_path)
+    found = device_info(tree.host(Commands(tree.root)))
+    assert not any("has changed" in one for device in found["devices"] for one in device["warnings"])
 
 
 def test_a_script_without_an_interpreter_is_told(tmp_path: Path) -> None:

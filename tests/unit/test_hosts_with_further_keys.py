@@ -114,6 +114,11 @@ HOSTS: dict[str, Drawn] = {
     "a tag that one of them has not": behind(BOTH, f'KERNEL=="{BRIDGE}", TAG+="vm"\n{CARDS}, TAGS!="vm", {ACTS}'),
     "a tag of the bridge with this name": behind(GUEST, f'KERNEL=="{BRIDGE}", TAG+="vm"\n{CARDS}, TAGS=="vm", KERNELS=="{BRIDGE}", {ACTS}'),
     "a tag of its own, and the bridge's name": behind(NATIVE, f'{CARDS}, TAG+="vm"\n{CARDS}, TAGS=="vm", KERNELS=="{BRIDGE}", {ACTS}'),
+    # names that no file of a function has
+    "an attribute of USB devices": rule(NATIVE, f'{THIS}, ATTR{{idVendor}}=="10de", {ACTS}'),
+    "an attribute of USB devices above": rule(NATIVE, f'{THIS}, ATTRS{{idVendor}}=="10de", {ACTS}'),
+    "an attribute that is missing is not another one": rule(NATIVE, f'{THIS}, ATTR{{vendor_id}}!="0x8086", {ACTS}'),
+    "an attribute in capitals": rule(NATIVE, f'{THIS}, ATTR{{Vendor}}=="0x10de", {ACTS}'),
     # jumps: rules that are behind the jump of all others are reached by those who jump there
     "a jump for one, and one for all others": rule(
         GUEST, f'{NO_ADD}KERNEL=="{CARD}", GOTO="vm"\nGOTO="end"\nLABEL="vm"\n{ACTS}\nLABEL="end"'

@@ -21,6 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_line
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_values import wrong_value
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.attribute_paths import ACTING
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import parse
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.sysfs_files import MISTAKEN
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
@@ -33,8 +34,8 @@ ATTRIBUTES = (
     *("drivers_probe", "drivers_autoprobe", "new_id", "remove_id", "bind", "unbind"),
 )
 """Files in sysfs of a PCI function, its driver and its bus that rules name (drivers/pci/pci-sysfs.c, drivers/base/bus.c)."""
+RESOURCE = re.compile(r"resource\d+(?:_\w+)?|devices")
 IDENTITY = ("vendor", "device", "subsystem_vendor", "subsystem_device", "class", "revision", "modalias")
-OF_USB = {"idVendor": "vendor", "idProduct": "device", "bInterfaceClass": "class"}
 PROPERTIES = ("PCI_ID", "PCI_SUBSYS_ID", "PCI_CLASS", "PCI_SLOT_NAME")
 LIMITS = frozenset((*(("ATTR", name) for name in IDENTITY), *(("ENV", name) for name in PROPERTIES)))
 """What rules compare to choose a device; nothing reads it if a rule assigns it."""
@@ -172,7 +173,8 @@ def _attributes(line: UdevLine) -> t.Iterator[Mistake]:
             said = f"`{key.text}`: udev looks for that path below the event's device, and so finds nothing."
             yield "udev-attribute", f"{said} Write {key.name}{{[pci/ADDRESS]{name}}}."
             continue
-        meant = OF_USB.get(name) or (None if name in ATTRIBUTES else _nearest(name.lower().replace("-", "_"), ATTRIBUTES, 0.8))
+        is_known = name in ATTRIBUTES or RESOURCE.fullmatch(name) is not None
+        meant = MISTAKEN.get(name) or (None if is_known else _nearest(name.lower().replace("-", "_"), ATTRIBUTES, 0.8))
         if meant == "driver" or (name == "driver" and not key.is_match):
             meant = "driver_override"
         if meant is not None and meant != name:
