@@ -23,10 +23,11 @@ _ASSIGNMENT = re.compile(
     rf"(\([^()]*\)|(?:{_QUOTED}|\$\((?:[^()]|\([^()]*\))*\)|`[^`]*`|[^\s;&|\"'`])*)"
 )
 _FOR = re.compile(r"\bfor\s+([A-Za-z_]\w*)(?:\s+in\s+([^;\n]*))?")
+_GIVEN_ANEW = re.compile(r"(?:^|[;&|({]|\b(?:then|do|else)\s)\s*set\s+--\s+([^;&|\n]*)")
 _READ = re.compile(r"\b(?:read|mapfile|readarray|getopts)\b((?:[ \t]+[\w:<>-]+)*)")
 _FUNCTION = re.compile(r"^\s*(?:function\s+)?([\w.:-]+)\s*\(\s*\)|^\s*function\s+([\w.:-]+)")
 VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*|[0-9@*#])|\{([!#]?)([A-Za-z_]\w*|[0-9@*]+)(?:\[[^\]]*\])?([^{}]*)\})")
-_SUBSTITUTION = re.compile(r"\$\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)|`([^`]*)`")
+SUBSTITUTION = re.compile(r"\$\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)|`([^`]*)`")
 # Commands whose output says nothing but what their arguments do, and attributes that only describe a device.
 _PLAIN = re.compile(r"\s*(?:basename|dirname|echo|printf|uname|date|hostname|nproc|id|pwd|tr|expr|seq|command\s+-v|which)\b")
 _ABOUT_ITSELF = re.compile(
@@ -150,7 +151,7 @@ class Variables:
         for line in lines:
             self._collect(line.text)
         self._set["0"] = [""]
-        self._set["@"] = list(arguments or ())
+        self._set["@"] = [*(arguments or ()), *self._set.get("@", ())]
         if arguments is None:
             self._unknown.add("@")
         for call in self._calls(lines):
@@ -161,6 +162,8 @@ class Variables:
             self._set.setdefault(match[1], []).append(match[2].strip("()") if match[2].startswith("(") else match[2])
         for match in _FOR.finditer(text):
             self._set.setdefault(match[1], []).append(match[2] if match[2] is not None else "$@")
+        for match in _GIVEN_ANEW.finditer(text):
+            self._set.setdefault("@", []).append(match[1])
         for match in _READ.finditer(text):
             self._unknown.update(word for word in match[1].split() if word.isidentifier())
 
@@ -175,7 +178,7 @@ class Variables:
 
     def is_read(self, name: str) -> bool:
         """Whether a variable's value is found while the script runs, in a file or in what a command writes."""
-        inner = (match[1] or match[2] or "" for value in self._set.get(name, ()) for match in _SUBSTITUTION.finditer(value))
+        inner = (match[1] or match[2] or "" for value in self._set.get(name, ()) for match in SUBSTITUTION.finditer(value))
         return name in self._unknown or not all(_PLAIN.match(text) or _OF_ITSELF.match(text) for text in inner)
 
     def assigned(self) -> t.Iterator[tuple[str, t.Sequence[str]]]:
@@ -193,7 +196,7 @@ class Variables:
     def _is_known(self, text: str, seen: frozenset[str]) -> bool:
         if len(seen) > 4 * DEEPEST:
             return False
-        for match in _SUBSTITUTION.finditer(text):
+        for match in SUBSTITUTION.finditer(text):
             inner = match[1] if match[1] is not None else match[2]
             if not (_PLAIN.match(inner) or _ABOUT_ITSELF.match(inner) or _OF_ITSELF.match(inner)):
                 return False
