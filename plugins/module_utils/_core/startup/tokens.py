@@ -45,6 +45,7 @@ _OTHERS_ALONE = (
     r"[^\n;|&>]*\s(?:-n|--dry-run|--parent-match[=\s]\S*[%$]|--type[=\s]\s*subsystems|-t\s*subsystems"
     r"|(?:-s\s*|--subsystem-match[=\s]\s*)(?!pci\b|[\"']?[$*?\[])[\w\"'-]+(?![^\n;|&>]*(?:-s\s*|--subsystem-match[=\s]\s*)[\"']?(?:pci\b|[$*?\[])))"
 )
+_READ_AGAIN = r"/(?:run|etc|lib|usr/lib|usr/local/lib)/(?:udev/rules|modprobe|driverctl)\.d(?:/|(?=[\s\"';&|)]|$))"
 # Programs, by the words that make them act.
 _PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     (r"\bdriverctl\b[^\n;|&]*\b(?:un)?set-override\b", ("override", "unbind", "bind", "new_id")),
@@ -74,8 +75,9 @@ _PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     (
         # From the last redirection before the path: from each would take the square of the line.
         (
-            r"(?:>[^\n;|&>]*|\b(?:tee|cp|mv|ln|install|rsync|rm|unlink|truncate|sed\s+-\w*i\w*)\b[^\n;|&]*)"
-            r"/(?:run|etc|lib|usr/lib|usr/local/lib)/(?:udev/rules|modprobe|driverctl)\.d/"
+            rf"(?:>[^\n;|&>]*|\b(?:tee|mv|rm|unlink|truncate|sed\s+-\w*i\w*)\b[^\n;|&]*){_READ_AGAIN}"
+            # What is copied from there stays; it is read again where it is copied to.
+            rf"|\b(?:cp|ln|install|rsync)\b[^\n;|&]*(?:{_READ_AGAIN}[^\s;|&)}}>]*\s*(?:\d?>[^\n;|&]*)?(?=$|[\n;|&)}}])|\s-t\s*[\"']?{_READ_AGAIN})"
         ),
         _ALL,
     ),
