@@ -43,7 +43,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effec
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Reach, Unclear
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.jobs import list_jobs, refusals_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.no_driver import why_none
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.no_driver import why_none, why_not_loaded
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.outcomes import Before, Outcomes, unless_failed, unless_same
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.possible_loads import PossibleLoads
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
@@ -449,7 +449,8 @@ class _Simulation:
     def _missing(self, device: Device, outcomes: Outcomes, state: DeviceState) -> t.Iterator[Reason]:
         loaded = Loaded(self._loaded, {one.driver.name for one in self._registered})
         kept = device.is_virtual and self._is_kept_from_drivers(device)
-        return iter(()) if kept else why_override_waits(state, outcomes.refused, self._boot, self._registrar, loaded)
+        not_run = functools.partial(why_not_loaded, device, self._boot, self._by_address)
+        return iter(()) if kept else why_override_waits(state, outcomes.refused, self._boot, self._registrar, loaded, not_run)
 
     def _assumes(self, device: Device, state: DeviceState) -> tuple[str, ...]:
         """What a certain answer takes for granted."""

@@ -9,6 +9,7 @@ is, or becomes certain for the driver that the host's policy claims that device 
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing as t
 
@@ -237,7 +238,10 @@ def _kept_out(fact: str) -> t.Iterator[str]:
     """The modules that a line keeps from being loaded: `blacklist nouveau`, `module_blacklist=nouveau`, `install nouveau /bin/false`."""
     words = fact.split()
     key, _equals, value = words[0].partition("=") if words else ("", "", "")
-    if key.endswith("blacklist"):
+    if key == "initcall_blacklist":
+        # Of the functions that start a module most are named after it.
+        yield from (re.sub(r"_(?:module_)?init(?:_module)?$", "", name) for name in value.split(","))
+    elif key.endswith("blacklist"):
         yield from (normalize_module_name(name) for name in (value.split(",") if value else words[1:]))
     elif key == "install":
         yield from (normalize_module_name(name) for name in words[1:2])
