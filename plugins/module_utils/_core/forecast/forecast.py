@@ -50,7 +50,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probi
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reasons import Loaded, because_of, why_override_waits
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.replays import with_replays
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of, may_fail
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of, may_fail, why_failed
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.stage_events import StageEvents, depend_on_driver, stage_events
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.virtual_functions import Existence
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER
@@ -296,7 +296,9 @@ class _Simulation:
             self._events = None
             for address in self._boot.later.driverctl.keys() & those.keys() & self._outcomes.keys():
                 found = may_fail(self._boot.later, modprobe, address)
-                self._outcomes[address] = unless_failed(before, address, self._outcomes[address], found)
+                outcomes = unless_failed(before, address, self._outcomes[address], found)
+                failed = why_failed(self._boot.later, modprobe, address)
+                self._outcomes[address] = dataclasses.replace(outcomes, refused=(*outcomes.refused, *failed))
 
     def _unbind_events(self, root: Stage, modprobe: Modprobe, those: t.Mapping[str, Device]) -> t.Iterator[tuple[str, tuple[Effect, ...]]]:
         """The "unbind" events of devices that driverctl may unbind: a rule that is not limited to "add" writes its override again.

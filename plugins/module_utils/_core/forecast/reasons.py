@@ -9,6 +9,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import NOT_KNOWN, Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import DECLINED
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import NO_SUCH_MODULE
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import NO_DRIVER
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 
 if t.TYPE_CHECKING:
@@ -91,6 +92,9 @@ def why_override_waits(
     if driver in loaded.drivers:
         for written in state.override_because[:1]:
             yield Reason(written.source, f"{driver} registers before that, and nothing offers the device to it again")
+    elif driver == NO_DRIVER:
+        # What people write so that no driver takes the device.
+        return
     elif not any(stage.kernel.has(module) for stage in boot.stages for module in modules):
         yield Reason(f"kernel {boot.release}", f"{LACKS} {driver}")
     elif not any(module in loaded.modules for module in modules) and not _says_why(refused, modules):

@@ -18,6 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_fi
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reasons import LACKS
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import NO_DRIVER
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import off_word
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import plain_name
@@ -203,7 +204,7 @@ def would_change(
 
     ``devices`` are all of the host.  Raises OutOfBudgetError if ``search`` has a limit.
     """
-    if _is_certain(now, driver):
+    if _is_certain(now, driver) or driver == NO_DRIVER:
         return None
     if _module_of(driver, boot) is None:
         meant = _meant(driver, boot)

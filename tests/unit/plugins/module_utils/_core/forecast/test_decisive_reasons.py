@@ -31,6 +31,7 @@ if t.TYPE_CHECKING:
 BY_IDS, BY_RULE = {CONF: SOFTDEP, **IDS}, {RULE: f"{THIS}, {OVERRIDE}, {LOAD}\n"}
 PROGRAM = "/usr/local/sbin/nothing"
 LINE = f"{CONF}:1"
+SAVED = f"/etc/driverctl.d/pci-{CARD}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +74,24 @@ HOSTS: dict[str, Decided] = {
         f"{LINE}: install vfio-pci {PROGRAM}",
         f"Remove {LINE}",
     ),
+    "driverctl, whose driver is kept out": Decided(
+        {SAVED: "vfio-pci\n", CONF: "install vfio-pci /bin/false\n"},
+        "",
+        "nouveau",
+        f"{LINE}: install vfio-pci /bin/false",
+        f"Remove {LINE}",
+    ),
+    "driverctl, whose driver is not there": Decided(
+        {SAVED: "vfio-pcx\n"},
+        "",
+        "nouveau",
+        f"{SAVED}: driverctl cannot load vfio-pcx, and leaves the device as it is",
+        f"Kernel {DEBIAN_13} has no module with a driver vfio-pcx",
+    ),
+    "nobody, by driverctl": Decided({SAVED: "none\n"}, "", None, f"{SAVED}: driverctl binds {CARD} to none", None),
+    "nobody, by a rule": Decided(
+        {RULE: f'{THIS}, ATTR{{driver_override}}="none"\n'}, "", None, f"{RULE}:1: driver_override=none", None
+    ),
     # Without it nouveau would have the other card, which it has not now.
     "a rule that clears what others run": Decided(
         {**BY_RULE, EARLY_RULE: 'SUBSYSTEM=="pci", RUN:="/bin/true"\n'},
@@ -92,4 +111,5 @@ def test_what_decides_is_named_and_taken_away(tmp_path: Path, name: str) -> None
     found = answers[CARD]
     assert (found["winner"], found["certainty"]) == (host.winner, "certain")
     assert host.reason in found["because"]
+    assert not any("driver none" in reason for reason in found["because"])
     assert (found["would_change"] or "").startswith(host.remedy) if host.remedy else found["would_change"] is None
