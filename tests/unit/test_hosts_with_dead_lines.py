@@ -128,9 +128,7 @@ def unit(command: str) -> dict[str, str]:
 
 
 OTHERS: dict[str, Drawn] = {
-    "a library whose function is called": script(
-        ONE_LOST, f". {LIBRARY}\ngo\n", **{LIBRARY: f"#!/bin/sh\ngo() {{\n  {ACT}\n}}\n"}
-    ),
+    "a library whose function is called": script(ONE_LOST, f". {LIBRARY}\ngo\n", **{LIBRARY: f"#!/bin/sh\ngo() {{\n  {ACT}\n}}\n"}),
     "a library that calls back": script(ONE_LOST, f"go() {{\n  {ACT}\n}}\n. {LIBRARY}\n", **{LIBRARY: "#!/bin/sh\ngo\n"}),
     "a switch in a file": script(ONE_LOST, f"ON=0\n. {LIBRARY}\nif [ $ON = 1 ]; then\n  {ACT}\nfi\n", **{LIBRARY: "ON=1\n"}),
     "the program that a script becomes": script(ONE_LOST, "exec /usr/local/sbin/next\n", **{"/usr/local/sbin/next": f"#!/bin/sh\n{ACT}\n"}),

@@ -99,9 +99,7 @@ HOSTS: dict[str, Drawn] = {
     "power of all functions": script(
         NATIVE, "import glob\nfor p in glob.glob('/sys/bus/pci/devices/*/power/control'):\n    open(p, 'w').write('auto')", PYTHON
     ),
-    "files that a pattern finds": script(
-        ONE_LOST, f"import glob\nfor p in glob.glob('{HERE}/re*e'):\n    open(p, 'w').write('1')", PYTHON
-    ),
+    "files that a pattern finds": script(ONE_LOST, f"import glob\nfor p in glob.glob('{HERE}/re*e'):\n    open(p, 'w').write('1')", PYTHON),
     "a path that awk puts together": script(
         ONE_LOST, f'awk \'BEGIN {{ f = "/sys/bus/pci/drivers/nouveau/" "unbind"; print "{CARD}" > f }}\''
     ),

@@ -68,6 +68,7 @@ CHECKS: tuple[Check, ...] = (
     never_loaded.ids_that_nothing_loads,
     never_loaded.claimed_modules_that_an_install_line_keeps_out,
     never_loaded.aliases_to_nothing,
+    never_loaded.aliases_in_small_letters,
     dead_lists.modules_that_are_gone,
     dead_lists.unknown_modules_in_lists,
     dead_lists.modules_listed_too_late,

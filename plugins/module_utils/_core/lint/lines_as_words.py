@@ -29,7 +29,9 @@ def lines_as_words(host: HostPolicy) -> t.Iterator[Finding]:
         while place < len(words):
             length, meant = _line_at(words[place:], host)
             if length:
-                said = f"`{' '.join(words[place : place + length])}` is written as in modprobe.d, and nothing reads that on the command line"
+                said = (
+                    f"`{' '.join(words[place : place + length])}` is written as in modprobe.d, and nothing reads that on the command line"
+                )
                 yield Finding("line-as-words", boot.cmdline_source, f"{boot.cmdline_source}: {said}, so it has no effect. Write {meant}.")
             place += max(length, 1)
 

@@ -36,9 +36,7 @@ def holds(condition: str, constants: t.Mapping[str, str]) -> bool | None:
 
 def _with(text: str, constants: t.Mapping[str, str]) -> str:
     """The text with the values of constants, of which a quoted or an unquoted one is one word, for they are words."""
-    return re.sub(
-        r"\$(?:(\w+)|\{(\w+)\})", lambda match: constants.get(match[1] or match[2], match[0]), text
-    )
+    return re.sub(r"\$(?:(\w+)|\{(\w+)\})", lambda match: constants.get(match[1] or match[2], match[0]), text)
 
 
 def _plain(text: str) -> bool | None:

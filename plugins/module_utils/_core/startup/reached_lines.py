@@ -108,9 +108,7 @@ def _deeper(plain: str, cases: int) -> tuple[int, int]:
 # -- branches
 
 
-def _not_taken(
-    place: int, text: str, texts: t.Sequence[str], depths: t.Sequence[int], constants: t.Mapping[str, str]
-) -> t.Iterable[int]:
+def _not_taken(place: int, text: str, texts: t.Sequence[str], depths: t.Sequence[int], constants: t.Mapping[str, str]) -> t.Iterable[int]:
     whole = _IN_ONE_LINE.fullmatch(text) or _SHORT.fullmatch(text)
     if whole is not None and whole.re is _IN_ONE_LINE:
         return (place,) if holds(whole[1], constants) is False else ()

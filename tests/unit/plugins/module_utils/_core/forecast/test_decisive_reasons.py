@@ -89,9 +89,7 @@ HOSTS: dict[str, Decided] = {
         f"Kernel {DEBIAN_13} has no module with a driver vfio-pcx",
     ),
     "nobody, by driverctl": Decided({SAVED: "none\n"}, "", None, f"{SAVED}: driverctl binds {CARD} to none", None),
-    "nobody, by a rule": Decided(
-        {RULE: f'{THIS}, ATTR{{driver_override}}="none"\n'}, "", None, f"{RULE}:1: driver_override=none", None
-    ),
+    "nobody, by a rule": Decided({RULE: f'{THIS}, ATTR{{driver_override}}="none"\n'}, "", None, f"{RULE}:1: driver_override=none", None),
     # Without it nouveau would have the other card, which it has not now.
     "a rule that clears what others run": Decided(
         {**BY_RULE, EARLY_RULE: 'SUBSYSTEM=="pci", RUN:="/bin/true"\n'},
