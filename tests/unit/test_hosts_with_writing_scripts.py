@@ -85,7 +85,7 @@ HOSTS: dict[str, Drawn] = {
     "an attribute that is read": script(NATIVE, f'if read -r o < {HERE}/driver_override; then echo "$o"; fi'),
     "a path that a command prints": script(ONE_LOST, f"echo 1 > $(printf '%s/%s' {HERE} remove)"),
     "a log whose path a command prints": script(NATIVE, "echo 1 > $(printf '/var/log/%s.log' \"$(date +%F)\")"),
-    "arguments that are given anew": script(ONE_LOST, f"set -- {HERE} remove\necho 1 > $1/$2"),
+    "arguments that are set again": script(ONE_LOST, f"set -- {HERE} remove\necho 1 > $1/$2"),
     # what udev and kmod read again
     "a copy into the rules": script(ONE_LOST, "cp /opt/x.rules /etc/udev/rules.d && udevadm control --reload"),
     "a copy in quotes": script(ONE_LOST, 'cp "/opt/x.rules" "/etc/udev/rules.d/x.rules"; true'),

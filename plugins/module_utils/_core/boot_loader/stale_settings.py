@@ -54,7 +54,9 @@ def warnings(files: BootFiles, menu: Menu, item: MenuItem) -> tuple[str, ...]:
         if missing:
             command = _update_command(files, menu, item, " ".join(missing))
             place = _place(texts, name)
-            found.append(f'{place} sets {name}="{' '.join(value.split())}", but {item.source} does not have {" ".join(missing)}: run `{command}`.')
+            found.append(
+                f'{place} sets {name}="{" ".join(value.split())}", but {item.source} does not have {" ".join(missing)}: run `{command}`.'
+            )
     return tuple(found)
 
 

@@ -24,7 +24,9 @@ OTHERS = (
     *("GRUB_CMDLINE_LINUX_XEN_REPLACE_DEFAULT", "GRUB_CMDLINE_NETBSD", "GRUB_CMDLINE_NETBSD_DEFAULT", "GRUB_CMDLINE_GNUMACH"),
 )
 """What grub-mkconfig reads besides."""
-MISTAKEN = dict.fromkeys(("GRUB_CMDLINE", "GRUB_LINUX", "GRUB_KERNEL_CMDLINE", "GRUB_LINUX_CMDLINE", "GRUB_CMDLINE_KERNEL"), "GRUB_CMDLINE_LINUX")
+MISTAKEN = dict.fromkeys(
+    ("GRUB_CMDLINE", "GRUB_LINUX", "GRUB_KERNEL_CMDLINE", "GRUB_LINUX_CMDLINE", "GRUB_CMDLINE_KERNEL"), "GRUB_CMDLINE_LINUX"
+)
 LINE = re.compile(
     r"^[ \t]*(?:export[ \t]+)?(?P<name>(?:GRUB|grub)\w*)(?P<before>[ \t]*)(?P<operator>\+?=)(?P<after>[ \t]*)(?P<value>.*)$", re.MULTILINE
 )

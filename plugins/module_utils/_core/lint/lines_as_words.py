@@ -63,7 +63,7 @@ def _is_module(word: str, host: HostPolicy) -> bool:
 
 
 def _options(words: t.Sequence[str]) -> t.Sequence[str]:
-    """The words up to the first that is no option of a module; what has a dot is a word of its own."""
+    """The words up to the first that is not an option of a module; what has a dot is a word of its own."""
     end = next((place for place, word in enumerate(words) if OPTION.fullmatch(word) is None), len(words))
     # Words of the kernel look the same: only the first is surely the line's, and those that name IDs.
     return [word for place, word in enumerate(words[:end]) if place == 0 or word.startswith(("ids=", "disable_", "enable_", "modeset="))]
@@ -75,5 +75,4 @@ def _dotted(module: str, options: t.Sequence[str]) -> str:
 
 def _of_line(words: t.Sequence[str], host: HostPolicy) -> int:
     """How many words go on with a line about modules: `pre:`, `post:` and names of modules."""
-    end = next((place for place, word in enumerate(words) if not (word in ("pre:", "post:", "off") or _is_module(word, host))), len(words))
-    return end
+    return next((place for place, word in enumerate(words) if not (word in ("pre:", "post:", "off") or _is_module(word, host))), len(words))

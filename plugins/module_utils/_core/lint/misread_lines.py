@@ -128,7 +128,7 @@ def options_of_another_module(host: HostPolicy) -> t.Iterator[Finding]:
             said = f"{source}: `{line.strip()}` has a dot in place of a blank, so it is not about {module}."
             yield Finding("option-misplaced", source, f"{said} Write `options {module} {' '.join((option, *words[2:]))}`.")
         elif words[1].endswith((":", ",")) and normalize_module_name(words[1][:-1]) in host.modules:
-            said = f"{source}: `{words[1]}` in `{line.strip()}` is no module's name, so the line has no effect."
+            said = f"{source}: `{words[1]}` in `{line.strip()}` is not a module's name, so the line has no effect."
             yield Finding("option-misplaced", source, f"{said} Write `options {words[1][:-1]} {' '.join(words[2:])}`.")
         elif name in WITHOUT_IDS and _named(words):
             said = f"{source}: {words[1]} has no parameter ids, so `{line.strip()}` has no effect."

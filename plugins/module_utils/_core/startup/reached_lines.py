@@ -56,7 +56,7 @@ def _becomes_another(text: str) -> bool:
 
 
 def dropped(texts: t.Sequence[str], is_run: bool) -> frozenset[int]:
-    """The places of lines that are never run.  ``is_run`` if the script is a program of its own, so that nobody else calls its functions."""
+    """The places of lines that are never run.  ``is_run`` if the script is a program of its own, whose functions nobody else calls."""
     depths = [depth for depth, _text in _with_depths(texts)]
     constants = _constants(texts)
     dead: set[int] = set()

@@ -23,7 +23,7 @@ _ASSIGNMENT = re.compile(
     rf"(\([^()]*\)|(?:{_QUOTED}|\$\((?:[^()]|\([^()]*\))*\)|`[^`]*`|[^\s;&|\"'`])*)"
 )
 _FOR = re.compile(r"\bfor\s+([A-Za-z_]\w*)(?:\s+in\s+([^;\n]*))?")
-_GIVEN_ANEW = re.compile(r"(?:^|[;&|({]|\b(?:then|do|else)\s)\s*set\s+--\s+([^;&|\n]*)")
+_SET_AGAIN = re.compile(r"(?:^|[;&|({]|\b(?:then|do|else)\s)\s*set\s+--\s+([^;&|\n]*)")
 _READ = re.compile(r"\b(?:read|mapfile|readarray|getopts)\b((?:[ \t]+[\w:<>-]+)*)")
 _FUNCTION = re.compile(r"^\s*(?:function\s+)?([\w.:-]+)\s*\(\s*\)|^\s*function\s+([\w.:-]+)")
 VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*|[0-9@*#])|\{([!#]?)([A-Za-z_]\w*|[0-9@*]+)(?:\[[^\]]*\])?([^{}]*)\})")
@@ -162,7 +162,7 @@ class Variables:
             self._set.setdefault(match[1], []).append(match[2].strip("()") if match[2].startswith("(") else match[2])
         for match in _FOR.finditer(text):
             self._set.setdefault(match[1], []).append(match[2] if match[2] is not None else "$@")
-        for match in _GIVEN_ANEW.finditer(text):
+        for match in _SET_AGAIN.finditer(text):
             self._set.setdefault("@", []).append(match[1])
         for match in _READ.finditer(text):
             self._unknown.update(word for word in match[1].split() if word.isidentifier())
