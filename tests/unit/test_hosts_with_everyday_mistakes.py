@@ -38,6 +38,7 @@ ACTS, MINE = f"{OVERRIDE}, {LOAD}", f'{ADDED}, KERNEL=="{CARD}"'
 SCRIPT = "/usr/local/sbin/to-vm"
 LOADS = "#!/bin/sh\nmodprobe vfio-pci\n"
 ALL = "for every PCI device, the host's own disks and network adapters among them."
+AS_LINE = "is written as in modprobe.d, and nothing reads that on the command line, so it has no effect"
 Files = dict[str, str]
 
 
@@ -60,6 +61,33 @@ WARNED: dict[str, tuple[Files, str]] = {
     ),
     "vendor and device in one": (rule(f'{ADDED}, ATTR{{device}}=="10de:1db1", {ACTS}'), 'Write `ATTR{device}=="0x1db1"`.'),
     "vendor and device without a colon": (rule(f'{ADDED}, ATTR{{vendor}}=="0x10de1db1", {ACTS}'), 'Write `ATTR{vendor}=="0x10de"`.'),
+    "a class without its last digits": (
+        rule(f'{THIS}, ATTR{{class}}=="0x0302", {ACTS}'),
+        'matches no device: in sysfs a class has six digits. Write `ATTR{class}=="0x0302*"`.',
+    ),
+    "an attribute that lspci has": (rule(f'{THIS}, ATTR{{vendor_id}}=="0x10de", {ACTS}'), "Did you mean ATTR{vendor}?"),
+    "an alias in small letters": (
+        {CONF: "alias pci:v000010ded00001db1sv*sd*bc*sc*i* vfio-pci\n"},
+        "Write `alias pci:v000010DEd00001DB1sv*sd*bc*sc*i* vfio-pci`.",
+    ),
+    "a colon behind a module": ({CONF: "options vfio-pci: ids=10de:1db1\n"}, "Write `options vfio-pci ids=10de:1db1`."),
+    "a colon in place of the equals sign": ({CONF: "options vfio-pci ids:10de:1db1\n"}, "Write `ids=10de:1db1`."),
+    "a program of another folder": (
+        rule(f'{THIS}, RUN+="sudo modprobe vfio-pci"'),
+        "udev looks for sudo in /usr/lib/udev only, and so does not run it.",
+    ),
+    "a file in place of a module": (
+        rule(f'{THIS}, {OVERRIDE}, RUN{{builtin}}+="kmod load vfio-pci.ko"'),
+        'Write `RUN{builtin}+="kmod load vfio-pci"`.',
+    ),
+    "a driver's file at a device": (
+        rule(f'{THIS}, ATTR{{new_id}}="10de 1db1"'),
+        'a PCI device has no file new_id, a driver has, so it has no effect. Write `ATTR{[drivers/pci:DRIVER]new_id}="10de 1db1"`.',
+    ),
+    "the bus's file at a device": (
+        rule(f'{THIS}, ATTR{{drivers_autoprobe}}="0"'),
+        'a PCI device has no file drivers_autoprobe, its bus has, so it has no effect. Write `ATTR{[subsystem/pci]drivers_autoprobe}="0"`.',
+    ),
     "a rule beside the folder": ({"/etc/udev/50-card.rules": TO_GUEST}, "/etc/udev/50-card.rules: nothing reads it"),
     "a rule below the folder": ({"/etc/udev/rules.d/vm/50.rules": TO_GUEST}, "because it is not in /etc/udev/rules.d itself."),
     "lines of kmod below the folder": ({"/etc/modprobe.d/vm/a.conf": "blacklist nouveau\n"}, "it is not in /etc/modprobe.d itself."),
@@ -105,10 +133,33 @@ WORDS: dict[str, str] = {
     "modprobe.blacklist = nouveau": "nothing stands behind `modprobe.blacklist`, so it has no effect.",
     "pci-stub.ids=10de:1db1": "names the module pci-stub, which no installed kernel has",
     "rd.drivers.pre=vfio-pci": "Write `rd.driver.pre=vfio-pci`.",
+    "intel_iommu = on": "blanks stand around the sign behind `intel_iommu`, so that it has no value, and no effect.",
+    "intel_iommu=On": "the kernel does not know the value in `intel_iommu=On`, so it has no effect. Write `intel_iommu=on`.",
+    "modprobe.blacklist=nouveau nvidia": "Write `modprobe.blacklist=nouveau,nvidia`, without a blank.",
+    "rd.driver=vfio-pci": "nothing reads `rd.driver=vfio-pci`, so it has no effect. Write `rd.driver.pre=vfio-pci`.",
+    "options vfio-pci ids=10de:1db1 quiet": f"`options vfio-pci ids=10de:1db1` {AS_LINE}. Write `vfio-pci.ids=10de:1db1`.",
+    "options vfio_pci ids=10de:1db1,10de:10f0 disable_vga=1 panic=9": "Write `vfio_pci.ids=10de:1db1,10de:10f0 vfio_pci.disable_vga=1`.",
+    "vfio-pci ids=10de:1db1": f"`vfio-pci ids=10de:1db1` {AS_LINE}. Write `vfio-pci.ids=10de:1db1`.",
+    "quiet ids=10de:1db1,10de:10f0": f"`ids=10de:1db1,10de:10f0` {AS_LINE}. Write `vfio-pci.ids=10de:1db1,10de:10f0`.",
+    "blacklist nouveau quiet": f"`blacklist nouveau` {AS_LINE}. Write `modprobe.blacklist=nouveau`.",
+    "install nouveau /bin/false quiet": f"`install nouveau /bin/false` {AS_LINE}. Write `module_blacklist=nouveau`.",
+    "softdep nouveau pre: vfio-pci quiet": "Write `softdep nouveau pre: vfio-pci` into /etc/modprobe.d/local.conf.",
+    "alias pci:v000010DEd*sv*sd*bc03sc*i* off": "Write `alias pci:v000010DEd*sv*sd*bc03sc*i* off` into /etc/modprobe.d/local.conf.",
+    "vfio-pci.ids= 10de:1db1": "Write `vfio-pci.ids=10de:1db1`, without a blank.",
+    "vfio-pci.ids=10de:1db1 10de:10f0": "Write `vfio-pci.ids=10de:1db1,10de:10f0`, without a blank.",
 }
+FINE_WORDS = (
+    "install quiet",
+    "options quiet",
+    "vfio-pci.ids=10de:1db1 rd.driver.pre=vfio-pci root=UUID=1 ids=two",
+    "blacklist=nouveau alias=eth0",
+)
 FINE: dict[str, Files] = {
     "a rule for all behind a jump": rule(f'SUBSYSTEM!="pci", GOTO="end"\nKERNEL!="{CARD}", GOTO="end"\n{ADDED}, {ACTS}\nLABEL="end"'),
+    "a driver's file by its driver": rule(f'{THIS}, ATTR{{[drivers/pci:vfio-pci]new_id}}="10de 1db1"'),
+    "an alias for a device": {CONF: "alias pci:v000010DEd00001DB1sv*sd*bc*sc*i* nouveau\n"},
     "a rule by a tag": rule(f'{THIS}, TAG+="vm"\n{ADDED}, TAG=="vm", {ACTS}'),
+    "a resource of the card": rule(f'{THIS}, ATTR{{resource0_wc}}=="?*", ENV{{X}}="1"'),
     "a rule that goes on": rule(f"{MINE}, \\\n  {ACTS}"),
     "a comment with a backslash": rule(f"# the card \\ \n{MINE}, {ACTS}"),
     "an override that is bound again": rule(f'{BOUND}, DRIVER=="nouveau", {OVERRIDE}, {UNBIND}, {LOAD}'),
@@ -140,6 +191,17 @@ def test_a_mistake_is_told(tmp_path: Path, name: str) -> None:
 def test_a_word_without_effect_is_told_once(tmp_path: Path, cmdline: str) -> None:
     found = told(drawn_of({}, cmdline), tmp_path)
     assert [WORDS[cmdline] in one for one in found].count(True) == 1
+
+
+@pytest.mark.parametrize("cmdline", FINE_WORDS)
+def test_words_that_only_look_like_a_line_are_not_told(tmp_path: Path, cmdline: str) -> None:
+    assert not any("as in modprobe.d" in one for one in told(drawn_of({}, cmdline), tmp_path))
+
+
+def test_of_a_value_that_nothing_has_it_is_not_said_that_the_device_has_changed(tmp_path: Path) -> None:
+    tree = drawn_of(rule(f'{THIS}, ATTR{{class}}=="0x0302", {ACTS}')).tree(tmp_path)
+    found = device_info(tree.host(Commands(tree.root)))
+    assert not any("has changed" in one for device in found["devices"] for one in device["warnings"])
 
 
 def test_a_script_without_an_interpreter_is_told(tmp_path: Path) -> None:

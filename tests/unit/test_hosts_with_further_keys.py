@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
     ADDED,
     BOTH,
+    BRIDGE,
     CARD,
     CARDS,
     GUEST,
@@ -27,6 +28,7 @@ from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
     THIS,
     Drawn,
     Truth,
+    behind_bridge,
     compare,
     rule,
 )
@@ -63,6 +65,11 @@ def in_image(truth: Truth, text: str, files: t.Mapping[str, str] | None = None) 
     return Drawn(truth, {**OFF, **(files or {})}, then=then)
 
 
+def behind(truth: Truth, text: str) -> Drawn:
+    """The first card is behind a bridge; of two cards with an override the second may come too late."""
+    return Drawn(truth, {RULE: f"{text}\n"}, then=behind_bridge, open=(CARD, SAME) if truth is BOTH else ())
+
+
 HOSTS: dict[str, Drawn] = {
     "no virtual machine": machine(GUEST, 'CONST{virt}=="none"'),
     "a virtual machine, on a real one": machine(NATIVE, 'CONST{virt}!="none"'),
@@ -96,6 +103,22 @@ HOSTS: dict[str, Drawn] = {
     ),
     "a file of the boot's": Drawn(NATIVE, {RULE: f'{THIS}, IMPORT{{file}}="/run/site/%k", {ACTS}\n'}, open=(CARD,)),
     "a file in a folder of the device's": Drawn(NATIVE, {RULE: f'{THIS}, IMPORT{{file}}="/etc/site/%k/x", {ACTS}\n'}, open=(CARD,)),
+    # tags of the device above, whose event comes before
+    "a tag of the bridge above": behind(GUEST, f'KERNEL=="{BRIDGE}", TAG+="vm"\n{CARDS}, TAGS=="vm", {ACTS}'),
+    "a tag of the bridge above, set further down": behind(GUEST, f'{CARDS}, TAGS=="vm", {ACTS}\nKERNEL=="{BRIDGE}", TAG+="vm"'),
+    "a tag of a bridge by its class": behind(GUEST, f'ATTR{{class}}=="0x0604*", TAG+="vm"\n{CARDS}, TAGS=="v*", {ACTS}'),
+    "a tag of the bridge above, taken away": behind(NATIVE, f'KERNEL=="{BRIDGE}", TAG+="vm"\nTAG-="vm"\n{CARDS}, TAGS=="vm", {ACTS}'),
+    "a tag of another bridge": behind(NATIVE, f'KERNEL=="0000:00:09.0", TAG+="vm"\n{CARDS}, TAGS=="vm", {ACTS}'),
+    "no tag above": behind(NATIVE, f'{CARDS}, TAGS=="vm", {ACTS}'),
+    "a tag that neither has": behind(BOTH, f'{CARDS}, TAGS!="vm", {ACTS}'),
+    "a tag that one of them has not": behind(BOTH, f'KERNEL=="{BRIDGE}", TAG+="vm"\n{CARDS}, TAGS!="vm", {ACTS}'),
+    "a tag of the bridge with this name": behind(GUEST, f'KERNEL=="{BRIDGE}", TAG+="vm"\n{CARDS}, TAGS=="vm", KERNELS=="{BRIDGE}", {ACTS}'),
+    "a tag of its own, and the bridge's name": behind(NATIVE, f'{CARDS}, TAG+="vm"\n{CARDS}, TAGS=="vm", KERNELS=="{BRIDGE}", {ACTS}'),
+    # names that no file of a function has
+    "an attribute of USB devices": rule(NATIVE, f'{THIS}, ATTR{{idVendor}}=="10de", {ACTS}'),
+    "an attribute of USB devices above": rule(NATIVE, f'{THIS}, ATTRS{{idVendor}}=="10de", {ACTS}'),
+    "an attribute that is missing is not another one": rule(NATIVE, f'{THIS}, ATTR{{vendor_id}}!="0x8086", {ACTS}'),
+    "an attribute in capitals": rule(NATIVE, f'{THIS}, ATTR{{Vendor}}=="0x10de", {ACTS}'),
     # jumps: rules that are behind the jump of all others are reached by those who jump there
     "a jump for one, and one for all others": rule(
         GUEST, f'{NO_ADD}KERNEL=="{CARD}", GOTO="vm"\nGOTO="end"\nLABEL="vm"\n{ACTS}\nLABEL="end"'

@@ -24,6 +24,7 @@ from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
     MOVES,
     MULTI_USER,
     NATIVE,
+    NEITHER,
     NIC,
     ONE_LOST,
     OWN,
@@ -82,7 +83,23 @@ HOSTS: dict[str, Drawn] = {
     "a link to an attribute": script(ONE_LOST, f"ln -s {HERE}/driver/unbind /tmp/u\necho {CARD} > /tmp/u"),
     "a name in quotes": script(ONE_LOST, f'D={HERE}\necho 1 > "$D"/"remove"'),
     "an attribute that is read": script(NATIVE, f'if read -r o < {HERE}/driver_override; then echo "$o"; fi'),
+    "a path that a command prints": script(ONE_LOST, f"echo 1 > $(printf '%s/%s' {HERE} remove)"),
+    "a log whose path a command prints": script(NATIVE, "echo 1 > $(printf '/var/log/%s.log' \"$(date +%F)\")"),
+    "arguments that are set again": script(ONE_LOST, f"set -- {HERE} remove\necho 1 > $1/$2"),
+    # what udev and kmod read again
+    "a copy into the rules": script(ONE_LOST, "cp /opt/x.rules /etc/udev/rules.d && udevadm control --reload"),
+    "a copy in quotes": script(ONE_LOST, 'cp "/opt/x.rules" "/etc/udev/rules.d/x.rules"; true'),
+    "a copy without its errors": script(ONE_LOST, "cp /opt/x /run/modprobe.d/x.conf 2>/dev/null || true"),
+    "lines that are moved away": script(ONE_LOST, "mv /etc/modprobe.d/vfio.conf /root/"),
+    "a copy of the rules": script(NATIVE, "cp -a /etc/udev/rules.d/ /var/backups/"),
+    "copies of lines": script(NATIVE, "cp /etc/modprobe.d/*.conf /var/backups/ && echo saved"),
     # other languages
+    "the kernel's own call": script(NEITHER, "import ctypes\nctypes.CDLL(None).delete_module(b'nouveau', 0)", PYTHON),
+    "a path of PHP's": script(ONE_LOST, f"<?php file_put_contents('{HERE}/remove', '1');", "#!/usr/bin/php"),
+    "power of all functions": script(
+        NATIVE, "import glob\nfor p in glob.glob('/sys/bus/pci/devices/*/power/control'):\n    open(p, 'w').write('auto')", PYTHON
+    ),
+    "files that a pattern finds": script(ONE_LOST, f"import glob\nfor p in glob.glob('{HERE}/re*e'):\n    open(p, 'w').write('1')", PYTHON),
     "a path that awk puts together": script(
         ONE_LOST, f'awk \'BEGIN {{ f = "/sys/bus/pci/drivers/nouveau/" "unbind"; print "{CARD}" > f }}\''
     ),

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import dataclasses
-import posixpath
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import install_command
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import modprobe_path
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.made_at_boot import may_be_made
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.read import units_of
 
@@ -49,9 +50,9 @@ def _with_wrong_paths(stage: Stage, tree: FileTree) -> Stage:
 
 
 def _judged(command: str, source: str, stage: Stage, tree: FileTree, inventory: Inventory | None) -> tuple[Influence, ...]:
-    program = command.split(maxsplit=1)[0].strip("\"'") if command else ""
-    if program.startswith("/") and not tree.exists(program) and posixpath.basename(program) != "modprobe":
-        # It is somewhere else at boot, as on a file system that is not mounted, or the line does nothing.
+    program = command.split(maxsplit=1)[0].rstrip(";&|").strip("\"'") if command else ""
+    if isinstance(tree, Host) and program.startswith("/") and not tree.exists(program) and may_be_made(tree, program):
+        # It may be there at boot; else the shell does not find it, and goes on.
         return (Influence(source, f"runs {program}, which is not there to be read"),)
     return judge(tree, command, source, stage.kernel, inventory, unit=units_of(tree, stage.kernel, inventory))
 

@@ -20,7 +20,9 @@ if t.TYPE_CHECKING:
 EFI = "/sys/firmware/efi"
 DEEPEST_MENU = 8
 SEPARATOR = re.compile(r"(?<!>)>(?!>)")
-NUMBER = re.compile(r"\s*(0[xX][0-9a-fA-F]{1,8}|[0-9]{1,9})\s*$")
+# Whatever stands behind the digits (grub_strtoul() in get_entry_number()); what is too large is an error.
+NUMBER = re.compile(r"\s*(0[xX][0-9a-fA-F]{1,8}|0[0-7]*|[1-9][0-9]{0,8})(?![0-9]{9})")
+OF_BLS = "/loader/entries/"
 
 
 def menu(files: BootFiles, config: str) -> Menu | None:
@@ -56,6 +58,9 @@ def chosen(items: t.Sequence[MenuItem], wanted: str) -> tuple[MenuItem | None, s
     while True:
         head, rest = _split(rest or "")
         at = _position(level, head)
+        number = _number(head)
+        if at is not None and number is not None and number != at and OF_BLS not in level[at].source:
+            doubts.append(f"`{head}` begins with a number, which GRUB takes for a place in the menu, and Fedora's GRUB for a title or ID.")
         if at is None and head:
             how += f", but there is no entry {head}: GRUB takes the first"
         at = at or 0
@@ -78,9 +83,15 @@ def _position(level: t.Sequence[MenuItem], head: str) -> int | None:
     named = next((at for at, item in enumerate(level) if name and name in (item.title, item.id)), None)
     if named is not None:
         return named
-    number = NUMBER.match(head)
-    at = int(number[1], 16 if number[1][:2] in ("0x", "0X") else 10) if number else None
+    at = _number(head)
     return at if at is not None and at < len(level) else None
+
+
+def _number(head: str) -> int | None:
+    found = NUMBER.match(head)
+    if found is None:
+        return None
+    return int(found[1], 16 if found[1][:2] in ("0x", "0X") else 8 if found[1].startswith("0") else 10)
 
 
 def _items(shell: Shell, doubts: tuple[str, ...], depth: int = 0) -> t.Iterator[MenuItem]:

@@ -28,7 +28,10 @@ ABOUT_DRIVERS = re.compile(
 
 
 def warnings(files: BootFiles, menu: Menu, item: MenuItem) -> tuple[str, ...]:
-    """A sentence for each variable that was changed after grub.cfg was generated and is not contained in the default entry."""
+    """A sentence for each variable that was changed after grub.cfg was generated and is not contained in the default entry.
+
+    Arguments for drivers have to be in it whenever grub.cfg was written: a copy, or a restored backup, has the time of its own writing.
+    """
     generated = item.source.rpartition(":")[0]
     if item.is_recovery or "xen" in item.id:
         return ()
@@ -37,7 +40,8 @@ def warnings(files: BootFiles, menu: Menu, item: MenuItem) -> tuple[str, ...]:
     other = None if is_of_kernel_install else _of_another_loader(files, menu, item)
     if other is not None or menu.loader != GRUB:
         return () if other is None else (other,)
-    texts = dict(_changed_settings(files, generated))
+    texts = {place: text for place in _settings(files) for text in (files.text(place),) if text is not None}
+    is_older = _is_older(files, generated)
     assignments = Assignments.parse("\n".join(texts.values()))
     given = {_plain(word) for word in Cmdline.parse(item.arguments).arguments}
     found: list[str] = []
@@ -45,11 +49,14 @@ def warnings(files: BootFiles, menu: Menu, item: MenuItem) -> tuple[str, ...]:
         value = assignments.get(name)
         if value is None or name in assignments.unknown:
             continue
-        missing = [word for word in Cmdline.parse(value).arguments if "$" not in word and _plain(word) not in given]
+        words = [word for word in Cmdline.parse(value).arguments if "$" not in word and _plain(word) not in given]
+        missing = words if is_older else [word for word in words if _is_about_drivers(word, item)]
         if missing:
             command = _update_command(files, menu, item, " ".join(missing))
             place = _place(texts, name)
-            found.append(f'{place} sets {name}="{value}", but {item.source} does not have {" ".join(missing)}: run `{command}`.')
+            found.append(
+                f'{place} sets {name}="{" ".join(value.split())}", but {item.source} does not have {" ".join(missing)}: run `{command}`.'
+            )
     return tuple(found)
 
 
@@ -89,17 +96,16 @@ def _settings(files: BootFiles) -> list[str]:
     return [SETTINGS, *(f"{FOLDER}/{name}" for name in files.names(FOLDER) if name.endswith(".cfg"))]
 
 
-def _changed_settings(files: BootFiles, generated: str) -> t.Iterator[tuple[str, str]]:
-    """The settings files and their texts, in the order in which grub-mkconfig reads them; empty if none is newer than its output."""
-    places = _settings(files)
+def _is_older(files: BootFiles, generated: str) -> bool:
+    """Whether one of the settings files is newer than grub-mkconfig's output."""
     result = files.host.stat(generated)
-    changes = [status.st_mtime_ns for status in map(files.host.stat, places) if status is not None]
-    if result is None or not changes or max(changes) <= result.st_mtime_ns:
-        return
-    for place in places:
-        text = files.text(place)
-        if text is not None:
-            yield place, text
+    changes = [status.st_mtime_ns for status in map(files.host.stat, _settings(files)) if status is not None]
+    return result is not None and bool(changes) and max(changes) > result.st_mtime_ns
+
+
+def _is_about_drivers(word: str, item: MenuItem) -> bool:
+    """Entries in files of their own can be given arguments by themselves."""
+    return ".conf:" not in item.source and ABOUT_DRIVERS.fullmatch(_plain(word)) is not None
 
 
 def _place(texts: t.Mapping[str, str], name: str) -> str:

@@ -332,7 +332,9 @@ class DeviceSimulation:
             return
         doubt = None if registration.is_vfio or _accepts(driver, context.device) else probe_doubt(driver.name)
         detached = () if registration.detached is None else (registration.detached,)
-        reasons = (*self._why_it_matches(registration), *because, *detached, *_held_in(context, registration.module))
+        # Where VFIO's driver was there first and refused, that decides as well.
+        refused = tuple(one for one in state.because if one.fact in (context.no_iommu, matching.NO_BRIDGES, matching.DENIED))
+        reasons = (*self._why_it_matches(registration), *because, *detached, *_held_in(context, registration.module), *refused)
         self.state = dataclasses.replace(state, driver=driver.name, stage=context.stage, because=reasons, doubt=doubt)
         self._cause(context.on_bind, own=True)
 

@@ -41,6 +41,8 @@ class Distinctions:
     """Addresses of which a rule asks whether they are above a device."""
     asks_parent: bool = False
     """Whether a rule imports what the device above has."""
+    asks_tags_above: bool = False
+    """Whether a rule asks for tags of the devices above."""
     each: bool = False
     """Whether a value depends on the device's address, so that no two are alike."""
 
@@ -64,6 +66,7 @@ class Distinctions:
             tuple(chains),
             frozenset(above - patterns),
             any(key.name == "IMPORT" and key.attribute == "parent" for key in keys),
+            any(key.name == "TAGS" for key in keys),
             any(_differs(key) or _sets_apart(key, properties) for key in keys),
         )
 
@@ -75,11 +78,13 @@ class Distinctions:
         return device.modalias, device.revision, place, *(() if alone else self._facts(device))
 
     def _facts(self, device: Device) -> t.Iterator[t.Hashable]:
-        if not (self.facts or self.attributes or self.chains or self.above or self.asks_parent):
+        if not (self.facts or self.attributes or self.chains or self.above or self.asks_parent or self.asks_tags_above):
             return
         subject, state = Subject.of(device, self.around.others), EventState()
         if self.above:
             yield tuple(one.name for one in subject.parents if one.name in self.above)
+        if self.asks_tags_above:
+            yield tuple(one.name for one in subject.parents)
         if self.asks_parent:
             yield [one.device is not None for one in subject.parents[:1]] == [True]
         yield from (match_keys((key,), subject, self.around, state).holds for key in self.facts)

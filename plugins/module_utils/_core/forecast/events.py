@@ -64,7 +64,7 @@ class Events:
         return self._by_address[device.address]
 
     def _of(self, subject: Subject, rules: t.Sequence[Rule], modalias: str) -> t.Iterator[Effect]:
-        evaluation = Evaluation(rules, self._around, subject, self._action)
+        evaluation = Evaluation(rules, self._around, subject, self._action, self._rules.about)
         done = evaluation.done()
         loaded = evaluation.state.properties.get(MODALIAS, modalias)
         yield from self._effects.of_all(done, subject, loaded)

@@ -43,14 +43,14 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effec
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Reach, Unclear
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.jobs import list_jobs, refusals_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.no_driver import why_none
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.no_driver import why_none, why_not_loaded
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.outcomes import Before, Outcomes, unless_failed, unless_same
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.possible_loads import PossibleLoads
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reasons import Loaded, because_of, why_override_waits
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.replays import with_replays
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of, may_fail
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of, may_fail, why_failed
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.stage_events import StageEvents, depend_on_driver, stage_events
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.virtual_functions import Existence
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER
@@ -296,7 +296,9 @@ class _Simulation:
             self._events = None
             for address in self._boot.later.driverctl.keys() & those.keys() & self._outcomes.keys():
                 found = may_fail(self._boot.later, modprobe, address)
-                self._outcomes[address] = unless_failed(before, address, self._outcomes[address], found)
+                outcomes = unless_failed(before, address, self._outcomes[address], found)
+                failed = why_failed(self._boot.later, modprobe, address)
+                self._outcomes[address] = dataclasses.replace(outcomes, refused=(*outcomes.refused, *failed))
 
     def _unbind_events(self, root: Stage, modprobe: Modprobe, those: t.Mapping[str, Device]) -> t.Iterator[tuple[str, tuple[Effect, ...]]]:
         """The "unbind" events of devices that driverctl may unbind: a rule that is not limited to "add" writes its override again.
@@ -449,7 +451,8 @@ class _Simulation:
     def _missing(self, device: Device, outcomes: Outcomes, state: DeviceState) -> t.Iterator[Reason]:
         loaded = Loaded(self._loaded, {one.driver.name for one in self._registered})
         kept = device.is_virtual and self._is_kept_from_drivers(device)
-        return iter(()) if kept else why_override_waits(state, outcomes.refused, self._boot, self._registrar, loaded)
+        not_run = functools.partial(why_not_loaded, device, self._boot, self._by_address)
+        return iter(()) if kept else why_override_waits(state, outcomes.refused, self._boot, self._registrar, loaded, not_run)
 
     def _assumes(self, device: Device, state: DeviceState) -> tuple[str, ...]:
         """What a certain answer takes for granted."""

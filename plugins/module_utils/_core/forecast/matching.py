@@ -55,9 +55,9 @@ def vfio_refusal(driver: PciDriver, device: Device, no_iommu: str | None, denyli
     if no_iommu is not None:
         return no_iommu
     if device.class_code >> 8 in BRIDGE_HEADERS:
-        return "VFIO does not accept bridges"
+        return NO_BRIDGES
     if driver.name == "vfio-pci" and (device.vendor, device.device) in DENYLIST and not denylist_disabled:
-        return "vfio-pci refuses this device unless disable_denylist=1"
+        return DENIED
     return None
 
 
@@ -82,6 +82,8 @@ def _version(release: str) -> tuple[int, ...]:
 
 VENDORS = {"intel": (0x8086,), "amd": (0x1002, 0x1022)}
 HOST_BRIDGE = 0x0600
+NO_BRIDGES = "VFIO does not accept bridges"
+DENIED = "vfio-pci refuses this device unless disable_denylist=1"
 UNSERVED_ADVICE = "Take igfx_off out of intel_iommu= if that is set; else the firmware leaves the device out: let its driver have it."
 
 

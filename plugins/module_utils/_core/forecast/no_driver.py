@@ -10,6 +10,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import around_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import said
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_effects import MODALIAS
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import CLEARS, Evaluation
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, Subject
 
@@ -60,13 +61,30 @@ def _rule(device: Device, stage: Stage, around: EventContext, others: Devices, n
     return None
 
 
+def why_not_loaded(device: Device, boot: Boot, others: Devices, modules: t.Collection[str]) -> Reason | None:
+    """The rule without which udev would load one of the modules in the device's event, for which another rule asks by its name."""
+    for stage in reversed(boot.stages):
+        rules, around = stage.rules.rules, around_of(boot, stage, others)
+        deciding = [(place, key) for place, rule in enumerate(rules) for key in [_deciding(rule)] if key is not None]
+        for place, key in deciding[:MOST]:
+            without = _loaded(device, (*rules[:place], *rules[place + 1 :]), around, others)
+            if any(normalize_module_name(word) in modules for words in without for word in words):
+                return Reason(str(rules[place]), f"{key.written}: udev does not load {min(modules)}, for which another rule asks")
+    return None
+
+
 def _loads(device: Device, rules: t.Iterable[Rule], around: EventContext, others: Devices) -> bool:
     """Whether it is certain that udev loads by the device's alias."""
+    return any(device.modalias in words for words in _loaded(device, rules, around, others))
+
+
+def _loaded(device: Device, rules: t.Iterable[Rule], around: EventContext, others: Devices) -> t.Iterator[t.Sequence[str]]:
+    """The names and aliases of each `kmod load` that is certain to be run."""
     evaluation = Evaluation(rules, around, Subject.of(device, others), ADD)
     done = evaluation.done()
     modalias = evaluation.state.properties.get(MODALIAS, device.modalias)
     values = ((one.value or "").split() for one in done if one.certain)
-    return any(words[:2] == ["kmod", "load"] and device.modalias in (words[2:] or (modalias,)) for words in values)
+    yield from (words[2:] or [modalias or ""] for words in values if words[:2] == ["kmod", "load"])
 
 
 def _deciding(rule: Rule) -> Key | None:

@@ -321,10 +321,10 @@ class Modprobe:
                 return None, False
             if not step.runs(status is not False):
                 continue
-            if not step.is_known or step.removes:
-                ran.influences += self._noticed(line, module)
+            noticed = () if step.is_known and not step.removes else self._noticed(line, module)
+            ran.influences += noticed
             if not step.is_known:
-                return None, False
+                return None if noticed else said(line), False
             status = self._removes_well(step) if step.removes else self._run_modprobe(step, module, ran) if step.names else step.succeeds
             if step.ends:
                 break

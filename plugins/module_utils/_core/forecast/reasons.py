@@ -9,6 +9,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import NOT_KNOWN, Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import DECLINED
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import NO_SUCH_MODULE
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import NO_DRIVER
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 
 if t.TYPE_CHECKING:
@@ -73,9 +74,17 @@ def without_copies(because: t.Iterable[Reason], images: t.Sequence[str]) -> tupl
 
 
 def why_override_waits(
-    state: DeviceState, refused: t.Sequence[Reason], boot: Boot, registrar: Registrar, loaded: Loaded
+    state: DeviceState,
+    refused: t.Sequence[Reason],
+    boot: Boot,
+    registrar: Registrar,
+    loaded: Loaded,
+    not_run: t.Callable[[t.Collection[str]], Reason | None] = lambda _modules: None,
 ) -> t.Iterator[Reason]:
-    """Why the driver that an override asks for does not come, where nothing else says so."""
+    """Why the driver that an override asks for does not come, where nothing else says so.
+
+    ``not_run`` has the rule by which udev does not load one of some modules, for which another rule asks.
+    """
     driver = state.override
     if state.driver is not None or driver is None or not state.exists or not state.bus_autoprobe or state.because:
         return
@@ -83,10 +92,13 @@ def why_override_waits(
     if driver in loaded.drivers:
         for written in state.override_because[:1]:
             yield Reason(written.source, f"{driver} registers before that, and nothing offers the device to it again")
+    elif driver == NO_DRIVER:
+        # What people write so that no driver takes the device.
+        return
     elif not any(stage.kernel.has(module) for stage in boot.stages for module in modules):
         yield Reason(f"kernel {boot.release}", f"{LACKS} {driver}")
     elif not any(module in loaded.modules for module in modules) and not _says_why(refused, modules):
-        yield Reason(f"kernel {boot.release}", f"nothing loads {min(modules)}, which has the driver {driver}")
+        yield not_run(modules) or Reason(f"kernel {boot.release}", f"nothing loads {min(modules)}, which has the driver {driver}")
 
 
 def _says_why(refused: t.Iterable[Reason], modules: t.Collection[str]) -> bool:

@@ -28,6 +28,18 @@ def may_fail(later: Later, modprobe: Modprobe, address: str) -> tuple[Influence,
     return tuple(one for request in requests if not request.failed for one in request.influences)
 
 
+def why_failed(later: Later, modprobe: Modprobe, address: str) -> tuple[Reason, ...]:
+    """Why driverctl ends before it has done anything; empty if it does not."""
+    assigned = later.driverctl[address]
+    if assigned.driver in ("", NO_DRIVER):
+        return ()
+    requests = modprobe.ask(assigned.driver, False, None)
+    if requests and not any(request.failed for request in requests):
+        return ()
+    said = Reason(assigned.source, f"driverctl cannot load {assigned.driver}, and leaves the device as it is")
+    return (said, *dict.fromkeys(refused.why for request in requests for refused in request.refused))
+
+
 def jobs_of(later: Later, modprobe: Modprobe, devices: t.Mapping[str, Device]) -> list[Job]:
     """driverctl's units, one for each device: load the driver by name, unbind, set the override, probe.
 

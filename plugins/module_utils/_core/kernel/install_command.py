@@ -22,8 +22,12 @@ MODPROBE = re.compile(r"(?:(?:/usr)?/s?bin/)?modprobe")
 LOADS_ALL = re.compile(r"-\w*a\w*|--all")
 SEPARATORS = (";", "&&", "||")
 REMOVES = re.compile(r"-[qv]*r[qv]*|--remove")
-IGNORES_INSTALL = re.compile(r"--ignore-install|-[qbav]*i[qbavi]*")
-QUIET = re.compile(r"-[qbav]+|--(?:quiet|use-blacklist|all|verbose|)")
+IGNORES_INSTALL = re.compile(r"--ignore-(?:install|remove)|-[qbavs]*i[qbavsi]*")
+QUIET = re.compile(r"-[qbavs]+|--(?:quiet|use-blacklist|all|verbose|syslog|)")
+# It fails where the module is loaded already: when its own install line is run, it is not (kmod_module_probe_insert_module()).
+FIRST_TIME = "--first-time"
+SHOWS = re.compile(r"-[qbavsi]*[nDRcVh][qbavsi]*|--(?:dry-run|show|show-?config|show-depends|resolve-alias|show-exports|version|help)")
+"""Options with which modprobe loads nothing."""
 HONOURS_BLACKLIST = re.compile(r"-\w*b\w*|--use-blacklist")
 CMDLINE_OPTIONS = ("$CMDLINE_OPTS", "${CMDLINE_OPTS}")
 """What modprobe's caller gave as options: kmod sets it for the command (command_do() in libkmod-module.c)."""
@@ -177,9 +181,13 @@ def _modprobe(link: str, words: t.Sequence[str], module: str) -> InstallCommand:
     if any(REMOVES.fullmatch(word) for word in words):
         return _removing(link, words, module)
     ignores = any(IGNORES_INSTALL.fullmatch(word) for word in words)
+    if any(SHOWS.fullmatch(word) for word in words):
+        return (SimpleCommand(link),)
     loads_all = any(LOADS_ALL.fullmatch(word) for word in words)
     plain = [word for word in words if not (IGNORES_INSTALL.fullmatch(word) or QUIET.fullmatch(word) or word in CMDLINE_OPTIONS)]
     # Without -a the first word is the module, and the others are its options.
+    if plain[1:] == [module] or plain[:1] == [module]:
+        plain = [word for word in plain if word != FIRST_TIME]
     asked = tuple(map(normalize_module_name, plain if loads_all else plain[:1]))
     if any(word.startswith("-") for word in plain) or len(plain) > len(asked) or not asked or (module in asked and not ignores):
         return None

@@ -55,7 +55,9 @@ def malformed_ids(host: HostPolicy) -> t.Iterator[Finding]:
         for entries in given_ids(root.config).values():
             for given in entries:
                 if given.refused is not None:
-                    kind, advice = ("ids-too-long", "Use driver_override rules.") if given.value else ("ids-without-value", "Remove it.")
+                    kind, advice = (
+                        ("ids-too-long", "Use driver_override rules.") if given.value else ("ids-without-value", "Write IDs, or remove it.")
+                    )
                     yield Finding(
                         kind, given.source, f"{given.source}: ids= of {given.said} {given.refused}, so {given.said} does not load. {advice}"
                     )

@@ -106,7 +106,8 @@ def rules_for_changed_devices(host: HostPolicy) -> t.Iterator[Finding]:
             ]
             if wrong:
                 wanted = " ".join(f"{key.attribute}{key.operator}{key.value}" for key in wrong)
-                said = f"{rule} expects {wanted} at {device.address}, but {device.id} is there: the device has changed"
+                there = f"{device.id} (class 0x{device.class_code:06x})" if "class" in wanted.lower() else device.id
+                said = f"{rule} expects {wanted} at {device.address}, but {there} is there: the device has changed"
                 yield Finding(
                     "override-for-changed-device", str(rule), f"{said}, and the rule has no effect. Correct it.", (device.address,)
                 )

@@ -25,6 +25,7 @@ GENERAL = frozenset(
         *("unknown-module", "unknown-listed-module", "ignored-line", "wildcard-name", "ids-malformed"),
         *("softdep-without-place", "softdep-two-blanks"),
         *("ids-without-value", "rule-without-device", "override-for-absent-device", "softdep-without-ids"),
+        "override-for-changed-device",
     )
 )
 """Kinds that say that something is not understood; of the same line another kind says why."""

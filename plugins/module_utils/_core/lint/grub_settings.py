@@ -24,8 +24,11 @@ OTHERS = (
     *("GRUB_CMDLINE_LINUX_XEN_REPLACE_DEFAULT", "GRUB_CMDLINE_NETBSD", "GRUB_CMDLINE_NETBSD_DEFAULT", "GRUB_CMDLINE_GNUMACH"),
 )
 """What grub-mkconfig reads besides."""
+MISTAKEN = dict.fromkeys(
+    ("GRUB_CMDLINE", "GRUB_LINUX", "GRUB_KERNEL_CMDLINE", "GRUB_LINUX_CMDLINE", "GRUB_CMDLINE_KERNEL"), "GRUB_CMDLINE_LINUX"
+)
 LINE = re.compile(
-    r"^[ \t]*(?:export[ \t]+)?(?P<name>GRUB\w*)(?P<before>[ \t]*)(?P<operator>\+?=)(?P<after>[ \t]*)(?P<value>.*)$", re.MULTILINE
+    r"^[ \t]*(?:export[ \t]+)?(?P<name>(?:GRUB|grub)\w*)(?P<before>[ \t]*)(?P<operator>\+?=)(?P<after>[ \t]*)(?P<value>.*)$", re.MULTILINE
 )
 QUOTED = re.compile(r"([\"'])(.*?)(?<!\\)\1")
 OUTSIDE = re.compile(r"(?<!\\)[;&|]")
@@ -46,7 +49,7 @@ def _mistake(match: re.Match[str]) -> tuple[str, str] | None:
     words = " ".join(_words(value))
     meant = f'{name}{match["operator"]}"{words}"'
     if name not in (*VARIABLES, *OTHERS):
-        near = next(iter(difflib.get_close_matches(name, VARIABLES, 1, 0.85)), None)
+        near = MISTAKEN.get(name.upper()) or next(iter(difflib.get_close_matches(name.upper(), VARIABLES, 1, 0.85)), None)
         return None if near is None else ("sets a variable that grub-mkconfig does not read", meant.replace(name, near, 1))
     if match["before"] or match["after"]:
         return "is not an assignment for the shell that reads it, as there is a blank beside `=`", meant

@@ -127,6 +127,9 @@ def options_of_another_module(host: HostPolicy) -> t.Iterator[Finding]:
         if dot and "=" in option:
             said = f"{source}: `{line.strip()}` has a dot in place of a blank, so it is not about {module}."
             yield Finding("option-misplaced", source, f"{said} Write `options {module} {' '.join((option, *words[2:]))}`.")
+        elif words[1].endswith((":", ",")) and normalize_module_name(words[1][:-1]) in host.modules:
+            said = f"{source}: `{words[1]}` in `{line.strip()}` is not a module's name, so the line has no effect."
+            yield Finding("option-misplaced", source, f"{said} Write `options {words[1][:-1]} {' '.join(words[2:])}`.")
         elif name in WITHOUT_IDS and _named(words):
             said = f"{source}: {words[1]} has no parameter ids, so `{line.strip()}` has no effect."
             yield Finding("option-misplaced", source, f"{said} Write `options {WITHOUT_IDS[name]} {' '.join(words[2:])}`.")
@@ -137,6 +140,9 @@ def options_of_another_module(host: HostPolicy) -> t.Iterator[Finding]:
 def _misspelt_ids(source: str, line: str, words: t.Sequence[str]) -> t.Iterator[Finding]:
     for word in words[2:]:
         key, value = name_and_value(word)
+        if value is None and key.startswith("ids:") and IDENTIFIER.match(key[4:]):
+            said = f"{source}: `{word}` has a colon in place of the equals sign, so `{line.strip()}` names no device."
+            yield Finding("option-misplaced", source, f"{said} Write `ids={key[4:]}`.")
         if value is not None and key != "ids" and key.lower().rstrip("s") in MEANS_IDS and ":" in value:
             said = f"{source}: `{key}` is not a parameter of {words[1]}, so `{line.strip()}` names no device."
             yield Finding("option-misplaced", source, f"{said} Write `ids={value}`.")

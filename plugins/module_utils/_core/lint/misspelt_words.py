@@ -43,8 +43,18 @@ OF_DRACUT = ("rd.driver.pre", "rd.driver.post", "rd.driver.blacklist")
 OF_INITRAMFS_TOOLS = "blacklist"
 WRONG = {
     "rd.blacklist": "modprobe.blacklist",
+    "rd.driver": "rd.driver.pre",
     **dict.fromkeys(("vfio.ids", "vfio.pci.ids", "vfio_pci_ids", "vfio.pci_ids"), "vfio-pci.ids"),
 }
+IOMMU = {
+    "intel_iommu": ("on", "off", "igfx_off", "sm_on"),
+    "amd_iommu": ("off", "force_enable", "fullflush"),
+    "iommu": ("pt", "nopt", "off"),
+}
+"""Values that the kernel compares letter by letter."""
+NATIVES = frozenset(
+    "amdgpu i915 nouveau nova_core nvidia nvidia_drm nvidia_modeset nvidia_uvm nvidiafb radeon snd_hda_intel xe xhci_pci".split()
+)
 FLAT = {re.sub(r"[-_.]", "", word): word for word in READ}
 
 
@@ -86,6 +96,8 @@ def _misspelt(argument: str) -> tuple[str, str] | None:
     of_module = re.fullmatch(r"([\w-]+)\.blacklist", key)
     if of_module is not None and value.lower() in ("1", "on", "true", "y", "yes") and of_module[1] not in ("modprobe", "module"):
         return "nothing reads", f"modprobe.blacklist={of_module[1].replace('-', '_')}"
+    if key.replace("-", "_") in IOMMU and value != value.lower() and value.lower() in IOMMU[key.replace("-", "_")]:
+        return "the kernel does not know the value in", f"{key}={value.lower()}"
     if key.replace("-", "_") == "intel_iommu" and value.lower() in ("1", "enable", "enabled", "true", "y", "yes"):
         return "the kernel does not know the value in", f"{key}=on"
     if key in OUTDATED:
@@ -142,10 +154,23 @@ def stray_words(host: HostPolicy) -> t.Iterator[Finding]:
     """An ID that stands alone on the command line: after a blank it does not belong to ids=."""
     for boot in host.boots:
         for before, argument in zip(("", *boot.cmdline.arguments), boot.cmdline.arguments):
-            if before.endswith(",") and before.partition("=")[0] in LISTS and normalize_module_name(argument) in host.modules:
+            if before.partition("=")[0] in LISTS and _belongs(before, argument, host):
                 said = f"{boot.cmdline_source}: `{argument}` after `{before}` stands alone, so it belongs to no list, and has no effect."
-                yield Finding("stray-id", boot.cmdline_source, f"{said} Write `{before}{argument}`, without a blank.")
+                yield Finding("stray-id", boot.cmdline_source, f"{said} Write `{before.rstrip(',')},{argument}`, without a blank.")
+            elif argument == "=" and _is_read(before):
+                said = f"{boot.cmdline_source}: blanks stand around the sign behind `{before}`, so that it has no value, and no effect."
+                yield Finding("stray-id", boot.cmdline_source, f"{said} Write `{before}=…`, without blanks.")
             elif IDENTIFIER.fullmatch(argument):
                 said = f"{boot.cmdline_source}: `{argument}` after `{before}` stands alone, so it belongs to no list, and has no effect."
-                joined = f"{before.rstrip(',')}{',' if '=' in before else '='}{argument}"
+                joined = f"{before.rstrip(',=')}{',' if before.partition('=')[2] else '='}{argument}"
                 yield Finding("stray-id", boot.cmdline_source, f"{said} Write `{joined}`, without a blank.")
+
+
+def _belongs(before: str, word: str, host: HostPolicy) -> bool:
+    """Whether a word was meant for the list before it: a module after a comma, or a driver that people keep out."""
+    name = normalize_module_name(word)
+    return (before.endswith(",") and name in host.modules) or (before.partition("=")[2] != "" and name in NATIVES)
+
+
+def _is_read(word: str) -> bool:
+    return word.replace("-", "_") in READ and word not in LISTS

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import LoadList
@@ -15,6 +16,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_poli
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy, PolicyClaim
+
+PCI_ALIAS = re.compile(r"pci:v([0-9A-Fa-f]{8})d([0-9A-Fa-f]{8})")
 
 
 def ids_that_nothing_loads(host: HostPolicy) -> t.Iterator[Finding]:
@@ -89,6 +92,18 @@ def claimed_modules_that_an_install_line_keeps_out(host: HostPolicy) -> t.Iterat
                     said = f"{line.source}: `{line}` keeps {line.spelt(module)} from being loaded, but the policy assigns"
                     said = f"{said} {listed(tuple(devices[module]))} to it. Remove that line."
                     yield Finding("claimed-not-installed", str(line.source), said, tuple(devices[module]))
+
+
+def aliases_in_small_letters(host: HostPolicy) -> t.Iterator[Finding]:
+    """`alias pci:v000010ded00001db1… vfio-pci`: the kernel writes a modalias with capital letters, and kmod compares each sign."""
+    for _boot, root in host.roots:
+        for entry in root.config.directives:
+            pattern = entry.arguments[0]
+            match = PCI_ALIAS.match(pattern) if entry.command == "alias" and host.is_site(entry.source.path) else None
+            if match is not None and (match[1], match[2]) != (match[1].upper(), match[2].upper()):
+                meant = f"pci:v{match[1].upper()}d{match[2].upper()}{pattern[match.end() :]}"
+                said = f"{entry.source}: `{entry}` is for no device, because the numbers of a modalias have capital letters."
+                yield Finding("alias-small-letters", str(entry.source), f"{said} Write `alias {meant} {entry.spelt(entry.arguments[1])}`.")
 
 
 def aliases_to_nothing(host: HostPolicy) -> t.Iterator[Finding]:

@@ -14,7 +14,9 @@ ASKED_ONLY = frozenset(
 """Keys that can only be compared (parse_token() in systemd's udev-rules.c)."""
 ASSIGNED_ONLY = frozenset(("GOTO", "GROUP", "LABEL", "MODE", "OPTIONS", "OWNER", "RUN", "SECLABEL"))
 UDEV_KEYS = ASKED_ONLY | ASSIGNED_ONLY | {"ATTR", "ENV", "IMPORT", "NAME", "PROGRAM", "SYMLINK", "SYSCTL", "TAG"}
-ABOUT_DRIVERS = re.compile(r"vfio|pci-stub|over+r*i+d+e?|drivers?_probe|\bnew_id\b|unbind|\bkmod\b.*\bload\b", re.IGNORECASE)
+ABOUT_DRIVERS = re.compile(
+    r"vfio|pci-stub|over+r*i+d+e?|drivers?_probe|drivers_autoprobe|\bnew_id\b|unbind|\bkmod\b.*\bload\b", re.IGNORECASE
+)
 """Lines that are about the driver of a PCI device, misspelt ones too."""
 CURLY = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u2032\u2033\u00ab\u00bb"
 """Quotes of word processors and web pages."""

@@ -21,6 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_line
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_values import wrong_value
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.attribute_paths import ACTING
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import parse
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.sysfs_files import MISTAKEN
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
@@ -33,18 +34,25 @@ ATTRIBUTES = (
     *("drivers_probe", "drivers_autoprobe", "new_id", "remove_id", "bind", "unbind"),
 )
 """Files in sysfs of a PCI function, its driver and its bus that rules name (drivers/pci/pci-sysfs.c, drivers/base/bus.c)."""
+RESOURCE = re.compile(r"resource\d+(?:_\w+)?|devices")
 IDENTITY = ("vendor", "device", "subsystem_vendor", "subsystem_device", "class", "revision", "modalias")
-OF_USB = {"idVendor": "vendor", "idProduct": "device", "bInterfaceClass": "class"}
 PROPERTIES = ("PCI_ID", "PCI_SUBSYS_ID", "PCI_CLASS", "PCI_SLOT_NAME")
 LIMITS = frozenset((*(("ATTR", name) for name in IDENTITY), *(("ENV", name) for name in PROPERTIES)))
 """What rules compare to choose a device; nothing reads it if a rule assigns it."""
 NEVER_REMOVED = frozenset(("ATTR", "ENV", "RUN", "SYSCTL"))
 AT_BOOT = ("add", "bind")
 """Actions of the events that a device has at boot, if a driver takes it."""
+KO = re.compile(r"\.ko(?:\.(?:gz|xz|zst))?(?=\s|$)")
 BUILT_IN = re.compile(r"kmod\s+load\b")
 LOADS = re.compile(r"\bkmod\s+load\b|\bmodprobe\b")
 STOCK, MARK = "80-drivers.rules", "\ufeff"
 """The rules by which udev loads drivers, and a byte order mark."""
+NOT_OF_UDEV = frozenset(
+    "modprobe insmod rmmod driverctl echo sh bash sudo systemctl systemd-run virsh tee env nohup logger touch python python3".split()
+)
+"""Programs that are in other folders than /usr/lib/udev."""
+OF_DRIVERS = {"new_id": "new_id", "remove_id": "remove_id", "bind": "bind", "unbind": "unbind"}
+OF_BUS = ("drivers_probe", "drivers_autoprobe")
 SHELL = re.compile(r"(?:^|\s)(?:>>?|\||&&|;)\s")
 
 Mistake = tuple[str, str]
@@ -172,7 +180,13 @@ def _attributes(line: UdevLine) -> t.Iterator[Mistake]:
             said = f"`{key.text}`: udev looks for that path below the event's device, and so finds nothing."
             yield "udev-attribute", f"{said} Write {key.name}{{[pci/ADDRESS]{name}}}."
             continue
-        meant = OF_USB.get(name) or (None if name in ATTRIBUTES else _nearest(name.lower().replace("-", "_"), ATTRIBUTES, 0.8))
+        if key.attribute == name and not key.is_match and (name in OF_DRIVERS or name in OF_BUS) and _is_of_functions(line):
+            right = f"[subsystem/pci]{name}" if name in OF_BUS else f"driver/{name}" if name == "unbind" else f"[drivers/pci:DRIVER]{name}"
+            said = f"`{key.text}`: a PCI device has no file {name}, {'its bus' if name in OF_BUS else 'a driver'} has, so it has no effect."
+            yield "udev-attribute", f'{said} Write `{key.name}{{{right}}}{key.operator}"{key.value}"`.'
+            continue
+        is_known = name in ATTRIBUTES or RESOURCE.fullmatch(name) is not None
+        meant = MISTAKEN.get(name) or (None if is_known else _nearest(name.lower().replace("-", "_"), ATTRIBUTES, 0.8))
         if meant == "driver" or (name == "driver" and not key.is_match):
             meant = "driver_override"
         if meant is not None and meant != name:
@@ -224,6 +238,10 @@ def _programs(line: UdevLine) -> t.Iterator[Mistake]:
             continue
         first = key.value.split(" ", 1)[0]
         if key.attribute == "builtin":
+            named = [word for word in key.value.split()[2:] if KO.search(word)] if BUILT_IN.match(key.value) else []
+            if named:
+                said = f"`{key.text}` names a file, and kmod asks for a module's name, so it loads nothing."
+                yield "udev-run", f'{said} Write `RUN{{builtin}}+="{KO.sub("", key.value)}"`.'
             if first == "modprobe" or (first == "kmod" and not BUILT_IN.match(key.value)):
                 module = key.value.split()[-1]
                 said = f"`{key.text}` is not a command of udev's builtin kmod, and does nothing."
@@ -233,11 +251,15 @@ def _programs(line: UdevLine) -> t.Iterator[Mistake]:
         elif BUILT_IN.match(key.value):
             said = f"`{key.text}` runs a program of that name in /usr/lib/udev, not udev's builtin."
             yield "udev-run", f'{said} Write `RUN{{builtin}}+="{key.value}"`.'
-        elif first in ("modprobe", "insmod", "driverctl", "echo", "sh", "bash"):
+        elif first in NOT_OF_UDEV:
             said = f"`{key.text}`: udev looks for {first} in /usr/lib/udev only, and so does not run it."
             yield "udev-run", f"{said} Write its whole path."
         elif SHELL.search(key.value) and not re.search(r"(?:^|/)(?:ba|da)?sh\s+-\w*c", key.value):
             yield "udev-run", f"`{key.text}`: udev runs programs without a shell, so `>`, `|`, `;` and `&&` are mere arguments. Use sh -c."
+
+
+def _is_of_functions(line: UdevLine) -> bool:
+    return any(key.value == "pci" for key in line.matching("SUBSYSTEM"))
 
 
 CHECKS: tuple[t.Callable[[UdevLine], t.Iterator[Mistake]], ...] = (

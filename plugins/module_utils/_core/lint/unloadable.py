@@ -25,6 +25,7 @@ if t.TYPE_CHECKING:
 
 NO_FALLBACK = "libvirt 10 and newer choose it by its alias and have no fallback: guests with the device do not start"
 WORKAROUND = "or write <driver model='vfio-pci'/> into the domain"
+ENABLE = "Enable the IOMMU in the firmware and on the kernel's command line."
 
 
 def variants_that_cannot_load(host: HostPolicy) -> t.Iterator[Finding]:
@@ -97,7 +98,8 @@ def iommu_switched_off(host: HostPolicy) -> t.Iterator[Finding]:
         for reason, devices in _without_group(host, boot, root, off).items() if not _takes_without_iommu(root) else ():
             them = "them" if len(devices) > 1 else "it"
             said = f"The policy assigns {listed(devices)} to VFIO, which cannot bind to {them} after a boot of {boot.release}: {reason}."
-            advice = "Enable the IOMMU in the firmware and on the kernel's command line." if off else UNSERVED_ADVICE
+            word = reason.rpartition(" has ")[2] if " has " in reason else ""
+            advice = f"Remove {word} from the kernel's command line." if word else ENABLE if off else UNSERVED_ADVICE
             yield Finding("iommu-off", boot.cmdline_source, f"{said} {advice}", tuple(devices))
 
 

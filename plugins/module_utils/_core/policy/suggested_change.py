@@ -9,6 +9,7 @@ is, or becomes certain for the driver that the host's policy claims that device 
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing as t
 
@@ -17,6 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_fi
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reasons import LACKS
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import NO_DRIVER
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import off_word
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import plain_name
@@ -202,7 +204,7 @@ def would_change(
 
     ``devices`` are all of the host.  Raises OutOfBudgetError if ``search`` has a limit.
     """
-    if _is_certain(now, driver):
+    if _is_certain(now, driver) or driver == NO_DRIVER:
         return None
     if _module_of(driver, boot) is None:
         meant = _meant(driver, boot)
@@ -237,7 +239,10 @@ def _kept_out(fact: str) -> t.Iterator[str]:
     """The modules that a line keeps from being loaded: `blacklist nouveau`, `module_blacklist=nouveau`, `install nouveau /bin/false`."""
     words = fact.split()
     key, _equals, value = words[0].partition("=") if words else ("", "", "")
-    if key.endswith("blacklist"):
+    if key == "initcall_blacklist":
+        # Of the functions that start a module most are named after it.
+        yield from (re.sub(r"_(?:module_)?init(?:_module)?$", "", name) for name in value.split(","))
+    elif key.endswith("blacklist"):
         yield from (normalize_module_name(name) for name in (value.split(",") if value else words[1:]))
     elif key == "install":
         yield from (normalize_module_name(name) for name in words[1:2])

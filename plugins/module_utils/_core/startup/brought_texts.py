@@ -101,6 +101,6 @@ def of_unit(judge: ProgramAnalysis, text: str, source: str, name: str) -> t.Iter
         return
     settings = tuple(parsed(text, source, name))
     for command in services.commands(Unit(name, (name,), source, settings), judge.tree):
-        yield from judge.of(command.text, command.source, command.environment, command.folder)
+        yield from judge.of_unit(command.text, command.source, command.environment, command.folder)
     for unit in dict.fromkeys(UNIT_NAME.findall(text)):
         yield from judge.unit(unit, source) if judge.unit is not None else ()

@@ -42,6 +42,7 @@ _WRITTEN_OUT = re.compile(rf"(?:\b(?:cat|head|tail|grep|egrep|cut|sort|sed|envsu
 _RUNS_FILE = re.compile(
     rf"\b(?:exec|execfile|run_path|import_module|spec_from_file_location|do|require|dofile|loadfile|load|source)\b|[\"'/](?:{_INTERPRETERS})[\"']"
 )
+_SHELL_OF_LANGUAGE = re.compile(r"\bsystem\s*\(|\bpopen\b|\bgetoutput\b|shell\s*=\s*True|\bqx\b|%x|`|\bexecSync?\b|\bos\.exec[lv]p")
 _WORDS = re.compile(r"(?:\$\([^()]*\)|`[^`]*`|[^\s])+")
 _JOINED = re.compile(r"[\"']\s*,\s*[\"']")
 _ASKED_OF_BUS = re.compile(r"\b(?:Re)?[sS]tart(?:Transient)?Unit\b[^;|&\n]*?([\w@.\\-]+\.(?:service|target|socket|timer|path|mount))\b")
@@ -72,12 +73,19 @@ _SHELL_WORDS = frozenset(
 @dataclasses.dataclass(frozen=True)
 class Called:
     """A file that a line names.  ``as_text`` if it is read by an interpreter, so that it need not begin with `#!`; ``is_one_of_many``
-    if it is a module or lies in a folder, of which a package's need not be read."""
+    if it is a module or lies in a folder, of which a package's need not be read; ``by_shell`` if a shell runs it, which reads what the
+    kernel refuses for want of a `#!` itself (ENOEXEC of execve(2); execvp(3) does the same)."""
 
     path: str
     line: Line
     as_text: bool = False
     is_one_of_many: bool = False
+    by_shell: bool = False
+
+    @property
+    def depth(self) -> int:
+        """How much of the file counts."""
+        return 2 if self.as_text else int(self.by_shell)
 
 
 def called(tree: FileTree, lines: t.Sequence[Line], everything: t.Sequence[Line], variables: Variables, folder: str) -> t.Iterator[Called]:
@@ -88,7 +96,7 @@ def called(tree: FileTree, lines: t.Sequence[Line], everything: t.Sequence[Line]
         for one in (*_named(tree, line, variables, places), *_among_many(tree, line, lines, variables, places)):
             before = found.get(one.path)
             # What is only named in one line can be given to an interpreter in another.
-            if not one.path.startswith(MADE_AT_RUN_TIME) and (before is None or (one.as_text and not before.as_text)):
+            if not one.path.startswith(MADE_AT_RUN_TIME) and (before is None or one.depth > before.depth):
                 found[one.path] = one
     yield from found.values()
 
@@ -97,6 +105,9 @@ def _named(tree: FileTree, line: Line, variables: Variables, places: SearchPaths
     for word, as_text in _words(line):
         for path in _places(tree, word, variables, places, as_text):
             yield Called(path, line, as_text)
+    for match in _COMMAND.finditer(line.text) if line.in_shell or _SHELL_OF_LANGUAGE.search(line.text) else ():
+        for path in _places(tree, match[1], variables, places, False):
+            yield Called(path, line, by_shell=True)
     for path in search_places.makefiles(tree, line, places):
         yield Called(path, line, True)
 

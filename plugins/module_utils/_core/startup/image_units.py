@@ -59,7 +59,7 @@ def judged(view: FileTree, kernel: Kernel, ownership: Ownership, inventory: Inve
         keys = services.BESIDE if unit.name.startswith(_SIMULATED) else services.KEYS
         for command in services.commands(unit, view, keys):
             if not _is_of_packages(view, ownership, command.source):
-                yield from judge.of(command.text, command.source, command.environment, command.folder)
+                yield from judge.of_unit(command.text, command.source, command.environment, command.folder)
     yield from _of_generators(view, ownership, judge)
     if any(map(view.exists, PROGRAMS[0])):
         yield from tmpfiles.read(view, inventory, judge.of)

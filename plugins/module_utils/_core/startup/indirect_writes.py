@@ -36,7 +36,7 @@ _IN_DATA = re.compile(r"/sys/[^\s\"'=,;:]*(?::[^\s\"'=,;]*)?")
 _WRITES_FILES = re.compile(r"\bopen\b|write|print|puts|File\b|echo")
 _CHANGES_ANYTHING = re.compile(
     r"writ|[\"'][rb]*[wax+]+[bt+]*[\"']|O_WRONLY|O_RDWR|>|\b(?:subprocess|system|popen|exec|spawn|shutil|puts|truncate|symlink|link|copy|ctypes)|File\b|`"
-    r"|\bprintf?\s*[{$A-Z]|\bimport\s+(?!os\b|sys\b|re\b|glob\b|json\b|time\b|datetime\b|math\b|argparse\b|pathlib\b|collections\b)"
+    r"|\bprintf?\s*[{$A-Z]|put_contents|\bspurt\b|open_out|output-file|\bcat\(|\bimport\s+(?!os\b|sys\b|re\b|glob\b|json\b|time\b|datetime\b|math\b|argparse\b|pathlib\b|collections\b)"
     r"|\bfrom\s+(?!pathlib\b|glob\b|collections\b|datetime\b|typing\b|__future__\b)\w|\brequire\b|\buse\s+(?!strict|warnings)",
     re.IGNORECASE,
 )
@@ -54,6 +54,8 @@ _INTERPRETERS = rf"{SHELLS}|python[0-9.]*|perl"
 _MADE_LATE = r"/(?:tmp|run|dev/shm|var/tmp|var/run)/[^\s;&|<>()\"'`]+"
 _WRITTEN_AT_RUN_TIME = re.compile(rf">\s*[\"']?({_MADE_LATE})")
 _ASSIGNED = re.compile(r"(?<![\w.])\$?([A-Za-z_][\w.]*)\s*=(?!=)\s*([^\n;]*)")
+# Files of one name in many folders.
+_EACH_OF = re.compile(r"\bfor\s+(\w+)\s+in\s+(?:sorted\()?(?:\w+\.)?i?glob\(\s*([rb]?[\"'][^\"'\n]*/[^/*?\[\]\"'\n]+[\"'])\s*\)")
 _AT_RUN_TIME = re.compile(
     rf"(?:^|[;&|({{!]|\b(?:then|do|else|exec|sudo|nohup|setsid)\s)\s*(?:(?:/\S*/)?(?:{_INTERPRETERS}|ruby)\s+)?(?:-(?!c\b)\S+\s+)*"
     rf"[\"']?({_MADE_LATE})"
@@ -121,7 +123,7 @@ class WholeText:
     def assigned(self) -> t.Mapping[str, t.Sequence[str]]:
         """By name, the texts that are assigned to it."""
         found: dict[str, list[str]] = {}
-        for name, value in _ASSIGNED.findall(self.text):
+        for name, value in (*_ASSIGNED.findall(self.text), *_EACH_OF.findall(self.text)):
             found.setdefault(name, []).append(value.strip())
         return found
 

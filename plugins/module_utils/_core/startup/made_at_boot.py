@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import tmpfiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import MADE_AT_RUN_TIME
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -91,6 +92,14 @@ def not_mounted(tree: FileTree, path: str) -> str | None:
             if path.startswith(f"{place}/") and not (tree.is_dir(place) and tree.names(place)):
                 return f"{FSTAB}:{number}"
     return None
+
+
+def may_be_made(tree: FileTree, path: str) -> bool:
+    """Whether what is not there now may be when the host boots: in a folder that is filled then, or that is not there either."""
+    folder = posixpath.dirname(path)
+    if path.startswith(MADE_AT_RUN_TIME) or not tree.is_dir(folder) or not tree.names(folder):
+        return True
+    return not_mounted(tree, path) is not None
 
 
 def _text(tree: FileTree, path: str) -> str:

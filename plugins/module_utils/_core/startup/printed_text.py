@@ -29,7 +29,9 @@ _PRINTS = re.compile(
 )
 # Where a text is shown and nothing runs it.
 _SHOWN = rf"(?:>>?\s*(?:{_TO}|/etc/(?:motd|issue)[\w./-]*|/var/www/[\w./-]+)\s*)?"
-_HERE = re.compile(rf"(?:.*[;{{&|)]\s*)?\s*cat\s*{_SHOWN}<<-?\s*([\"']?)(\w+)\1\s*{_SHOWN};?\s*")
+_HERE = re.compile(
+    rf"(?:.*[;{{&|)]\s*)?\s*(?:cat(?:\s+-)?|:|true|wall|(?:logger|mailx?|sendmail|systemd-cat)\b[^<>|;&`$()]*)\s*{_SHOWN}<<-?\s*([\"']?)(\w+)\1\s*{_SHOWN};?\s*"
+)
 
 
 def without(lines: t.Sequence[Line]) -> tuple[Line, ...]:
@@ -63,6 +65,6 @@ def _is_captured(whole: str) -> bool:
     if not names:
         return False
     return (
-        re.search(rf"(?:\$\(|`)\s*(?:{names})\b|(?:^|[\n;&|({{])\s*(?:{names})\b(?!\s*\()[^\n;]*(?:\||>(?!&|\s*/dev/null))", whole)
+        re.search(rf"(?:\$\(|`)\s*(?:{names})\b|(?:^|[\n;&|({{])\s*(?:{names})\b(?!\s*[(:])[^\n;]*(?:\||>(?!&|\s*/dev/null))", whole)
         is not None
     )

@@ -14,6 +14,7 @@ import posixpath
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import EVENT_DEVICE, Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import (
     actors,
@@ -101,11 +102,16 @@ class ProgramAnalysis:
         """As `judge()`; ``folder`` is the working directory, if it is known."""
         return _ProgramRun(self, source, environment).of(command, folder) if command.strip() else ()
 
-    def of_job(self, command: str, source: str, environment: t.Mapping[str, str]) -> tuple[Influence, ...]:
-        """What a command does that a shell reads, with these variables and others that it sets."""
+    def of_unit(self, command: str, source: str, environment: t.Mapping[str, str] | None, folder: str | None) -> tuple[Influence, ...]:
+        """As `of()`, where systemd has the kernel run the command, and no shell stands by."""
+        run = _ProgramRun(self, source, environment, is_direct=True)
+        return run.of(command, folder) if command.strip() else ()
+
+    def of_job(self, command: str, source: str, environment: t.Mapping[str, str], is_direct: bool = False) -> tuple[Influence, ...]:
+        """What a command does that a shell reads, or that the kernel runs, with these variables and others that it sets."""
         home = environment.get("HOME")
         whole = command if home is None else re.sub(r"(?<![^\s\"'=:])~(?=/)", lambda _match: home, command)
-        return _ProgramRun(self, source, None, environment).of(whole, home) if command.strip() else ()
+        return _ProgramRun(self, source, None, environment, is_direct).of(whole, home) if command.strip() else ()
 
     def of_event(self, command: str, source: str) -> tuple[Influence, ...]:
         """What a command does that a udev rule runs, with the variables that udev sets for it."""
@@ -113,7 +119,7 @@ class ProgramAnalysis:
             return ()
         plain = re.sub(r"\$(?:kernel|name)\b", EVENT_DEVICE, command)
         plain = re.sub(r"\$devpath\b|%p", OF_EVENT["DEVPATH"], re.sub(r"\$sys\b|%S", "/sys", plain))
-        return _ProgramRun(self, source, None, OF_EVENT).of(plain)
+        return _ProgramRun(self, source, None, OF_EVENT, is_direct=True).of(plain)
 
     def of_file(self, path: str, source: str) -> tuple[Influence, ...]:
         """As `judge_file()`."""
@@ -132,17 +138,23 @@ class _ProgramRun:
     """One program, with all that it runs."""
 
     def __init__(
-        self, judge_: ProgramAnalysis, source: str, environment: t.Mapping[str, str] | None, given: t.Mapping[str, str] | None = None
+        self,
+        judge_: ProgramAnalysis,
+        source: str,
+        environment: t.Mapping[str, str] | None,
+        given: t.Mapping[str, str] | None = None,
+        is_direct: bool = False,
     ) -> None:
         self._judge = judge_
         self._tree = judge_.tree
         self._ownership = judge_.ownership or Ownership.of(judge_.tree)
         self._source = source
+        self._is_direct = is_direct
         self._closed = environment is not None
         self._environment = environment or given or NOTHING_GIVEN
         self._lines: list[Line] = []
-        self._files: dict[str, bool] = {}
-        """Those that were read, and whether that was as text."""
+        self._files: dict[str, int] = {}
+        """Those that were read, and how: 2 as text, 1 as a command of a shell."""
         self._found: list[Influence] = []
 
     def of(self, command: str, folder: str | None = None) -> tuple[Influence, ...]:
@@ -207,19 +219,25 @@ class _ProgramRun:
     def _call(self, one: Called, depth: int) -> None:
         if one.is_one_of_many and self._is_of_packages(self._ownership.resolved(one.path)):
             return
-        self._file(one.path, one.line, one.as_text, depth)
+        word = one.line.text.split(maxsplit=1)[0].strip("\"'-@:+!|") if one.line.number == 0 and self._is_direct and depth == 0 else ""
+        if word and self._ownership.resolved(word) == self._ownership.resolved(one.path) and not one.as_text:
+            # The kernel runs nothing that has no `#!`, and neither systemd nor udev has a shell read it then.
+            self._file(one.path, dataclasses.replace(one.line, number=1), False, depth)
+            return
+        self._file(one.path, one.line, one.as_text, depth, one.by_shell)
 
     def _is_of_packages(self, real: str) -> bool:
         if self._ownership.is_readable:
             return self._ownership.is_intact(real)
         return real.startswith(PACKAGED)
 
-    def _file(self, path: str, line: Line, as_text: bool, depth: int) -> None:
+    def _file(self, path: str, line: Line, as_text: bool, depth: int, by_shell: bool = False) -> None:
         real = self._ownership.resolved(path)
         as_text = as_text or line.number == 0
-        if self._files.get(real) in (True, as_text):
+        much = 2 if as_text else int(by_shell)
+        if self._files.get(real, -1) >= much:
             return
-        self._files[real] = as_text
+        self._files[real] = much
         if len(self._files) > MOST_FILES:
             self._unbounded(f"runs more than {MOST_FILES} files")
             return
@@ -227,9 +245,13 @@ class _ProgramRun:
         if known is not None:
             self._found += known
             return
-        self._read(path, real, as_text, depth)
+        self._read(path, real, as_text, depth, by_shell and self._may_be_run(real))
 
-    def _read(self, path: str, real: str, as_text: bool, depth: int) -> None:
+    def _may_be_run(self, real: str) -> bool:
+        status = self._tree.stat(real) if isinstance(self._tree, Host) else None
+        return status is None or status.st_mode & 0o111 != 0
+
+    def _read(self, path: str, real: str, as_text: bool, depth: int, by_shell: bool) -> None:
         """A file whose content decides."""
         intact = self._ownership.is_intact(real)
         if intact and not as_text:
@@ -242,14 +264,14 @@ class _ProgramRun:
         elif content.startswith(ELF) or b"\0" in content[:1024]:
             if not intact:
                 self._compiled(path, real, content)
-        elif as_text or content.startswith(b"#!"):
+        elif as_text or by_shell or content.startswith(b"#!"):
             if len(content) > LARGEST:
                 self._unbounded(f"runs {path}, which is too large to be read")
                 return
             text = content.decode("utf-8", "surrogateescape")
             self._interpreter(text, depth)
             trusted = not self._ownership.is_readable and real.startswith(PACKAGED)
-            self._add(lines_of(text, self._tree.shown(path), intact, trusted), posixpath.dirname(real), depth + 1)
+            self._add(lines_of(text, self._tree.shown(path), intact, trusted, not as_text), posixpath.dirname(real), depth + 1)
         elif not real.startswith(PACKAGED):
             self._data(path, content)
 

@@ -136,7 +136,7 @@ class _Units:
         return tuple(
             one
             for command in services.commands(unit, self._host, keys, self._is_user_s)
-            for one in self.judge.of(command.text, command.source, command.environment, command.folder)
+            for one in self.judge.of_unit(command.text, command.source, command.environment, command.folder)
         )
 
 
@@ -290,9 +290,9 @@ class _Reader:
         for job in schedules.init_scripts(self._host):
             target = self._host.link_name(job.source) or job.source.rpartition("/")[2][3:]
             if is_run(target.removesuffix(".sh")):
-                yield from self._judge.of_job(job.command, job.source, job.environment)
+                yield from self._judge.of_job(job.command, job.source, job.environment, is_direct=True)
         if not (self._is_masked("rc-local.service") or self._is_masked("rc.local.service")):
-            yield from self._jobs(schedules.local_scripts(self._host))
+            yield from self._jobs(schedules.local_scripts(self._host), is_direct=True)
 
     def _scheduled(self, is_started: t.Callable[[t.Sequence[str]], bool]) -> t.Iterator[Influence]:
         if is_started(schedules.CRON_UNITS):
@@ -303,7 +303,7 @@ class _Reader:
             for job in schedules.of_at(self._host):
                 yield from self._judge.of_text(job.command, job.source)
 
-    def _jobs(self, jobs: t.Iterable[ScheduledJob]) -> t.Iterator[Influence]:
+    def _jobs(self, jobs: t.Iterable[ScheduledJob], is_direct: bool = False) -> t.Iterator[Influence]:
         for job in jobs:
             if not job.user or other_users.gets_root(self._host, job.command):
-                yield from self._judge.of_job(job.command, job.source, job.environment)
+                yield from self._judge.of_job(job.command, job.source, job.environment, is_direct)

@@ -21,7 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup import
     printed_text,
     tokens,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import SHELLS, Variables
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import SHELLS, SUBSTITUTION, Variables
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
@@ -102,7 +102,7 @@ def of(
 _MAY_ACT = re.compile(
     r"driver_override|drivers_|sriov|new_id|remove_id|bind|/re|driverctl|devbind|nodedev|nodeDevice|virsh"
     r"|\b(?:qm|pvesh|xl|incus|lxc)\b|vgaswitcheroo|acpi|supergfxctl|optimus|prime-select|envycontrol|setpci|kexec|hotplugctl"
-    r"|nvidia-smi|udevadm|modules_disabled|rules\.d|docker|podman|nerdctl|ansible|puppet|salt-call|systemctl|modprobe|insmod|rmmod"
+    r"|nvidia-smi|udevadm|modules_disabled|_module|rules\.d|docker|podman|nerdctl|ansible|puppet|salt-call|systemctl|modprobe|insmod|rmmod"
     r"|/sys|eval|\||>|kmod|\bsh\b|/(?:run|tmp|shm)/|\$|\bgit\b"
 )
 
@@ -200,7 +200,8 @@ class _Script:
         globbed = tokens.globbed(target)
         if globbed:
             yield tokens.WrittenAct(target.strip("\"'"), tuple(sorted(globbed)), 0)
-        folder, _slash, name = target.strip("\"'").rstrip("/").rpartition("/")
+        # Of what a command gives nothing is known, and blanks and slashes in it are no part of the path.
+        folder, _slash, name = SUBSTITUTION.sub("$SUBSTITUTED", target).strip("\"'").rstrip("/").rpartition("/")
         if "$" not in name and "`" not in name:
             return
         values = self._variables.values(target)

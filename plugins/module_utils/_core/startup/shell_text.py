@@ -12,7 +12,7 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.reached_lines import reached
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.reached_lines import dropped, reached
 
 MOST_LINES = 20_000
 MOST_VALUES = 64
@@ -23,10 +23,11 @@ _ASSIGNMENT = re.compile(
     rf"(\([^()]*\)|(?:{_QUOTED}|\$\((?:[^()]|\([^()]*\))*\)|`[^`]*`|[^\s;&|\"'`])*)"
 )
 _FOR = re.compile(r"\bfor\s+([A-Za-z_]\w*)(?:\s+in\s+([^;\n]*))?")
+_SET_AGAIN = re.compile(r"(?:^|[;&|({]|\b(?:then|do|else)\s)\s*set\s+--\s+([^;&|\n]*)")
 _READ = re.compile(r"\b(?:read|mapfile|readarray|getopts)\b((?:[ \t]+[\w:<>-]+)*)")
 _FUNCTION = re.compile(r"^\s*(?:function\s+)?([\w.:-]+)\s*\(\s*\)|^\s*function\s+([\w.:-]+)")
 VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*|[0-9@*#])|\{([!#]?)([A-Za-z_]\w*|[0-9@*]+)(?:\[[^\]]*\])?([^{}]*)\})")
-_SUBSTITUTION = re.compile(r"\$\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)|`([^`]*)`")
+SUBSTITUTION = re.compile(r"\$\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)|`([^`]*)`")
 # Commands whose output says nothing but what their arguments do, and attributes that only describe a device.
 _PLAIN = re.compile(r"\s*(?:basename|dirname|echo|printf|uname|date|hostname|nproc|id|pwd|tr|expr|seq|command\s+-v|which)\b")
 _ABOUT_ITSELF = re.compile(
@@ -59,17 +60,22 @@ class Line:
         return f"{self.shown}:{self.number}"
 
 
-def lines_of(text: str, shown: str, only_assigns: bool = False, is_trusted: bool = False) -> tuple[Line, ...]:
-    """The lines that can be run, without comments; joined where a line or a list in parentheses continues."""
+def lines_of(text: str, shown: str, only_assigns: bool = False, is_trusted: bool = False, is_run: bool = False) -> tuple[Line, ...]:
+    """The lines that can be run, without comments; joined where a line or a list in parentheses continues.
+
+    ``is_run`` if the text is a program of its own, and no part of another one.
+    """
     found = _all_lines(text, shown, only_assigns, is_trusted)
-    return tuple(found[: _end(text, found)])
+    kept = found[: _end(text, found)]
+    lost = dropped([line.text for line in kept], is_run) if _SCRIPT.match(text) else ()
+    return tuple(line for place, line in enumerate(kept) if place not in lost)
 
 
 def never_reached(text: str, shown: str) -> tuple[Line, ...]:
-    """The `exit` at which a script ends, and the lines that come after it; nothing if none do."""
+    """The `exit`, or `exec`, at which a script ends, and the lines that come after it; nothing if none do."""
     found = _all_lines(text, shown)
-    behind = found[_end(text, found) :]
-    return tuple(behind) if len(behind) > 1 else ()
+    end = _end(text, found)
+    return tuple(found[end - 1 :]) if 0 < end < len(found) else ()
 
 
 def _end(text: str, lines: t.Sequence[Line]) -> int:
@@ -145,7 +151,7 @@ class Variables:
         for line in lines:
             self._collect(line.text)
         self._set["0"] = [""]
-        self._set["@"] = list(arguments or ())
+        self._set["@"] = [*(arguments or ()), *self._set.get("@", ())]
         if arguments is None:
             self._unknown.add("@")
         for call in self._calls(lines):
@@ -156,6 +162,8 @@ class Variables:
             self._set.setdefault(match[1], []).append(match[2].strip("()") if match[2].startswith("(") else match[2])
         for match in _FOR.finditer(text):
             self._set.setdefault(match[1], []).append(match[2] if match[2] is not None else "$@")
+        for match in _SET_AGAIN.finditer(text):
+            self._set.setdefault("@", []).append(match[1])
         for match in _READ.finditer(text):
             self._unknown.update(word for word in match[1].split() if word.isidentifier())
 
@@ -170,7 +178,7 @@ class Variables:
 
     def is_read(self, name: str) -> bool:
         """Whether a variable's value is found while the script runs, in a file or in what a command writes."""
-        inner = (match[1] or match[2] or "" for value in self._set.get(name, ()) for match in _SUBSTITUTION.finditer(value))
+        inner = (match[1] or match[2] or "" for value in self._set.get(name, ()) for match in SUBSTITUTION.finditer(value))
         return name in self._unknown or not all(_PLAIN.match(text) or _OF_ITSELF.match(text) for text in inner)
 
     def assigned(self) -> t.Iterator[tuple[str, t.Sequence[str]]]:
@@ -188,7 +196,7 @@ class Variables:
     def _is_known(self, text: str, seen: frozenset[str]) -> bool:
         if len(seen) > 4 * DEEPEST:
             return False
-        for match in _SUBSTITUTION.finditer(text):
+        for match in SUBSTITUTION.finditer(text):
             inner = match[1] if match[1] is not None else match[2]
             if not (_PLAIN.match(inner) or _ABOUT_ITSELF.match(inner) or _OF_ITSELF.match(inner)):
                 return False

@@ -45,6 +45,7 @@ _OTHERS_ALONE = (
     r"[^\n;|&>]*\s(?:-n|--dry-run|--parent-match[=\s]\S*[%$]|--type[=\s]\s*subsystems|-t\s*subsystems"
     r"|(?:-s\s*|--subsystem-match[=\s]\s*)(?!pci\b|[\"']?[$*?\[])[\w\"'-]+(?![^\n;|&>]*(?:-s\s*|--subsystem-match[=\s]\s*)[\"']?(?:pci\b|[$*?\[])))"
 )
+_READ_AGAIN = r"/(?:run|etc|lib|usr/lib|usr/local/lib)/(?:udev/rules|modprobe|driverctl)\.d(?:/|(?=[\s\"';&|)]|$))"
 # Programs, by the words that make them act.
 _PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     (r"\bdriverctl\b[^\n;|&]*\b(?:un)?set-override\b", ("override", "unbind", "bind", "new_id")),
@@ -74,14 +75,17 @@ _PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     (
         # From the last redirection before the path: from each would take the square of the line.
         (
-            r"(?:>[^\n;|&>]*|\b(?:tee|cp|mv|ln|install|rsync|rm|unlink|truncate|sed\s+-\w*i\w*)\b[^\n;|&]*)"
-            r"/(?:run|etc|lib|usr/lib|usr/local/lib)/(?:udev/rules|modprobe|driverctl)\.d/"
+            rf"(?:>[^\n;|&>]*|\b(?:tee|mv|rm|unlink|truncate|sed\s+-\w*i\w*)\b[^\n;|&]*){_READ_AGAIN}"
+            # What is copied from there stays; it is read again where it is copied to.
+            rf"|\b(?:cp|ln|install|rsync)\b[^\n;|&]*(?:{_READ_AGAIN}[^\s;|&)}}>]*\s*(?:\d?>[^\n;|&]*)?(?=$|[\n;|&)}}])|\s-t\s*[\"']?{_READ_AGAIN})"
         ),
         _ALL,
     ),
     (r"\bsysctl\b[^\n;|&]*\bkernel[./]modules_disabled\s*=\s*[\"']?[^0\s\"']", ("lock",)),
     # What rules do at these is looked at elsewhere.
     (rf"\budevadm\s+(?:--\S+\s+)*trigger\b(?!{_OTHERS_ALONE})[^\n;|&>]*", ("replay",)),
+    # The system calls by which other languages load and remove modules.
+    (r"\b(?:delete|f?init)_module\s*\(", (*_ALL, "load", "refuse")),
     (r"\bhotplugctl\b|\bnvidia-smi\b[^\n;|&]*\bdrain\b", ("remove",)),
 )
 LONGEST_LINE = 2000
@@ -92,7 +96,7 @@ _MENTIONS = re.compile(
     r"driver_override|drivers_|sriov_|modules_disabled|_id\b|/(?:un)?bind|/re(?:move|scan|set)|slots/|driverctl|devbind|nic[-_]bind|nodedev-|"
     r"nodeDevice|ttach|detachFlags|\b(?:virsh|qm|pvesh|xl|incus|lxc)\s|vgaswitcheroo|bbswitch|acpi[/_]call|supergfxctl|optimus-manager|"
     r"prime-select|envycontrol|setpci|pci-bind|kexec|soft-reboot|ansible-|puppet|salt-call|docker|podman|nerdctl|nspawn|udev/rules\.d|modprobe\.d|"
-    r"driverctl\.d|hotplugctl|nvidia-smi|reAttach|\budevadm\s[^\n;|&>]*trigger"
+    r"driverctl\.d|hotplugctl|nvidia-smi|_module\s*\(|reAttach|\budevadm\s[^\n;|&>]*trigger"
 )
 _PROGRAM = re.compile("|".join(f"(?P<p{index}>{pattern})" for index, (pattern, _acts) in enumerate(_PROGRAMS)))
 _FOLDER = re.compile(r"[^\s;|&<>()\"'`=]*$")
@@ -108,7 +112,8 @@ _READING = re.compile(
 # Commands whose options look like those of tests.
 _CHANGES = re.compile(r"\b(?:ln|cp|mv|install|dd|tee|sed|truncate|rsync|perl)\s[^;|&\n]*$")
 _REDIRECTS = re.compile(r">>?\s*[\"']?[^\s\"'|;&>]*$|\btee\b[^;|&\n]*$|\bof=[^\s]*$")
-REDIRECTION = re.compile(r"(?<![0-9=<>-])(?:>>?\|?|\btee(?:\s+-a)?\s)\s*(\"[^\"\n]*\"|'[^'\n]*'|[^\s;|&<>()]+)")
+_SUBSTITUTED = r"(?:[^\s;|&<>()\"'`$]*(?:\$\((?:[^()\n]|\([^()\n]*\))*\)|`[^`\n]*`))+[^\s;|&<>()]*"
+REDIRECTION = re.compile(rf"(?<![0-9=<>-])(?:>>?\|?|\btee(?:\s+-a)?\s)\s*(\"[^\"\n]*\"|'[^'\n]*'|{_SUBSTITUTED}|[^\s;|&<>()]+)")
 NAMED_DRIVER = re.compile(r"/drivers/([^/\s\"']+)/(?:bind|unbind|new_id|remove_id)(?![\w-])")
 _COLON = r"(?:\\?:|\\x3a)"
 ADDRESS = re.compile(rf"(?<![\w:.])(?:([0-9a-fA-F]{{4,8}}){_COLON})?([0-9a-fA-F]{{2}}){_COLON}([01][0-9a-fA-F])\.([0-7])(?![\w:]|\.\w)")

@@ -69,6 +69,8 @@ class EventState:
     """The one function that the present rule writes to, if it does nothing else: while that is not there, the rule does nothing."""
     parent: Subject | None = None
     """The device that agrees with the keys about the devices above in the present rule; None if there are none, or it is not known."""
+    above: t.Callable[[Subject], EventState] | None = None
+    """What the rules have set in the event of a device above, which udev processes before; None where that is not to be asked."""
 
     _known: set[str] = dataclasses.field(default_factory=set)
     """The properties that may have a value: forgetting all again and again takes no longer than setting them."""
@@ -313,7 +315,7 @@ def _of_parent(key: Key, one: Subject, around: EventContext, state: EventState) 
     if key.name == "ATTRS":
         return _about_attribute(key, attribute_of(key.attribute or "", one, around, state))
     if key.name == "TAGS":
-        return _about_tags(key, around, state) if one.is_event_s else None
+        return _about_tags(key, around, state) if one.is_event_s else _about_tags_above(key, one, around, state)
     fact = {"KERNELS": one.name, "SUBSYSTEMS": one.subsystem, "DRIVERS": one.driver}[key.name]
     return None if fact is None else key.matches(fact)
 
@@ -367,6 +369,13 @@ def _about_tags(key: Key, around: EventContext, state: EventState) -> Holds:
     if any(found):
         return not key.is_negated
     return key.is_negated if not found and around.complete and state.tags_known else None
+
+
+def _about_tags_above(key: Key, one: Subject, around: EventContext, state: EventState) -> Holds:
+    """The tags of a device above: a root bus has no events, and so none."""
+    if one.subsystem == "":
+        return key.is_negated
+    return None if one.device is None or state.above is None else _about_tags(key, around, state.above(one))
 
 
 def _about_file(key: Key, subject: Subject, around: EventContext, state: EventState) -> Holds:

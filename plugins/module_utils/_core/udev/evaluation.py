@@ -38,13 +38,23 @@ _REMOVES = "-="
 
 
 class Evaluation:
-    """One event."""
+    """One event.  ``rules_about`` has those for a function's name; without it the rules are all."""
 
-    def __init__(self, rules: t.Iterable[Rule], around: EventContext, subject: Subject, action: str) -> None:
-        self._rules = rules
+    def __init__(
+        self,
+        rules: t.Iterable[Rule],
+        around: EventContext,
+        subject: Subject,
+        action: str,
+        rules_about: t.Callable[[str], t.Sequence[Rule]] | None = None,
+    ) -> None:
+        self._rules = tuple(rules)
         self._around = around
         self._subject = subject
-        self._state = EventState(action)
+        # The rules for other actions than "add" are not those of the event that gave the device above its tags.
+        self._state = EventState(action, above=self._above if action == ADD else None)
+        self._rules_about = rules_about or (lambda _name: self._rules)
+        self._events_above: dict[str, EventState] = {}
         self._jumps = Jumps()
         self._done: list[AppliedKey] = []
         self._run = RunList()
@@ -67,6 +77,16 @@ class Evaluation:
     def state(self) -> EventState:
         """What the rules have set in the end."""
         return self._state
+
+    def _above(self, one: Subject) -> EventState:
+        """Events of a device wait for those of the devices above it (event_is_blocked() in udev-manager.c)."""
+        name = one.name or ""
+        if name not in self._events_above:
+            subject = dataclasses.replace(one, is_event_s=True)
+            event = Evaluation(self._rules_about(name), self._around, subject, ADD, self._rules_about)
+            event.done()
+            self._events_above[name] = event.state
+        return self._events_above[name]
 
     def _matched(self) -> t.Iterator[tuple[Rule, KeysMatch]]:
         skip_to: tuple[str, str] | None = None

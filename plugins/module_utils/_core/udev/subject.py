@@ -109,7 +109,7 @@ class Subject:
         device = self.device
         if device is None:
             # A root bus has nothing of a function.
-            return MISSING if self.subsystem == "" and name in IDENTITY else None
+            return MISSING if self.subsystem == "" and (name in IDENTITY or is_never_read(name)) else None
         get = _IDENTITY.get(name)
         if get is not None:
             return get(device)

@@ -34,6 +34,14 @@ MODES: t.Mapping[str, tuple[int, ...]] = {
 """By name what a file's mode may be; a link has that of the folder which it leads to."""
 EVERYWHERE = frozenset(MODES) - {"boot_vga", "numa_node", "physfn", "sriov_numvfs", "sriov_totalvfs"}
 """What each function has, whatever it is."""
+MISTAKEN: t.Mapping[str, str] = {
+    **dict.fromkeys(("idVendor", "vendor_id", "vendorid", "pci_vendor"), "vendor"),
+    **dict.fromkeys(("idProduct", "device_id", "deviceid", "product", "product_id", "pci_device"), "device"),
+    **dict.fromkeys(("bInterfaceClass", "class_id", "pci_class"), "class"),
+    **dict.fromkeys(("subvendor", "subsystem_vendor_id", "subvendor_id"), "subsystem_vendor"),
+    **dict.fromkeys(("subdevice", "subsystem_device_id", "subdevice_id"), "subsystem_device"),
+}
+"""Names that no file of a function has, but the ones of USB devices, lspci or libpci, each with the one that is meant."""
 _NEVER_READ = frozenset("power iommu iommu_group physfn firmware_node remove rescan reset reset_subordinate sriov_vf_msix_count".split())
 """Folders, links that are not read, and files that are only written, whether the function has them or not."""
 _LISTED = re.compile(r"(?:virtfn|supplier:|consumer:).*", re.DOTALL)
@@ -43,6 +51,8 @@ _LINE = re.compile(r"\*([A-Z_]+=[^\n]*)\*", re.DOTALL)
 def is_never_read(name: str) -> bool:
     """Whether udev gets no value by this name: neither == nor != holds."""
     first, slash, _rest = name.partition("/")
+    if name in MISTAKEN or (name not in MODES and name.lower().replace("-", "_") in MODES):
+        return True
     if slash:
         # There is nothing below a file.
         return 0o755 not in MODES.get(first, (0o755,))

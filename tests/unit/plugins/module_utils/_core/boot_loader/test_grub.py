@@ -58,12 +58,23 @@ def test_an_entrys_source_is_the_line_that_names_its_kernel(debian: Tree) -> Non
         pytest.param("Windows", NEW, id="nothing that is there"),
         pytest.param(f"gnulinux-{OLD}-advanced-0f22fa61", NEW, id="an entry that is not in the main menu"),
         pytest.param("9" * 5000, NEW, id="a number without end"),
+        pytest.param("1>2 ", OLD, id="a blank behind a number"),
+        pytest.param("1>2.", OLD, id="more behind a number"),
+        pytest.param("1>02", OLD, id="a number of base eight"),
+        pytest.param("1>0x2", OLD, id="a number of base sixteen"),
+        pytest.param(NEW, NEW, id="a release, which begins with a number past the end"),
     ],
 )
 def test_the_default_is_found_as_grub_finds_it(debian: Tree, default: str, release: str) -> None:
     boot = read(debian.file(GRUB_CFG, debian_grub(default=default)))
     assert boot.release == release
     assert boot.doubts == ()
+
+
+def test_a_title_that_begins_with_a_number_is_taken_for_either(debian: Tree) -> None:
+    entry = f"menuentry '2 old' {{\n\tlinux /boot/vmlinuz-{OLD} ro\n}}\n"
+    boot = read(debian.file(GRUB_CFG, f"set default='2 old'\nmenuentry a {{\n\tlinux /boot/vmlinuz-{NEW} ro\n}}\n{entry}"))
+    assert any("`2 old` begins with a number" in doubt for doubt in boot.doubts)
 
 
 def test_a_default_for_recovery_is_what_boots_with_its_own_arguments(debian: Tree) -> None:

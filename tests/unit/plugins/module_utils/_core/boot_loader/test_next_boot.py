@@ -262,6 +262,14 @@ def test_settings_older_than_the_configuration_are_no_warning(edited: Tree) -> N
     assert read(edited).warnings == ()
 
 
+def test_arguments_for_drivers_have_to_be_there_however_old_the_settings_are(edited: Tree) -> None:
+    edited.file("/etc/default/grub", 'GRUB_CMDLINE_LINUX="debug vfio-pci.ids=10de:1db1\nintel_iommu=on"\n')
+    os.utime(edited.place("/etc/default/grub"), (999, 999))
+    (said,) = read(edited).warnings
+    assert said.startswith('/etc/default/grub sets GRUB_CMDLINE_LINUX="debug vfio-pci.ids=10de:1db1 intel_iommu=on", but ')
+    assert said.endswith("does not have vfio-pci.ids=10de:1db1: run `update-grub`.")
+
+
 def test_settings_that_only_the_shell_knows_are_no_warning(edited: Tree) -> None:
     assert read(edited.file("/etc/default/grub", 'GRUB_CMDLINE_LINUX="$(cat /etc/arguments)"\n')).warnings == ()
 

@@ -35,6 +35,11 @@ def loaded(command: str) -> list[tuple[str, tuple[str, ...], bool]] | None:
         ("modprobe >/dev/null -a one two", [("", ("one", "two"), False)]),
         ("modprobe -i other &>/dev/null", [("", ("other",), True)]),
         ("modprobe -i other >>/dev/null </dev/null", [("", ("other",), True)]),
+        ("/sbin/modprobe --first-time -i nvidia", [("", ("nvidia",), True)]),
+        ("/sbin/modprobe --first-time --ignore-install nvidia $CMDLINE_OPTS", [("", ("nvidia",), True)]),
+        ("modprobe -qsi --syslog other", [("", ("other",), True)]),
+        ("modprobe --ignore-remove other", [("", ("other",), True)]),
+        ("modprobe -n other; modprobe -D nvidia; modprobe --show-depends -q nvidia", [("", (), False), (";", (), False), (";", (), False)]),
     ],
 )
 def test_commands_that_load_by_name_are_read(command: str, steps: list[tuple[str, tuple[str, ...], bool]]) -> None:
@@ -46,6 +51,10 @@ def test_commands_that_load_by_name_are_read(command: str, steps: list[tuple[str
     [
         "/usr/local/sbin/vfio-pci-override.sh",
         "modprobe nvidia",
+        # It fails where that one is loaded already, and what comes after it is not run.
+        "modprobe --first-time -i other && modprobe -i nvidia",
+        "modprobe --force -i nvidia",
+        "modprobe -C /etc/other.conf -i nvidia",
         "modprobe -i other x=1",
         "modprobe $OTHER",
         # A pattern or a command's output anywhere in a word is the shell's to expand.

@@ -32,7 +32,7 @@ def test_ids_in_a_quoted_word_are_ids() -> None:
 
 def test_ids_without_a_value_keep_the_module_out() -> None:
     said = sentence("ids-without-value", boot(modprobe="options vfio-pci ids\n"), devices=HOST)
-    assert said == "/etc/modprobe.d/site.conf:1: ids= of vfio-pci has no value, so vfio-pci does not load. Remove it."
+    assert said == "/etc/modprobe.d/site.conf:1: ids= of vfio-pci has no value, so vfio-pci does not load. Write IDs, or remove it."
 
 
 def test_the_command_line_comes_last() -> None:

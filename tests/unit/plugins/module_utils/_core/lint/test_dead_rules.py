@@ -78,6 +78,11 @@ def test_a_rule_for_an_address_where_another_card_sits_now_is_told() -> None:
     assert kinds(boot(rules=rule('KERNEL=="0000:3b:00.0", ATTR{vendor}=="0x10de", ATTR{device}=="0x1db1"')), devices=HOST) == []
 
 
+def test_of_another_class_it_is_said_which_one_is_there() -> None:
+    said = sentence("override-for-changed-device", boot(rules=rule('KERNEL=="0000:02:00.0", ATTR{class}=="0x030200"')), devices=HOST)
+    assert "expects class==0x030200 at 0000:02:00.0, but 8086:10d3 (class 0x020000) is there" in said
+
+
 def test_a_modules_name_in_place_of_its_drivers_is_told() -> None:
     said = sentence("override-names-module", boot(rules=rule(driver="vfio_pci")), devices=HOST)
     assert "write the name of its driver, vfio-pci." in said

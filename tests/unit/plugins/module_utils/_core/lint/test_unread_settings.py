@@ -207,3 +207,9 @@ def test_a_table_of_another_cron_may_have_a_dot(tmp_path: Path) -> None:
     assert [one for one in told(tmp_path, **{"/etc/cron.d/vfio.sh": CRON}) if "vfio.sh" in one] == []
     options = {CRON_LIST: "/.\n", "/etc/default/cron": 'EXTRA_OPTS="-l"\n'}
     assert [one for one in told(tmp_path, **{"/etc/cron.d/vfio.sh": CRON, **options}) if "vfio.sh" in one] == []
+
+
+@pytest.mark.parametrize("name", ["GRUB_CMDLINE", "grub_cmdline_linux", "GRUB_KERNEL_CMDLINE"])
+def test_a_variable_of_another_name_is_told(tmp_path: Path, name: str) -> None:
+    found = told(tmp_path, **{GRUB: f'{name}="vfio-pci.ids=10de:1db1"\n'})
+    assert [one for one in found if one.endswith('does not read. Write `GRUB_CMDLINE_LINUX="vfio-pci.ids=10de:1db1"`.')]

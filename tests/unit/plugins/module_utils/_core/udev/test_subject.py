@@ -87,7 +87,13 @@ def test_some_attributes_are_those_of_certain_functions() -> None:
 
 def test_of_a_root_bus_nothing_of_a_function_is_there() -> None:
     bus = EVENT.parents[-1]
-    assert (bus.name, bus.attribute("vendor"), bus.attribute("modalias"), bus.attribute("power")) == ("pci0000:00", MISSING, MISSING, None)
+    assert (bus.name, bus.attribute("vendor"), bus.attribute("modalias"), bus.attribute("power")) == (
+        "pci0000:00",
+        MISSING,
+        MISSING,
+        MISSING,
+    )
+    assert bus.attribute("waiting_for_supplier") is None
     assert of_driver("nouveau").attribute("vendor") is None
 
 
