@@ -97,7 +97,10 @@ def _with_image(collected: Collected, root: Path, image: bytes, disk: str) -> Co
     place.write_bytes(image)
     entry = TreeEntry(_IMAGE, FILE, 0o644, 0, 0, len(image), hashlib.sha256(image).hexdigest())
     (kernel,) = collected.facts["kernels"]
-    changed = {**kernel, "initrds": [_IMAGE, *kernel["initrds"]], "storage": [disk], "file_system": True}
+    changed = {**kernel, "initrds": [_IMAGE, *kernel["initrds"]]}
+    if kernel["no_modules"] is None:
+        # Else its modules help no more than the host's.
+        changed |= {"storage": [disk], "file_system": True}
     return replace(collected, entries=(*collected.entries, entry), facts={**collected.facts, "kernels": [changed]})
 
 
