@@ -57,6 +57,9 @@ class WholeRequest:
     @functools.cached_property
     def parsed_claims(self) -> tuple[Claim, ...]:
         """Raises HostError where they are not valid claims."""
+        return self.parse()
+
+    def parse(self) -> tuple[Claim, ...]:
         return claims_of({"claims": [dict(claim) for claim in self.claims]})
 
     def of_packages(self) -> t.Iterator[PackageRequest]:

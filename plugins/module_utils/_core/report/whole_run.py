@@ -94,7 +94,7 @@ class _Run:
         """Every part as it would be done.  Nothing is written."""
         with self._part(POLICY):
             # What the request itself has wrong comes before what the host lacks.
-            _ = self._request.parsed_claims
+            self._request.parse()
         if self._request.is_wanted:
             self._judge_drivers()
         elif BINDING in self._parts:

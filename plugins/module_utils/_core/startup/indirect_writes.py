@@ -36,7 +36,8 @@ _IN_DATA = re.compile(r"/sys/[^\s\"'=,;:]*(?::[^\s\"'=,;]*)?")
 _WRITES_FILES = re.compile(r"\bopen\b|write|print|puts|File\b|echo")
 _CHANGES_ANYTHING = re.compile(
     r"writ|[\"'][rb]*[wax+]+[bt+]*[\"']|O_WRONLY|O_RDWR|>|\b(?:subprocess|system|popen|exec|spawn|shutil|puts|truncate|symlink|link|copy|ctypes)|File\b|`"
-    r"|\bprintf?\s*[{$A-Z]|put_contents|\bspurt\b|open_out|output-file|\bcat\(|\bimport\s+(?!os\b|sys\b|re\b|glob\b|json\b|time\b|datetime\b|math\b|argparse\b|pathlib\b|collections\b)"
+    r"|\bprintf?\s*[{$A-Z]|put_contents|\bspurt\b|open_out|output-file|\bcat\("
+    r"|\bimport\s+(?!os\b|sys\b|re\b|glob\b|json\b|time\b|datetime\b|math\b|argparse\b|pathlib\b|collections\b)"
     r"|\bfrom\s+(?!pathlib\b|glob\b|collections\b|datetime\b|typing\b|__future__\b)\w|\brequire\b|\buse\s+(?!strict|warnings)",
     re.IGNORECASE,
 )
