@@ -82,7 +82,7 @@ CAMPAIGNS = {
     "arm64": Campaign("the variant for NVIDIA's Grace on an arm64 machine", "tests/drivers/run --arm64", 1),
     "driver mistakes": Campaign("broken drivers are noticed", "tests/drivers/run --mutants", 1.5),
     "UEFI boots": Campaign("boots by UEFI firmware and its loaders, predicted", "tests/uefi/run", 1),
-    "rehearsals": Campaign("60 hosts rehearsed, and booted for real", "tests/rehearsal/run --count 60 --seed 1", 8),
+    "rehearsals": Campaign("60 hosts rehearsed, and booted for real", "tests/rehearsal/run --count 64 --seed 1", 8),
     "new boots": Campaign("300 new boots", "tests/forecast/run --count 300 --seed 5000", 4),
     "core mistakes": Campaign("mistakes in the core are noticed", "tests/mutants/run --count 600 --seed 1", 4, counts=False),
     "hostile input": Campaign(
