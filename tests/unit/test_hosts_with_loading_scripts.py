@@ -12,6 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
+    ADDED,
     CARD,
     CARD_LINK,
     CONF,
@@ -21,6 +22,7 @@ from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
     NEITHER,
     NIC,
     OWN,
+    RULE,
     SAME,
     Drawn,
     Truth,
@@ -183,6 +185,20 @@ def test_what_is_only_spoken_of_leaves_the_answer_certain(tmp_path: Path, name: 
 @pytest.mark.parametrize("name", READ_AGAIN)
 def test_what_is_printed_and_read_again_counts(tmp_path: Path, name: str) -> None:
     drawn = script(GUESTS, READ_AGAIN[name], files={**OFF, **IDS})
+    compare(drawn.tree(tmp_path), drawn.truth, drawn.open)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ['ATTR{[drivers/pci:vfio-pci]new_id}="10de 1db1"', 'ATTR{[drivers/pci:vfio-pci]new_id}+="10de 1db1", GOTO="end"'],
+)
+def test_an_id_that_a_rule_adds_to_a_driver_whose_install_line_runs_a_script(tmp_path: Path, rest: str) -> None:
+    files = {
+        RULE: f'{ADDED}, KERNEL=="{CARD}", IMPORT{{builtin}}="kmod load vfio_pci", {rest}\nLABEL="end"\n',
+        CONF: "install vfio_pci /opt/site/load\n",
+        "/opt/site/load": "#!/bin/sh\nmodprobe -i vfio_pci $CMDLINE_OPTS\n",
+    }
+    drawn = Drawn({CARD: "vfio-pci"}, files, {}, open=(CARD, SAME, NIC))
     compare(drawn.tree(tmp_path), drawn.truth, drawn.open)
 
 

@@ -161,10 +161,13 @@ class StageEvents:
         for device in devices:
             effects = self.of(device)
             # That is known when the effects are.
-            if self._events(ADD).notices:
+            if self._events(ADD).notices or self._stage.install_commands:
                 for one in map(plain, effects):
                     if isinstance(one, Noticed):
                         loads.note(reach, (one.influence,), device.address if self._spares(one, device) else None)
+                    elif isinstance(one, LoadRequest):
+                        # By the command of an install line.
+                        loads.note(reach, one.influences)
 
     def _spares(self, one: Noticed, device: Device) -> bool:
         """Whether nothing of the kind reaches the device itself: no other device's event is like its own."""
