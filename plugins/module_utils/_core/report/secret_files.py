@@ -23,6 +23,7 @@ _USELESS = re.compile(
     r"|(?:/usr)?/lib/firmware|.*/__pycache__|.*\.(?:a|pyc)|/opt/.*/(?:doc|docs|include|samples)|/var/lib/systemd/(?:coredump|credential\.secret)"
 )
 _MODULES = re.compile(r"(?:/usr)?/lib/modules/([^/]+)")
+BY_NAME = "files of which the name says it"
 #: `docs/rehearsal.md` has the same list.
 SECRETS: dict[str, str] = {
     "passwords of users": r"/etc/(?:g?shadow.*|opasswd|security/opasswd|master\.passwd|samba/(?:smbpasswd|secrets\.tdb)|\.pwd\.lock)",
@@ -31,10 +32,11 @@ SECRETS: dict[str, str] = {
     ),
     "private keys and key stores": (
         r".*\.(?:key|pem|p8|p12|pfx|jks|jceks|keystore|keyring|kdbx?|gpg|asc|ppk|pvk|secret|(?:wpa_)?psk|priv|private|age)"
-        r"|.*/(?:private|key[34]\.db|\.ssh|\.gnupg|\.aws|\.azure|\.oci|\.kube|\.docker|\.config|\.local/share/keyrings)|.*/[^/]*kubeconfig[^/]*"
+        r"|.*/(?:private|key[34]\.db|\.ssh|\.gnupg|\.aws|\.azure|\.oci|\.kube|\.docker|\.config|\.local/share/keyrings)"
+        r"|.*/[^/]*(?:kubeconfig|priv(?:ate)?[_-]?key|preshared)[^/]*"
     ),
     "Kerberos": r".*\.keytab|/etc/(?:krb5kdc|ipa)",
-    "keys of Secure Boot": r"(?:/etc|/usr/share|/var/lib)/(?:secureboot|sbctl|efi-?keys|efitools|shim-signed)(?:/keys|/mok)?",
+    "keys of Secure Boot": r"(?:/etc|/usr/share|/var/lib)/(?:secureboot|sbctl|efi-?keys|efitools|shim-signed)",
     "keys of disks": r"/etc/(?:cryptsetup-keys\.d|keys|luks|luks-keys|clevis|zfs/keys|iscsi|dmcrypt)|.*\.(?:luks|keyfile)",
     "credentials of systemd": r"(?:/etc|/usr/lib)/credstore(?:\.encrypted)?",
     "networks": (
@@ -47,23 +49,28 @@ SECRETS: dict[str, str] = {
         r"|telegraf|filebeat|letsencrypt|ansible|bareos|bacula|restic|borgmatic|duply|smbcredentials.*|nut|msmtprc|postfix/sasl|exim4/passwd.*"
         r"|apt/auth\.conf.*|rndc\.conf)"
     ),
-    "files of which the name says it": (
-        r".*/[^/]*(?:passw|secret|credential|token|apikey|api_key|netrc|htpasswd|pgpass|\.my\.cnf|vault[_-]?pass|priv(?:ate)?[_-]?key|preshared)[^/]*"
+    BY_NAME: (
+        r".*/[^/]*(?:passw|secret|credential|token|apikey|api_key|netrc|htpasswd|pgpass|\.my\.cnf|vault[_-]?pass)[^/]*"
         r"|.*/(?:\.[a-z]+_history|\.s3cfg|\.boto|\.npmrc|\.pypirc|\.authinfo|rclone\.conf|pwdfile.*|pin\.txt)"
     ),
 }
-_SECRET = re.compile("|".join(f"(?:{pattern})" for pattern in SECRETS.values()), re.IGNORECASE)
+
+
+def _of_kinds(kinds: t.Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{SECRETS[kind]})" for kind in kinds), re.IGNORECASE)
+
+
+_SECRET, _WITHOUT_NAMES = _of_kinds(SECRETS), _of_kinds(kind for kind in SECRETS if kind != BY_NAME)
+#: What decides about drivers: only keys and the like stay, not what a name speaks of.
+_SETTINGS = re.compile(
+    r"/etc/(?:systemd|udev|modprobe\.d|modules-load\.d|tmpfiles\.d|sysctl\.d|dracut\.conf\.d|pam\.d|cron\.[a-z]+|init\.d|rc.?\.d)/.*"
+)
 #: Ordinary files of packages with such names, without which programs do not run.
 _OF_PACKAGES = re.compile(r"(?:/usr)?/(?:lib|lib32|lib64|libx32|bin|sbin)/.*|/usr/(?:share|libexec)/.*")
-_PUBLIC = re.compile(
-    r"/etc/(?:passwd|ssl/certs(?:/.*)?|(?:apt(?!/auth\.conf)|pki/rpm-gpg)/.*"
-    # What decides about drivers, whatever its name, but for the keys that networkd and others have there.
-    r"|(?:systemd|udev|modprobe\.d|modules-load\.d|tmpfiles\.d|sysctl\.d|dracut\.conf\.d|pam\.d|cron\.[a-z]+|init\.d|rc.?\.d)/"
-    r"(?!.*\.(?:key|pem|p8|p12|pfx|jks|keyring|keytab|gpg|asc|ppk|secret|psk|priv|private|age|luks|keyfile)(?:/|$)).*)|/usr/local/s?bin/.*"
-)
-_NEVER_OF_PACKAGES = ("/private", "/credstore", "/credstore.encrypted", "/system-connections", "/secureboot", "/secureboot/keys", "/sbctl")
-#: Places of which only what starts by itself is collected, as the forecast finds it.
+_PUBLIC = re.compile(r"/etc/(?:passwd|ssl/certs(?:/.*)?|(?:apt(?!/auth\.conf)|pki/rpm-gpg)/.*)|/usr/local/s?bin/.*")
+_NEVER_OF_PACKAGES = ("/private", "/credstore", "/credstore.encrypted", "/system-connections", "/secureboot", "/sbctl")
 _REDACTOR = Redactor()
+#: Places of which only what starts by itself is collected, as the forecast finds it.
 MADE_BY_THE_KERNEL = re.compile(r"/(?:proc|sys|dev|run|tmp|boot)(?:/.*)?|/var/(?:run|lock|tmp|cache|lib/(?:dpkg|rpm|pacman|dkms))(?:/.*)?")
 
 
@@ -88,7 +95,7 @@ def is_secret(path: str) -> bool:
 
 @functools.lru_cache(100_000)
 def _is_secret_place(path: str) -> bool:
-    if _SECRET.fullmatch(path) is None:
+    if (_WITHOUT_NAMES if _SETTINGS.fullmatch(path) else _SECRET).fullmatch(path) is None:
         return False
     is_public = _OF_PACKAGES.fullmatch(path) is not None or _PUBLIC.fullmatch(path) is not None
     return not is_public or path.endswith(_NEVER_OF_PACKAGES)

@@ -33,6 +33,8 @@ from ansible_collections.vfio.variants.tests.unit.rooms import ROOT
             "/etc/credstore/passwd.hashed-password.root",
             "/etc/credstore/x.udev.rules.y",
         ),
+        *("/etc/systemd/network/WG1.KEY", "/etc/udev/store.jceks", "/etc/systemd/network/wg2-private-key", "/etc/cron.d/private"),
+        *("/etc/systemd/vpn.nmconnection", "/etc/systemd/network/preshared1", "/opt/wg/privatekey2"),
         *("/etc/credstore.encrypted/udev.rules.own.cred", "/usr/lib/credstore/sshd.key", "/etc/systemd/network/tls.pem"),
         *("/opt/agent/token", "/etc/app/Password.txt", "/srv/.netrc", "/srv/me/.aws/config", "/etc/ceph/ceph.client.admin.keyring"),
     ],
