@@ -22,7 +22,7 @@ from pathlib import Path
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import qemu_program
-from ansible_collections.vfio.variants.tests.exit_codes import exit_code
+from ansible_collections.vfio.variants.tests.exit_codes import end_by_exception, exit_code
 from ansible_collections.vfio.variants.tests.power_cuts import report, state
 from ansible_collections.vfio.variants.tests.power_cuts.converging import Converging, Cut, drawn
 from ansible_collections.vfio.variants.tests.power_cuts.trial import tried
@@ -65,8 +65,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--table", action="store_true", help="only write the table of the recorded cuts")
     options = parser.parse_args(arguments)
     # Ended by an exception, so that no machine is left behind.
-    for ending in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(ending, lambda number, _frame: sys.exit(128 + number))
+    end_by_exception(signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
     if options.table:
         report.write(report.rows(RECORD))
         return 0

@@ -8,7 +8,6 @@ import argparse
 import contextlib
 import os
 import signal
-import sys
 import tempfile
 import time
 import typing as t
@@ -38,7 +37,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import COUNTED_ALONE
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import ABSENT
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import RehearsalSettings
-from ansible_collections.vfio.variants.tests.exit_codes import exit_code
+from ansible_collections.vfio.variants.tests.exit_codes import end_by_exception, exit_code
 
 OBSERVED = Path(__file__).resolve().parent / "observed" / "rehearsals.jsonl"
 _NICE = 5
@@ -69,8 +68,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     os.nice(_NICE)
     # Ended by an exception, so that no machine is left behind.
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, lambda number, _frame: sys.exit(128 + number))
+    end_by_exception(signal.SIGTERM, signal.SIGHUP)
     return exit_code(lambda: _compared(options))
 
 
