@@ -14,7 +14,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinish
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import cmdline_settings, cmdline_way, grubby, next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_loading import as_argument
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grubby import ENVIRONMENTS
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import KERNEL_INSTALL as LINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import SETTINGS
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import ENTRIES, GRUBBY
@@ -195,7 +194,7 @@ def _carry_out(
     snapshot = _snapshot(host, plan)
     folders = tuple(one.path.rpartition("/")[0] for one in plan.changes if one.before is None and one.after is not None)
     folders = tuple(folder for folder in folders if not host.exists(folder))
-    touched = {path: state for path, state in snapshot.items() if path not in ENVIRONMENTS} if plan.way.method == GRUBBY else {}
+    touched = {path: state for path, state in snapshot.items() if path not in grubby.ENVIRONMENTS} if plan.way.method == GRUBBY else {}
     record.begin(host, request.change, needed(plan.changes), touched)
     applied: Applied | None = None
     try:
@@ -214,7 +213,7 @@ def _carry_out(
         if isinstance(error, HostError):
             raise HostError(error.msg, PUT_BACK if error.hint is None else f"{error.hint} {PUT_BACK}", error.facts) from error
         raise
-    return tuple(path for path, state in snapshot.items() if _state(host, path) != state), after
+    return tuple(path for path, state in snapshot.items() if file_transaction.read_state(host, path) != state), after
 
 
 def _write_again(host: Host, plan: ArgumentPlan) -> None:
@@ -231,11 +230,7 @@ def _exact(plan: ArgumentPlan, before: t.Mapping[str, FileState | None]) -> dict
 
 def _snapshot(host: Host, plan: ArgumentPlan) -> dict[str, FileState | None]:
     places = cmdline_settings.snapshot_places(host, plan.way)
-    return {place: _state(host, place) for place in places if host.link(place) is None}
-
-
-def _state(host: Host, place: str) -> FileState | None:
-    return file_transaction.read_state(host, place)
+    return {place: file_transaction.read_state(host, place) for place in places if host.link(place) is None}
 
 
 def _verified(host: Host, plan: ArgumentPlan, change: ArgumentChange) -> tuple[BootEntryCmdline, ...]:

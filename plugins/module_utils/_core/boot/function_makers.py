@@ -15,6 +15,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import link_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import parsed
@@ -43,7 +44,6 @@ WRITING: t.Mapping[str, tuple[tuple[str, ...], str]] = {
     "cron": (("/etc/crontab", "/etc/cron.d", "/var/spool/cron/crontabs", "/var/spool/cron"), ""),
 }
 """Files, or folders and the end of names in them, of programs that write the attribute because a line says so."""
-MODPROBE = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
 MOST_FILES = 500
 _OF_NETPLAN = re.compile(r"^(\s*)virtual-function-count:\s*(\S*)")
 _OF_NMSTATE = re.compile(r"^(\s*)total-vfs:\s*[\"']?(\d+)")
@@ -175,7 +175,7 @@ def _is_for(line: str, physical: Device, names: frozenset[str]) -> bool | None:
 def _of_options(host: Host, physical: Device) -> t.Iterator[Maker]:
     """Those of its driver, which creates functions for every device that it has."""
     driver = normalize_module_name(physical.driver or "")
-    for path, lines in _by_name(host, MODPROBE, ".conf") if driver else ():
+    for path, lines in _by_name(host, modprobe.DIRECTORIES, ".conf") if driver else ():
         for number, line in enumerate(lines, 1):
             words = line.split()
             found = _OPTION.search(line)

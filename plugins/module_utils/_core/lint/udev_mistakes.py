@@ -51,7 +51,7 @@ NOT_OF_UDEV = frozenset(
     "modprobe insmod rmmod driverctl echo sh bash sudo systemctl systemd-run virsh tee env nohup logger touch python python3".split()
 )
 """Programs that are in other folders than /usr/lib/udev."""
-OF_DRIVERS = {"new_id": "new_id", "remove_id": "remove_id", "bind": "bind", "unbind": "unbind"}
+OF_DRIVERS = ("new_id", "remove_id", "bind", "unbind")
 OF_BUS = ("drivers_probe", "drivers_autoprobe")
 SHELL = re.compile(r"(?:^|\s)(?:>>?|\||&&|;)\s")
 
