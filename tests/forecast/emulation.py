@@ -13,6 +13,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.deadline import Deadline
+from ansible_collections.vfio.variants.tests.exit_codes import is_ending
 
 _LOOK_EVERY = 1.0
 
@@ -33,6 +34,8 @@ def emulate(words: t.Sequence[str], environment: t.Mapping[str, str], timeout: f
             while process.poll() is None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(_LOOK_EVERY)
+                if process.poll() is None and is_ending():
+                    return "the program was ended while the guest was running"
                 if process.poll() is None and deadline.passed():
                     return f"the guest had not ended after {deadline.seconds:.0f} s"
             status = process.returncode

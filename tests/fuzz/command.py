@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from ansible_collections.vfio.variants.tests.exit_codes import end_by_exception
+from ansible_collections.vfio.variants.tests.exit_codes import ended_by_exception
 from ansible_collections.vfio.variants.tests.fuzz import corpus_files as corpus
 from ansible_collections.vfio.variants.tests.fuzz import engine, hostile_trees, option_sets, report
 from ansible_collections.vfio.variants.tests.fuzz.progress import Count, Progress
@@ -38,8 +38,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     # Leaving by the way of an exception removes the scratch folder.
-    end_by_exception(signal.SIGTERM)
-    with tempfile.TemporaryDirectory(prefix="vfio-variants-fuzz-") as scratch:
+    with ended_by_exception(signal.SIGTERM), tempfile.TemporaryDirectory(prefix="vfio-variants-fuzz-") as scratch:
         return _run(options, options.work or Path(scratch))
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from ansible_collections.vfio.variants.tests.exit_codes import end_by_exception
+from ansible_collections.vfio.variants.tests.exit_codes import ended_by_exception
 from ansible_collections.vfio.variants.tests.mutants import report
 from ansible_collections.vfio.variants.tests.mutants.campaign import Campaign, Store
 from ansible_collections.vfio.variants.tests.mutants.reach import ROOT
@@ -52,9 +52,9 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     # Leaving by the way of an exception ends the children too.
-    end_by_exception(signal.SIGTERM)
     try:
-        return _run(options, shlex.join(["tests/mutants/run", *arguments]))
+        with ended_by_exception(signal.SIGTERM):
+            return _run(options, shlex.join(["tests/mutants/run", *arguments]))
     except (TrialError, ValueError) as error:
         print(f"FAILED: {error}", file=sys.stderr)
         return 2

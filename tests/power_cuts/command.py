@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import signal
 import sys
 import time
 import typing as t
@@ -22,7 +21,7 @@ from pathlib import Path
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import qemu_program
-from ansible_collections.vfio.variants.tests.exit_codes import end_by_exception, exit_code
+from ansible_collections.vfio.variants.tests.exit_codes import exit_code
 from ansible_collections.vfio.variants.tests.power_cuts import report, state
 from ansible_collections.vfio.variants.tests.power_cuts.converging import Converging, Cut, drawn
 from ansible_collections.vfio.variants.tests.power_cuts.trial import tried
@@ -64,8 +63,6 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--renew", action="store_true", help="count only cuts of the collection as it is now")
     parser.add_argument("--table", action="store_true", help="only write the table of the recorded cuts")
     options = parser.parse_args(arguments)
-    # Ended by an exception, so that no machine is left behind.
-    end_by_exception(signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
     if options.table:
         report.write(report.rows(RECORD))
         return 0

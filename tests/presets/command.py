@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.presets import PRESETS
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.topology import Function, functions_of
+from ansible_collections.vfio.variants.tests.exit_codes import exit_code
 from ansible_collections.vfio.variants.tests.presets.dumps import DUMPS
 from ansible_collections.vfio.variants.tests.presets.seen import Seen, described, differences, functions
 
@@ -115,6 +116,10 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, prog="tests/presets/run")
     parser.add_argument("--record", action="store_true", help=f"write {OBSERVED.relative_to(HERE.parents[1])}, which the unit tests read")
     record = parser.parse_args(arguments).record
+    return exit_code(lambda: _compared(record))
+
+
+def _compared(record: bool) -> int:
     answers = [booted(cards) for cards in machines()]
     if record:
         OBSERVED.parent.mkdir(exist_ok=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import tempfile
 import time
 import typing as t
@@ -37,7 +36,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import COUNTED_ALONE
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import ABSENT
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import RehearsalSettings
-from ansible_collections.vfio.variants.tests.exit_codes import end_by_exception, exit_code
+from ansible_collections.vfio.variants.tests.exit_codes import exit_code
 
 OBSERVED = Path(__file__).resolve().parent / "observed" / "rehearsals.jsonl"
 _NICE = 5
@@ -67,8 +66,6 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     os.nice(_NICE)
-    # Ended by an exception, so that no machine is left behind.
-    end_by_exception(signal.SIGTERM, signal.SIGHUP)
     return exit_code(lambda: _compared(options))
 
 

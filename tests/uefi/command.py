@@ -10,7 +10,6 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables, elf_module, trusted_keys
@@ -19,6 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import qemu_program
+from ansible_collections.vfio.variants.tests.exit_codes import exit_code
 from ansible_collections.vfio.variants.tests.uefi import disk, guest_run, materials, observed_boots, observed_signed, scenario, signed_boot
 
 if t.TYPE_CHECKING:
@@ -33,12 +33,12 @@ def main(arguments: list[str]) -> int:
     known = argparse.ArgumentParser(prog="tests/uefi/run", description=__doc__)
     known.add_argument("--record", action="store_true", help=f"write {observed_boots.PLACE.name} for the unit tests")
     options = known.parse_args(arguments)
-    try:
-        with tempfile.TemporaryDirectory(prefix="uefi-") as folder:
-            return _run(Path(folder), options.record)
-    except HostError as error:
-        print(f"FAILED: {error}")
-        return 1
+    return exit_code(lambda: _recorded(options.record))
+
+
+def _recorded(record: bool) -> int:
+    with tempfile.TemporaryDirectory(prefix="uefi-") as folder:
+        return _run(Path(folder), record)
 
 
 def _run(folder: Path, record: bool) -> int:

@@ -13,6 +13,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import FileVersion, file_version
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import links_stay
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -49,7 +50,8 @@ def nothing_changes() -> t.Iterator[None]:
     """Inside, this process changes nothing on the host, so that a part of it that was read is as it was."""
     token = _PARTS.set({})
     try:
-        yield
+        with links_stay():
+            yield
     finally:
         _PARTS.reset(token)
 

@@ -4,11 +4,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import os
+import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import without_links
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import refuse_impossible
+
+_LINKS: contextvars.ContextVar[dict[str, str | None] | None] = contextvars.ContextVar("_LINKS", default=None)
+
+
+@contextlib.contextmanager
+def links_stay() -> t.Iterator[None]:
+    """Inside, nothing makes, changes or removes a link on the way to a file, so that each place on the way is looked at once."""
+    token = _LINKS.set(_LINKS.get() or {})
+    try:
+        yield
+    finally:
+        _LINKS.reset(token)
 
 
 class Root:
@@ -50,14 +65,25 @@ def followed(root: str, path: str) -> str:
     """
     above = "" if root == "/" else root
 
+    known = _LINKS.get()
+
     def link(place: str) -> str | None:
-        # One call for each part: most of the paths of an image or a tree have no link.
-        try:
-            return os.readlink(above + place)
-        except (OSError, ValueError):
-            return None
+        whole = above + place
+        if known is None:
+            return _target(whole)
+        if whole not in known:
+            known[whole] = _target(whole)
+        return known[whole]
 
     place = without_links(path, link)
     if place is None:
         raise HostError(f"{path} below {root} is a loop of symbolic links.")
     return root if place == "/" else above + place
+
+
+def _target(path: str) -> str | None:
+    # One call for each part: most of the paths of an image or a tree have no link.
+    try:
+        return os.readlink(path)
+    except (OSError, ValueError):
+        return None

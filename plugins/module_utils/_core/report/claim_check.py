@@ -24,6 +24,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.virtual_
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import Accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import links_stay
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS, driver_names
@@ -80,6 +81,7 @@ class ClaimCheckRequest:
             raise HostError("devices: no device is named.", "Give devices, a list of claims, or neither to check the installed policy.")
 
 
+@links_stay()
 def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCheck:
     """The status of each claimed device, now and after the boots."""
     made = expanded(request.claims or (), _inventory(host, request.hardware))

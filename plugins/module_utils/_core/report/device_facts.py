@@ -12,6 +12,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import Accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import links_stay
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.acs import why_shared
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import inventory_of
@@ -43,6 +44,7 @@ class DeviceReportRequest:
     detail: Detail = "brief"
 
 
+@links_stay()
 def gather(host: Host, request: DeviceReportRequest, check_mode: bool) -> Result:
     """Devices, kernels and modprobe.d of a host, as `device_info` returns and caches them.
 
