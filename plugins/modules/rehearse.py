@@ -105,7 +105,8 @@ options:
     description:
       - How many machines may run at a time on this controller, from 1 to 64, when several hosts are rehearsed. Each host's kernels and
         repeats come one after the other.
-      - Together they have O(memory) that many times, and 1 GiB stays free; more than the controller has is refused.
+      - Together they have O(memory) that many times, and 20 MiB for each function, and 1 GiB stays free; more than the controller has is
+        refused.
     type: int
     default: 1
   part:
