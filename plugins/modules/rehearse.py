@@ -283,7 +283,9 @@ kernels:
           elements: str
           sample: []
         driver_override:
-          description: The only driver that the kernel could bind to it at the end; V(null) if it was not restricted.
+          description:
+            - The only driver that the kernel could bind to it when the deciding offer was made; V(null) if it was not restricted.
+            - That of the end if it was offered to none, or if the kernel does not say when it was set, as those before Linux 5.19 do not.
           returned: if it was rehearsed
           type: str
         why:

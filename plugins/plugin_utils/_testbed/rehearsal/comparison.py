@@ -17,7 +17,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.o
     owner_of,
     rival_of,
 )
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import BootTrace, TraceEvent, offers
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import BootTrace, TraceEvent, offers, override_at
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.unseen import missing, not_shown, of_cause, racing
 
 if t.TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Predicted:
 class Seen:
     """Of one device in one boot: who would own it, who was offered it first, and why.
 
-    ``rival``, ``declined`` and ``late``: as `rival_of()`, `declines()` and `late_override_of()` say.
+    ``rival``, ``declined`` and ``late``: as `rival_of()`, `declines()` and `late_override_of()` say; ``override``: that of the owner's offer.
     """
 
     owner: str | None
@@ -58,6 +58,7 @@ class Seen:
     rival: TraceEvent | None = None
     declined: tuple[Decline, ...] = ()
     late: str | None = None
+    override: str | None = None
 
     @property
     def owners(self) -> tuple[str | None, ...]:
@@ -84,17 +85,19 @@ class Seen:
     def of(cls, report: BootTrace, address: str) -> Seen:
         made = offers(report, address)
         owner = owner_of(report, address)
+        at_end = report.overrides.get(address)
         if owner is None:
             first = made[0].driver if made else None
             others = tuple(dict.fromkeys(one.driver for one in made))
             late = late_override_of(report, address)
-            return cls(None, first, None, None, None, others, declined=declines(report, address), late=late)
+            return cls(None, first, None, None, None, others, declined=declines(report, address), late=late, override=at_end)
         chosen = next(one for one in made if one.line == owner.line)
         others = tuple(dict.fromkeys(one.driver for one in made if one.driver != owner.driver))
         who = THE_KERNEL if owner.process == 1 else owner.who
         rival = rival_of(report, owner)
         line = decision(report, owner)
-        return cls(owner.driver, made[0].driver, who, chosen.stage, line, others, rival, declines(report, address))
+        override = override_at(report, address, owner.seconds)
+        return cls(owner.driver, made[0].driver, who, chosen.stage, line, others, rival, declines(report, address), override=override)
 
 
 def row(
@@ -159,7 +162,7 @@ def _row(
         "stage": one.stage,
         "decided_by": one.line,
         "later_offers": list(one.others),
-        "driver_override": reports[-1].overrides.get(address),
+        "driver_override": one.override,
         "why": _why(address, one, result, predicted, claimed if not_claimed else None) + said,
         "stops": result == DIFFERS or not_claimed,
     }
