@@ -106,7 +106,7 @@ class Redactor:
         text = _VAULT.sub(rf"\1{REDACTED}", text)
         text = _URL.sub(rf"\1{REDACTED}@", text)
         text = _ISCSI.sub(rf"\1{REDACTED}@", text)
-        text = _SECRET.sub(lambda found: found[0] if _is_no_secret(found) else found[1] + _in_same_quotes(found[2], REDACTED), text)
+        text = _SECRET.sub(lambda found: found[0] if _stays(found) else found[1] + _in_same_quotes(found[2], REDACTED), text)
         text = _CREDENTIAL.sub(rf"\1{REDACTED}", text)
         for pattern in (_NETRC, _DIRECTIVE, _OPTION, _BEARER):
             text = pattern.sub(lambda found: found[1] + _in_same_quotes(found[2], REDACTED), text)
@@ -170,7 +170,7 @@ class Redactor:
         return f"198.18.{number >> 8 & 255}.{number & 255}" if address.version == 4 else f"2001:db8::{number:x}"
 
 
-def _is_no_secret(found: re.Match[str]) -> bool:
+def _stays(found: re.Match[str]) -> bool:
     value = found[2].strip("\"'").lower()
     begins_line = found.start() == 0 or found.string[found.start() - 1] == "\n"
     return value in _SWITCHES or (begins_line and value in _SOURCES and _USERS.fullmatch(found[1]) is not None)

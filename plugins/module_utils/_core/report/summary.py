@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording i
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
 
-Alike = t.Dict[t.Tuple[str, str], t.List[str]]
+Alike = dict[tuple[str, str], list[str]]
 """The addresses of cards, by their ID and what is said of them."""
 Detail = t.Literal["line", "brief", "full"]
 """How much is returned: one line for a host, the fields that this file makes for a device, or all that is known."""

@@ -46,7 +46,8 @@ class Predicted:
 class Seen:
     """Of one device in one boot: who would own it, who was offered it first, and why.
 
-    ``rival``, ``declined`` and ``late``: as `rival_of()`, `declines()` and `late_override_of()` say; ``override``: that of the owner's offer.
+    ``rival``, ``declined`` and ``late``: as `rival_of()`, `declines()` and `late_override_of()` say; ``override``: when the owner was
+    offered it.
     """
 
     owner: str | None

@@ -209,9 +209,13 @@ def test_no_probe_is_named_where_the_kernel_says_no_end_of_any() -> None:
     assert probed(others=()) == []
 
 
-def overridden(*changes: tuple[float, str], at_end: str = "(null)", function: str = "overrides: (driver_set_override+0x0/0x10)") -> str | None:
+def override_in_row(
+    *changes: tuple[float, str], at_end: str = "(null)", function: str = "overrides: (driver_set_override+0x0/0x10)"
+) -> str | None:
     """The override in the row of a device that vfio-pci is offered at 2.0; what is written ends with a line end, as from a shell."""
-    set_by = [f'@rehearsal trace sh-9 [000] ..... {when}: {function} dev="{CARD}" name="{name}\n@rehearsal trace "' for when, name in changes]
+    set_by = [
+        f'@rehearsal trace sh-9 [000] ..... {when}: {function} dev="{CARD}" name="{name}\n@rehearsal trace "' for when, name in changes
+    ]
     offered = f'@rehearsal trace modprobe-7 [000] ..... 2.0: offered: (really_probe+0x0/0x10) dev="{CARD}" drv="vfio-pci"'
     lines = (*set_by, offered, f"@rehearsal owner {CARD} vfio-pci", f"@rehearsal override {CARD} {at_end}", "@rehearsal end")
     found = row(CARD, [parse("\n".join(lines))], predicted("vfio-pci"), None, None)
@@ -221,11 +225,11 @@ def overridden(*changes: tuple[float, str], at_end: str = "(null)", function: st
 
 @pytest.mark.parametrize("function", ["overrides: (driver_set_override+0x0/0x10)", "overridden: (__device_set_driver_override+0x0/0x10)"])
 def test_the_override_is_the_one_when_the_offer_was_made(function: str) -> None:
-    assert overridden((1.0, "nouveau"), (1.5, "vfio-pci"), (3.0, "other"), at_end="other", function=function) == "vfio-pci"
-    assert overridden((1.0, "vfio-pci"), (1.5, ""), function=function) is None
-    assert overridden((3.0, "other"), at_end="other", function=function) is None
+    assert override_in_row((1.0, "nouveau"), (1.5, "vfio-pci"), (3.0, "other"), at_end="other", function=function) == "vfio-pci"
+    assert override_in_row((1.0, "vfio-pci"), (1.5, ""), function=function) is None
+    assert override_in_row((3.0, "other"), at_end="other", function=function) is None
 
 
 def test_the_override_is_that_of_the_end_where_the_kernel_does_not_say_when() -> None:
-    assert overridden(at_end="vfio-pci") == "vfio-pci"
-    assert overridden() is None
+    assert override_in_row(at_end="vfio-pci") == "vfio-pci"
+    assert override_in_row() is None
