@@ -1,28 +1,12 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller side of device_info: who asks `ansible` for one line a host, by `--one-line`, gets a short one."""
+"""Controller side of device_info."""
 
 from __future__ import annotations
 
-import typing as t
-
-from ansible import context
-from ansible.plugins.action import ActionBase
+from ansible_collections.vfio.variants.plugins.plugin_utils.one_line_action import OneLineAction
 
 
-class ActionModule(ActionBase):
-    _supports_check_mode = True
-    _supports_async = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        result: dict[str, t.Any] = super().run(tmp, task_vars)
-        given = dict(self._task.args)
-        # No other command than `ansible` has that option.
-        if context.CLIARGS.get("one_line"):
-            given.setdefault("detail", "line")
-        is_async = self._task.async_val and not self._connection.has_native_async
-        result.update(self._execute_module("vfio.variants.device_info", module_args=given, task_vars=task_vars or {}, wrap_async=is_async))
-        if not is_async:
-            self._remove_tmp_path(self._connection._shell.tmpdir)
-        return result
+class ActionModule(OneLineAction):
+    module = "vfio.variants.device_info"

@@ -59,6 +59,14 @@ options:
       - The devices to check in place of those in C(/sys); see O(vfio.variants.device_info#module:hardware).
     type: list
     elements: dict
+  detail:
+    description:
+      - V(full) returns all that is known.
+      - V(line) returns RV(summary) alone, so that an ad-hoc command prints one line for each host. It is the default where
+        C(ansible) has its option C(--one-line).
+    type: str
+    choices: [line, full]
+    default: full
   assumes:
     description:
       - Whether to say, for each forecast, what it takes for granted, in C(assumes) beside C(because).
@@ -127,9 +135,16 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+summary:
+  description:
+    - How many devices are claimed, which of them are not bound as claimed or not certain to be after the next boot, and how many are.
+    - Identical cards with the same answer stand together; of many only the first two addresses are named.
+  returned: with O(detail=line)
+  type: str
+  sample: "1 claimed device, next boot 6.12.107+deb13-amd64: 10de:1db1 at 0000:3b:00.0 nouveau -> nouveau, claimed for vfio-pci"
 devices:
   description: The claimed devices, by address.
-  returned: success or unmet requirement
+  returned: success or unmet requirement, unless O(detail=line)
   type: list
   elements: dict
   contains:
@@ -216,7 +231,7 @@ devices:
           sample: true
 failures:
   description: For each device that is not, or will not be, as O(require) says, one sentence, and what to do.
-  returned: success or unmet requirement
+  returned: success or unmet requirement, unless O(detail=line)
   type: list
   elements: str
   sample: []
@@ -224,7 +239,7 @@ unfinished:
   description:
     - What runs that did not come to their end have left behind. The next run of a module that changes the host undoes or finishes it.
     - Without root privileges only temporary files can be seen.
-  returned: success or unmet requirement
+  returned: success or unmet requirement, unless O(detail=line)
   type: list
   elements: dict
   contains:
@@ -241,12 +256,12 @@ unfinished:
 check_mode:
   description:
     - Whether the module ran in check mode, so that files which earlier tasks of the play would have written do not exist.
-  returned: success or unmet requirement
+  returned: success or unmet requirement, unless O(detail=line)
   type: bool
   sample: false
 next_boot:
   description: The kernel that boots by default.
-  returned: success or unmet requirement
+  returned: success or unmet requirement, unless O(detail=line)
   type: dict
   contains:
     release:
@@ -259,7 +274,7 @@ next_boot:
       sample: /boot/grub/grub.cfg default="0", 'Debian GNU/Linux'
 old_in_use:
   description: VFIO drivers of which the running kernel has loaded another version than is installed. A claimed device can be bound to one.
-  returned: if there are any
+  returned: if there are any, unless O(detail=line)
   type: list
   elements: str
   sample: [nvlink2gpu_vfio_pci]
@@ -268,13 +283,13 @@ wrong_predictions:
     - For each device whose driver is not one of those predicted, its driver, the prediction with its reasons, and which of these do not
       hold any more; and a sentence if another kernel was booted than predicted.
     - A device about which the prediction was V(unknown) is left out.
-  returned: with O(predicted)
+  returned: with O(predicted), unless O(detail=line)
   type: list
   elements: str
   sample: []
 policy_warnings:
   description: Contradictions and lines without effect in the host's policy that are not about one of its devices, each with file and line.
-  returned: success or unmet requirement
+  returned: success or unmet requirement, unless O(detail=line)
   type: list
   elements: str
   sample: []
@@ -295,6 +310,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_ca
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse as parse_hardware
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest, Required, compare
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_line import Detail, answer
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.prediction_check import Prediction
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -304,6 +320,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "group": {"type": "str", "choices": [*t.get_args(GroupMode)], "default": "claim"},
     "root": {"type": "path", "default": "/"},
     "hardware": {"type": "list", "elements": "dict"},
+    "detail": {"type": "str", "choices": [*t.get_args(Detail)], "default": "full"},
     "assumes": {"type": "bool", "default": False},
     "predicted": {"type": "dict"},
 }
@@ -330,7 +347,8 @@ def main() -> None:
             mutually_exclusive=CLAIM_EXCLUSIVE,
             supports_check_mode=True,
         )
-    run_module(module, lambda host: compare(host, request(module.params), module.check_mode).result(), module.params["root"])
+    options = module.params
+    run_module(module, lambda host: answer(compare(host, request(options), module.check_mode), options["detail"]), options["root"])
 
 
 if __name__ == "__main__":

@@ -105,7 +105,8 @@ options:
     description:
       - How many machines may run at a time on this controller, from 1 to 64, when several hosts are rehearsed. Each host's kernels and
         repeats come one after the other.
-      - Together they have O(memory) that many times, and 1 GiB stays free; more than the controller has is refused.
+      - Together they have O(memory) that many times, and 20 MiB for each function, and 1 GiB stays free; more than the controller has is
+        refused.
     type: int
     default: 1
   part:
@@ -282,7 +283,9 @@ kernels:
           elements: str
           sample: []
         driver_override:
-          description: The only driver that the kernel could bind to it at the end; V(null) if it was not restricted.
+          description:
+            - The only driver that the kernel could bind to it when the deciding offer was made; V(null) if it was not restricted.
+            - That of the end if it was offered to none, or if the kernel does not say when it was set, as those before Linux 5.19 do not.
           returned: if it was rehearsed
           type: str
         why:

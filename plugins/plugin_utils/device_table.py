@@ -24,7 +24,7 @@ class Row(t.NamedTuple):
 
 
 def table(answers: Mapping[str, object], everything: bool) -> list[tuple[str, str | None]]:
-    """The lines, each with its color.  ``answers`` has by host what device_info returned, or nothing for one that gave no answer."""
+    """The lines, each with its color.  ``answers`` has by host what device_info returned, an error among others, or nothing."""
     rows = [row for host in sorted(answers) for row in _rows(host, answers[host], everything)]
     shown = [HEADINGS, *(row.cells for row in rows)]
     widths = [max(len(cells[column]) for cells in shown) for column in range(len(HEADINGS) - 1)]
@@ -35,7 +35,8 @@ def table(answers: Mapping[str, object], everything: bool) -> list[tuple[str, st
 def _rows(host: str, answer: object, everything: bool) -> Iterator[Row]:
     devices = answer.get("devices") if isinstance(answer, Mapping) else None
     if not isinstance(devices, Sequence) or isinstance(devices, (str, bytes)):
-        yield Row((_cell(host), "", "", "", "", "it gave no answer"), DOUBTFUL)
+        why = answer.get("msg") if isinstance(answer, Mapping) else None
+        yield Row((_cell(host), "", "", "", "", _cell("it gave no answer" if not why else f"it gave no answer: {why}")), DOUBTFUL)
         return
     found = [device for device in devices if isinstance(device, Mapping) and (everything or _matters(device))]
     for device in found:

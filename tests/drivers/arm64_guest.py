@@ -32,6 +32,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.sui
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.values import GIB, MIB
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress, Say
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import BARE
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
 from ansible_collections.vfio.variants.tests.drivers import acpi_table
 from ansible_collections.vfio.variants.tests.drivers.driver_guest import GRACE, Bench, Outcome, emulated, plugged_in
@@ -97,7 +98,7 @@ class Arm64Guest:
                 "-smp",
                 "1",
             ),
-            *("-m", f"{3 * GIB // MIB}M", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"),
+            *("-m", f"{3 * GIB // MIB}M", *BARE, "-no-reboot"),
             *("-bios", str(self.qemu.root / _FIRMWARE)),
             *(word for name, (_function, slot) in BENCH.functions.items() for word in plugged_in(name, slot, folder)),
             *("-kernel", str(self.kernel.image), "-initrd", str(folder / _INITRD), "-append", " ".join(BENCH.cmdline)),

@@ -24,6 +24,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.pa
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.presets import PRESETS
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.values import GIB, MIB
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local import python_path
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import NATIVE_HOTPLUG, root_port
 from ansible_collections.vfio.variants.tests.drivers import acpi_table
 
 _HERE = Path(__file__).resolve().parent
@@ -34,8 +35,6 @@ _MEMORY, _MEMORY_MEBIBYTES = 0x1000_0000, 32
 _EXACT_CACHES = ("slab_debug=F", "slub_debug=F", "slab_nomerge")
 _CMDLINE = (*machine.CMDLINE, f"memmap={_MEMORY_MEBIBYTES}M${_MEMORY:#x}")
 _SETTINGS = f"report=/dev/ttyS1\nmemory={_MEMORY:#x}\nmemory_size={_MEMORY_MEBIBYTES // 2 << 20:#x}\n"
-#: Without this a root port shows no active link, and no reset through the slot succeeds.
-_NATIVE_HOTPLUG = ("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
 _CONSOLE, _REPORT, _INITRD = "console", "report", "initrd"
 _SSDT = "properties"
 _SOCKET_PATIENCE = 60.0
@@ -131,7 +130,7 @@ class DriverGuest(GuestPool):
         return [
             *self._qemu.emulator,
             *machine.arguments(),
-            *_NATIVE_HOTPLUG,
+            *NATIVE_HOTPLUG,
             *bench.arguments,
             *(("-acpitable", f"sig=SSDT,rev=2,data={folder / _SSDT}") if bench.properties else ()),
             *(word for name, (_function, slot) in bench.functions.items() for word in plugged_in(name, slot, folder)),
@@ -158,7 +157,7 @@ def _archive(kernel: Kernel, files: t.Mapping[str, bytes], chosen: t.Mapping[str
 
 def plugged_in(name: str, slot: int, folder: Path) -> tuple[str, ...]:
     return (
-        *("-device", f"pcie-root-port,id={name}-port,bus=pcie.0,chassis={slot:x},addr={slot:x}.0"),
+        *root_port(f"{name}-port", f"{slot:x}", f"{slot:x}.0"),
         *("-device", f'{{"driver":"vfio-user-pci","bus":"{name}-port","socket":{{"type":"unix","path":"{folder / name}.sock"}}}}'),
     )
 

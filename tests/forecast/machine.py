@@ -7,6 +7,15 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import topology
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import (
+    BARE,
+    device_word,
+    emulation_words,
+    intel_iommu,
+    root_port,
+)
+
 MEMORY_MEBIBYTES = 512
 #: Most virtual functions that a configuration can ask for.
 VIRTUAL_FUNCTIONS = 2
@@ -26,6 +35,16 @@ class Function:
     def id(self) -> str:
         """Vendor and device as ``8086:10d3``."""
         return f"{self.modalias[9:13]}:{self.modalias[18:22]}".lower()
+
+    @property
+    def placement(self) -> topology.Placement:
+        """As the testbed describes functions and their places."""
+        pairs = tuple(one.split("=", 1) for one in self.options.split(",") if one)
+        name = f"at-{self.address[5:10].replace(':', '-')}"
+        function = topology.Function(name, None, self.model, tuple((key, value) for key, value in pairs), bool(self.port), name)
+        if self.port:
+            return topology.Placement(function, f"port-{self.port}", self.port, "0", shares_slot=False)
+        return topology.Placement(function, "pcie.0", "", self.address[8:10], shares_slot=False)
 
 
 FUNCTIONS = (
@@ -75,30 +94,24 @@ CMDLINE = (
 )
 
 
-def arguments() -> tuple[str, ...]:
-    """QEMU's, short of kernel, initramfs, command line and consoles."""
-    ports = [function.port for function in FUNCTIONS if function.port]
-    words = [
-        *("-accel", "tcg,thread=single,tb-size=512"),
-        *("-machine", "q35,kernel-irqchip=off,sata=off,smbus=off,usb=off,vmport=off,hpet=off,graphics=off"),
-        *("-cpu", "Nehalem-v1", "-smp", "1", "-m", f"{MEMORY_MEBIBYTES}M"),
-        *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-bios", "qboot.rom"),
-        *("-device", "intel-iommu,intremap=off,caching-mode=on"),
-    ]
-    for number, port in enumerate(ports, start=1):
-        words += ["-device", f"pcie-root-port,id=port{number},bus=pcie.0,chassis={number},addr={port}"]
-    buses = {port: f"port{number}" for number, port in enumerate(ports, start=1)}
-    for function in FUNCTIONS:
-        words += ["-device", ",".join(_device(function, buses))]
-    return tuple(words)
+#: Parts of QEMU's mainboard that cost a guest time.
+WITHOUT = ("sata", "smbus", "usb", "vmport", "hpet", "graphics")
 
 
-def _device(function: Function, buses: t.Mapping[str, str]) -> t.Iterator[str]:
-    yield function.model
-    yield "romfile="
-    if function.port:
-        yield f"bus={buses[function.port]},addr=0"
-    else:
-        yield f"bus=pcie.0,addr={function.address[8:10]}"
-    if function.options:
-        yield function.options
+def arguments(
+    functions: t.Sequence[Function] = FUNCTIONS, memory: int = MEMORY_MEBIBYTES, more: t.Sequence[str] = (), absent: t.Collection[str] = ()
+) -> tuple[str, ...]:
+    """QEMU's, short of kernel, initramfs, command line and consoles; ``memory`` in MiB, ``more`` words before the functions.
+
+    The ports of functions at the addresses ``absent`` are there and empty.
+    """
+    ports = [function.placement for function in functions if function.port]
+    return (
+        *emulation_words("single", 512, without=WITHOUT),
+        *("-smp", "1", "-m", f"{memory}M"),
+        *(*BARE, "-no-reboot", "-bios", "qboot.rom"),
+        *intel_iommu(remapping=False),
+        *more,
+        *(word for number, one in enumerate(ports, start=1) for word in root_port(one.bus, str(number), one.port)),
+        *(word for one in functions if one.address not in absent for word in ("-device", device_word(one.placement))),
+    )

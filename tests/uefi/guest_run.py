@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.program import run
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import BARE, emulation_words
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.firmware import Firmware
 from ansible_collections.vfio.variants.tests.uefi.materials import Materials
 from ansible_collections.vfio.variants.tests.uefi.observed_boots import SeenBoot
@@ -39,8 +40,8 @@ def reported(qemu: Qemu, firmware: t.Sequence[str], folder: Path) -> str:
     report, console = folder / "report", folder / CONSOLE
     words = (
         *qemu.emulator,
-        *("-accel", "tcg,thread=multi,tb-size=512", "-machine", "q35,kernel-irqchip=off,smbus=off,usb=off,vmport=off,graphics=off"),
-        *("-cpu", "Nehalem-v1", "-smp", "1", "-m", "768M", "-nodefaults", "-no-user-config", "-display", "none"),
+        *emulation_words("multi", 512, without=("smbus", "usb", "vmport", "graphics")),
+        *("-smp", "1", "-m", "768M", *BARE),
         *firmware,
         *("-serial", f"file:{console}", "-serial", f"file:{report}"),
     )

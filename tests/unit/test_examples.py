@@ -36,7 +36,7 @@ SHOWN = {
 JOBS = sorted((ROOT / "playbooks/examples").glob("*.yml"))
 # A block of YAML that is called something else would not be looked at.
 LANGUAGES = {"", "c", "console", "diff", "ini", "makefile", "sh", "text", "xml", "yaml", "{toctree}"}
-IN_YAML = re.compile(r"^[ -]*(?:role|hosts|roles|tasks|vfio\.variants\.\w+|(?:vfio|report)_\w+): *(?:$|\S)", re.MULTILINE)
+IN_YAML = re.compile(r"^[ -]*(?:role|hosts|roles|tasks|vfio\.variants\.\w+|(?:vfio|report|rehearse|show)_\w+): *(?:$|\S)", re.MULTILINE)
 COPIED = re.compile(r"^<!-- (playbooks/\S+\.yml) -->\n```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -145,6 +145,7 @@ def test_no_example_of_a_page_is_passed_over(page: Path) -> None:
 def test_a_playbook_in_a_block_of_another_kind_is_noticed() -> None:
     assert IN_YAML.search("- hosts: all\n  roles:\n    - role: vfio.variants.report\n")
     assert IN_YAML.search("- vfio.variants.claim_info:\n    require: winner\n")
+    assert IN_YAML.search("rehearse_claims:\n  - devices: 10de:1db1\n")
     assert not IN_YAML.search("ansible all -m vfio.variants.claim_info\ngpu-1 | SUCCESS\n0000:3b:00.0: nouveau\n")
 
 

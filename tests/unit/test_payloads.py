@@ -24,7 +24,7 @@ from ansible_collections.vfio.variants.tests.unit.rooms import PACKAGE
 
 LIMITS = {
     "boot_policy": (305, 2_020_000),
-    "claim_info": (328, 2_200_000),
+    "claim_info": (330, 2_210_000),
     "collect": (287, 1_920_000),
     "device_claim": (336, 2_230_000),
     "device_info": (288, 1_900_000),
@@ -44,7 +44,7 @@ LIMITS = {
     "unchanged_record": (390, 2_610_000),
 }
 """Files of the core, and their bytes of source, by module."""
-IMPORTED = {"boot_policy": 1_840_000, "claim_info": 1_820_000, "device_claim": 600_000, "host_claims": 2_080_000}
+IMPORTED = {"boot_policy": 1_840_000, "claim_info": 1_830_000, "device_claim": 600_000, "host_claims": 2_080_000}
 """Bytes of the core's source that Python compiles before a module has done anything: what only some hosts need comes later."""
 LISTED = """
 import importlib, json, sys

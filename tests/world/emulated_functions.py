@@ -9,6 +9,8 @@ import typing as t
 import machine
 from machine import Function
 
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import COUNTED_ALONE, clock_words
+
 MEMORY_MEBIBYTES = 768
 _BUS = "0000:00"
 
@@ -33,22 +35,11 @@ MORE = (
 FUNCTIONS = (*machine.FUNCTIONS, *MORE)
 MODALIASES = (*(function.modalias for function in FUNCTIONS), machine.VIRTUAL_MODALIAS)
 
-#: Time is counted in instructions: a busy host slows no clock down, a guest that waits takes none, and a boot can be repeated.
-_CLOCK = ("-icount", "shift=0,sleep=off")
-
 
 def arguments(absent: t.Collection[str] = ()) -> tuple[str, ...]:
-    """QEMU's, short of kernel, initramfs, command line and consoles; without the functions at the addresses ``absent``."""
-    words = list(machine.arguments())
-    words[words.index("-m") + 1] = f"{MEMORY_MEBIBYTES}M"
-    ports = {function.port: f"port{number}" for number, function in enumerate((one for one in machine.FUNCTIONS if one.port), start=1)}
-    for function in machine.FUNCTIONS:
-        if function.address in absent:
-            place = words.index(",".join(machine._device(function, ports)))
-            del words[place - 1 : place + 1]
-    words += ["-audiodev", "none,id=none"]
-    for function in MORE:
-        if function.address not in absent:
-            options = f",{function.options}" if function.options else ""
-            words += ["-device", f"{function.model},romfile=,bus=pcie.0,addr={function.address[8:10]}{options}"]
-    return (*words, *_CLOCK)
+    """QEMU's, short of kernel, initramfs, command line and consoles; without the functions at the addresses ``absent``.
+
+    Time is counted in instructions: a busy host slows no clock down, a guest that waits takes none, and a boot can be repeated.
+    """
+    sound = ("-audiodev", "none,id=none")
+    return (*machine.arguments(FUNCTIONS, MEMORY_MEBIBYTES, sound, absent), *clock_words(COUNTED_ALONE))

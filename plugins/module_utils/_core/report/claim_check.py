@@ -102,9 +102,11 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
         claimed = _claimed(host, claims, inventory, with_pending)
         on_running = {} if running is None else claimed.get(running)
         now = _without_modules(claims, inventory) if on_running is None else on_running
-    statuses = _statuses(claimed, now, releases, forecast, request.lints)
+    statuses = _statuses(claimed, now, releases, forecast, request.lints, _named(request, inventory) if not releases else frozenset())
     statuses = _with_nodes(host, _guarded(host, request, statuses, inventory, kernels))
     wrong = () if request.predicted is None else request.predicted.wrong(statuses, inventory, running)
+    if request.require == "winner" and not releases and (statuses or (request.claims is None and inventory.devices)):
+        raise HostError("kernels: this host has no kernel that is installed with its modules and its image.", "Install one.")
     failures = (*_failures(request.require, statuses, running), *(wrong if request.require == "satisfied" else ()))
     unfinished = unfinished_work(host, inventory)
     old = () if request.hardware is not None else old_in_use(host, with_pending)
@@ -116,7 +118,8 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
 def _inventory(host: Host, hardware: tuple[Device, ...] | None) -> Inventory:
     if not host.is_dir("/"):
         raise HostError(f"root: {cut(host.root)} is not a directory.", "Give the directory that the host's file system is mounted on.")
-    if hardware is None and not host.is_dir(DEVICES):
+    # A host that runs without PCI, as some of a fleet do, has nothing that could be claimed; an image has to be told what it is for.
+    if hardware is None and not host.is_dir(DEVICES) and host.text_or_none(OSRELEASE) is None:
         raise HostError(
             f"root: {cut(host.root)} has no {DEVICES}, so no device can be claimed there.", "Describe the devices with hardware."
         )
@@ -190,8 +193,15 @@ def _driver(assignment: Assignment) -> str:
     return VGPU if is_vgpu and assignment.claim.driver == AUTO else assignment.driver
 
 
-def _statuses(claimed: Claimed, now: OnKernel, releases: t.Sequence[str], forecast: HostForecast, lints: bool) -> tuple[ClaimStatus, ...]:
-    addresses = {address for release in releases for address in claimed[release]} | now.keys()
+def _named(request: ClaimCheckRequest, inventory: Inventory) -> frozenset[str]:
+    """The addresses that claims name, for a host without a kernel that could say what for."""
+    return frozenset(device.address for claim in request.claims or () for device, _selector in devices_of(claim, inventory))
+
+
+def _statuses(
+    claimed: Claimed, now: OnKernel, releases: t.Sequence[str], forecast: HostForecast, lints: bool, named: frozenset[str]
+) -> tuple[ClaimStatus, ...]:
+    addresses = {address for release in releases for address in claimed[release]} | now.keys() | named
     return tuple(
         ClaimStatus(
             device,
@@ -237,8 +247,6 @@ def _failures(require: Required, statuses: t.Sequence[ClaimStatus], running: str
     if require == "none":
         return ()
     if require == "winner":
-        if any(status.will_be_satisfied is None for status in statuses):
-            raise HostError("kernels: this host has no kernel that is installed with its modules and its image.", "Install one.")
         return tuple(sentence for status in statuses for sentence in (status.winner_failure(),) if sentence)
     if any(status.satisfied is None for status in statuses):
         what = "no kernel runs here" if running is None else f"kernel {running} runs, and its modules are not installed"

@@ -45,11 +45,20 @@ _VAULT = re.compile(r"(\$ANSIBLE_VAULT;)[\w.;-]{1,200}(?:\r?\n[ \t]{0,80}[0-9a-f
 #: A netrc and apt's auth.conf; settings of daemons that have a blank before the value.
 _NETRC = re.compile(r"(?i)(\b(?:login|machine)\s{1,80}\S{1,200}\s{1,80}password\s{1,80})(\S+)")
 _DIRECTIVE = re.compile(
-    r"(?im)(^[ \t]{0,80}(?:requirepass|masterauth|auth_pass|r[ow]community6?|secret)[ \t]{1,80})(\"[^\"\n]*\"|[^\s;=:\"]+)"
+    r"(?im)((?:^|[{;])[ \t]{0,80}(?:requirepass|masterauth|auth_pass|auth_key|r[ow]community6?|secret|(?:root)?bindpw|rootpw"
+    r"|\w{1,60}(?:_passwd|password)|neighbor[ \t]{1,8}\S{1,80}[ \t]{1,8}password"
+    # In pam.d the word begins a line that decides who may log in.
+    r"|(?:enable[ \t]{1,8})?password(?![ \t]{1,80}(?:required|requisite|sufficient|optional|include|substack|\[)))[ \t]{1,80})"
+    r"(\"[^\"\n]*\"|[^\s;=:\"]+)"
 )
+#: Values that are no secrets: what nsswitch.conf says of users, without which no program knows one, and switches.
+_USERS = re.compile(r"passwd(?:_compat)?\s*:\s*")
+_SOURCES = frozenset(("files", "compat", "systemd", "db", "sss", "ldap", "winbind", "nis", "altfiles", "extrausers", "cache"))
+_SWITCHES = frozenset(("yes", "no", "true", "false", "on", "off", "none", "null", "0", "1"))
 #: `sshpass -p VALUE`, `curl -u NAME:VALUE`, what HAProxy's users have, and the registries of a container's client.
 _OPTION = re.compile(
     r"(\bsshpass\s{1,8}-p\s{0,8}|\bcurl\s[^\n|;&]{0,400}?(?:-u|--user)[ =]{0,8}[^\s:]{1,200}:|\binsecure-password\s{1,80}"
+    r"|\b(?:mysql|mariadb)(?:-?(?:dump|admin))?(?=\s)[^\n|;&]{0,400}?\s-p(?=[^\s-])"
     r"|\bstats\s{1,8}auth\s{1,8}[^\s:]{1,200}:|\"auth\"\s{0,8}:\s{0,8}(?=\"[A-Za-z0-9+/=]{8,}\"))([^\s|;&,}]+)"
 )
 _BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s+)([A-Za-z0-9._~+/=-]{8,})")
@@ -61,7 +70,7 @@ _HASH = re.compile(
 _TOKENS = re.compile(
     r"\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}"
     r"|AGE-SECRET-KEY-1[0-9A-Z]{20,}|hf_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{30,}|sk_live_[A-Za-z0-9]{16,}|AIza[\w-]{30,}"
-    r"|eyJ[\w-]{10,}\.[\w-]{5,}\.[\w-]*|hvs\.[\w-]{20,})"
+    r"|eyJ[\w-]{10,}\.[\w-]{5,}\.[\w-]*|hvs\.[\w-]{20,}|tskey-[\w-]{8,})"
 )
 _MAC = re.compile(r"(?<![0-9A-Fa-f:.-])(?:[0-9A-Fa-f]{2}([:-]))(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:-])")
 _IPV4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.-])")
@@ -97,7 +106,7 @@ class Redactor:
         text = _VAULT.sub(rf"\1{REDACTED}", text)
         text = _URL.sub(rf"\1{REDACTED}@", text)
         text = _ISCSI.sub(rf"\1{REDACTED}@", text)
-        text = _SECRET.sub(lambda found: found[1] + _in_same_quotes(found[2], REDACTED), text)
+        text = _SECRET.sub(lambda found: found[0] if _stays(found) else found[1] + _in_same_quotes(found[2], REDACTED), text)
         text = _CREDENTIAL.sub(rf"\1{REDACTED}", text)
         for pattern in (_NETRC, _DIRECTIVE, _OPTION, _BEARER):
             text = pattern.sub(lambda found: found[1] + _in_same_quotes(found[2], REDACTED), text)
@@ -159,6 +168,12 @@ class Redactor:
             return value
         number = self._number(f"IPv{address.version}", str(address))
         return f"198.18.{number >> 8 & 255}.{number & 255}" if address.version == 4 else f"2001:db8::{number:x}"
+
+
+def _stays(found: re.Match[str]) -> bool:
+    value = found[2].strip("\"'").lower()
+    begins_line = found.start() == 0 or found.string[found.start() - 1] == "\n"
+    return value in _SWITCHES or (begins_line and value in _SOURCES and _USERS.fullmatch(found[1]) is not None)
 
 
 def _in_same_quotes(value: str, instead: str) -> str:

@@ -31,7 +31,7 @@ SECRETS: dict[str, str] = {
         r"/etc/(?:ssh|dropbear|initramfs-tools/root|dropbear-initramfs)/.*(?:_key|authorized_keys)|.*/id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?"
     ),
     "private keys and key stores": (
-        r".*\.(?:key|pem|p8|p12|pfx|jks|jceks|keystore|keyring|kdbx?|gpg|asc|ppk|pvk|secret|(?:wpa_)?psk|priv|private|age)"
+        r".*\.(?:keys?|pem|p8|p12|pfx|jks|jceks|keystore|keyring|kdbx?|gpg|asc|ppk|pvk|secret|(?:wpa_)?psk|priv|private|age)"
         r"|.*/(?:private|key[34]\.db|\.ssh|\.gnupg|\.aws|\.azure|\.oci|\.kube|\.docker|\.config|\.local/share/keyrings)"
         r"|.*/[^/]*(?:kubeconfig|priv(?:ate)?[_-]?key|preshared)[^/]*"
     ),
@@ -47,7 +47,7 @@ SECRETS: dict[str, str] = {
         r"/etc/(?:kubernetes|rancher|docker/key\.json|containers/auth\.json|salt|puppetlabs|puppet/ssl|chef|teleport.*|vault.*|consul.*"
         r"|nomad.*|zabbix|gitlab-runner|cloud|ceph|munge|slurm/jwt.*|corosync/authkey|pacemaker/authkey|pve/priv|datadog-agent|newrelic.*"
         r"|telegraf|filebeat|letsencrypt|ansible|bareos|bacula|restic|borgmatic|duply|smbcredentials.*|nut|msmtprc|postfix/sasl|exim4/passwd.*"
-        r"|apt/auth\.conf.*|rndc\.conf)"
+        r"|apt/auth\.conf.*|rndc\.conf|snmp|apcupsd)"
     ),
     BY_NAME: (
         r".*/[^/]*(?:passw|secret|credential|token|apikey|api_key|netrc|htpasswd|pgpass|\.my\.cnf|vault[_-]?pass)[^/]*"

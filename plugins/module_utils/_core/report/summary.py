@@ -13,6 +13,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording i
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
 
+Alike = dict[tuple[str, str], list[str]]
+"""The addresses of cards, by their ID and what is said of them."""
 Detail = t.Literal["line", "brief", "full"]
 """How much is returned: one line for a host, the fields that this file makes for a device, or all that is known."""
 
@@ -26,6 +28,8 @@ NO_DRIVER = "no driver"
 SKIPPED = f"{NOT_KNOWN}: "
 NAMED = 2
 """So many addresses of identical cards are named in one line."""
+KINDS = 4
+"""So many kinds of cards and changes are."""
 
 
 def summarized(device: Result, name: str | None) -> Result:
@@ -81,7 +85,7 @@ def in_one_line(answer: Result) -> Result:
     said = [counted(len(devices), "function")]
     if boot is not None:
         said.append(f"next boot {boot['release'] or UNKNOWN}")
-    changing: dict[tuple[str, str], list[str]] = {}
+    changing: Alike = {}
     unchanged: Counter[str] = Counter()
     for device in devices:
         driver = device["driver"] or NO_DRIVER
@@ -90,10 +94,9 @@ def in_one_line(answer: Result) -> Result:
             unchanged[driver] += 1
         else:
             changing.setdefault((device["id"], f"{driver} -> {then}"), []).append(device["address"])
-    parts = [f"{identifier} at {_some(addresses)} {change}" for (identifier, change), addresses in changing.items()]
+    parts = [*alike(changing)]
     if unchanged:
-        drivers = ", ".join(f"{driver} {number}" for driver, number in sorted(unchanged.items()))
-        parts.append(drivers if boot is None else f"unchanged: {drivers}")
+        parts.append(how_many(unchanged) if boot is None else f"unchanged: {how_many(unchanged)}")
     warnings = {warning for device in devices for warning in device.get("warnings", ())}
     warnings.update(answer.get("policy_warnings", ()), answer.get("warnings", ()))
     if warnings:
@@ -109,6 +112,21 @@ def _then(device: Result) -> str | None:
         return UNKNOWN
     outcomes = [outcome or NO_DRIVER for outcome in device["next_boot"]["outcomes"]]
     return " or ".join(outcomes) if device["certainty"] == RACE else device["next_driver"] or NO_DRIVER
+
+
+def alike(cards: Alike) -> t.Iterator[str]:
+    """What is said of identical cards, the first kinds of them."""
+    kinds = list(cards.items())
+    for (identifier, said), addresses in kinds[:KINDS]:
+        yield f"{identifier} at {_some(addresses)} {said}"
+    left = sum(len(addresses) for _kind, addresses in kinds[KINDS:])
+    if left:
+        yield f"and {counted(left, 'more function')}"
+
+
+def how_many(drivers: t.Mapping[str, int]) -> str:
+    """Drivers with the number of functions that have each."""
+    return ", ".join(f"{driver} {number}" for driver, number in sorted(drivers.items()))
 
 
 def _some(addresses: t.Sequence[str]) -> str:

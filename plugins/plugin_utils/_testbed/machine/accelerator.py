@@ -18,7 +18,13 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.program import run
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress, Say
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import COUNTED, COUNTED_ALONE, accelerator_words
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import (
+    BARE,
+    COUNTED,
+    COUNTED_ALONE,
+    IOMMUS,
+    accelerator_words,
+)
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
 
 _DEVICE = Path("/dev/kvm")
@@ -77,6 +83,6 @@ def _boots(qemu: Qemu, kernel: Path) -> bool:
 
 
 def probe_command(emulator: t.Sequence[str], kernel: Path, console: Path) -> tuple[str, ...]:
-    plain = ("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-smp", "2", "-m", "512M")
+    plain = (*BARE, "-no-reboot", "-smp", "2", "-m", "512M")
     boot = ("-serial", f"file:{console}", "-kernel", str(kernel), "-append", _COMMAND_LINE)
-    return (*emulator, *accelerator_words("kvm"), *plain, "-device", "intel-iommu,intremap=on,caching-mode=on", *boot)
+    return (*emulator, *accelerator_words("kvm"), *plain, *IOMMUS["intel"], *boot)

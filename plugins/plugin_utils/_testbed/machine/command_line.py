@@ -12,7 +12,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.top
 
 #: Relative to the machine's folder, in which QEMU runs: a socket's path may have 107 bytes only.
 CONSOLE, CONTROL_SOCKET, DISK = "console.log", "control.sock", "disk.qcow2"
-#: Without this a root port shows no active link, and each bus reset fails after a second.
+#: Without this a root port shows no active link, each bus reset fails after a second, and no reset through the slot succeeds.
 NATIVE_HOTPLUG = ("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
 #: The option of QEMU's nvme that gives it the SR-IOV capability.
 MOST_FUNCTIONS = "sriov_max_vfs"
@@ -22,9 +22,17 @@ COUNTED = "counted"
 #: The same for a machine that nobody talks to: nothing is late, and who waits takes no time.
 COUNTED_ALONE = "counted, without waiting"
 _WAITING = {COUNTED: "on", COUNTED_ALONE: "off"}
+#: A machine that has nothing but what it is given.
+BARE = ("-nodefaults", "-no-user-config", "-display", "none")
+
+
+def intel_iommu(*, remapping: bool) -> tuple[str, ...]:
+    return ("-device", f"intel-iommu,intremap={'on' if remapping else 'off'},caching-mode=on")
+
+
 IOMMUS = {
     "none": (),
-    "intel": ("-device", "intel-iommu,intremap=on,caching-mode=on"),
+    "intel": intel_iommu(remapping=True),
     "amd": ("-device", "amd-iommu,intremap=on,dma-remap=on"),
 }
 
@@ -32,11 +40,22 @@ IOMMUS = {
 def accelerator_words(accelerator: str) -> tuple[str, ...]:
     if accelerator == "kvm":
         return ("-accel", "kvm", "-machine", "q35,kernel-irqchip=split", "-cpu", "host")
+    clock = clock_words(accelerator)
+    return emulation_words("single" if clock else "multi", 1024, clock)
+
+
+def clock_words(accelerator: str) -> tuple[str, ...]:
+    """Those of a clock that counts instructions, where the accelerator has one."""
     waiting = _WAITING.get(accelerator)
-    clock = () if waiting is None else ("-icount", f"shift=0,sleep={waiting}")
-    threads = "multi" if waiting is None else "single"
+    return () if waiting is None else ("-icount", f"shift=0,sleep={waiting}")
+
+
+def emulation_words(threads: str, translated: int, clock: t.Sequence[str] = (), without: t.Sequence[str] = ()) -> tuple[str, ...]:
+    """A q35 of which QEMU emulates the processors. ``translated``: MiB for translated code; ``without``: parts of the mainboard that it
+    has not."""
+    board = ",".join(("q35", "kernel-irqchip=off", *(f"{part}=off" for part in without)))
     # Nehalem: newer models make Linux use instructions whose emulation is slow.
-    return ("-accel", f"tcg,thread={threads},tb-size=1024", *clock, "-machine", "q35,kernel-irqchip=off", "-cpu", "Nehalem-v1")
+    return ("-accel", f"tcg,thread={threads},tb-size={translated}", *clock, "-machine", board, "-cpu", "Nehalem-v1")
 
 
 def socket_name(function: str) -> str:
@@ -49,7 +68,7 @@ def arguments(options: MachineOptions, accelerator: str, port: int) -> tuple[str
     return (
         *("-name", options.name, *accelerator_words(accelerator)),
         *("-smp", str(options.cpus), "-m", f"{options.memory >> 20}M"),
-        *("-nodefaults", "-no-user-config", "-display", "none", "-rtc", "base=utc"),
+        *(*BARE, "-rtc", "base=utc"),
         *("-serial", f"file:{CONSOLE}", "-qmp", f"unix:{CONTROL_SOCKET},server=on,wait=off"),
         *IOMMUS[options.iommu],
         *("-drive", f"file={DISK},if=none,id=testbed-disk,format=qcow2,cache=unsafe,discard=unmap"),
@@ -67,8 +86,13 @@ def arguments(options: MachineOptions, accelerator: str, port: int) -> tuple[str
 def _root_ports(placements: t.Sequence[Placement]) -> t.Iterator[str]:
     ports = dict.fromkeys((placement.bus, placement.port) for placement in placements if placement.port)
     for number, (name, address) in enumerate(ports, start=1):
-        yield "-device"
-        yield f"pcie-root-port,id={name},bus=pcie.0,chassis={number},addr={address},multifunction=on"
+        yield from root_port(name, str(number), address, shares_slot=True)
+
+
+def root_port(name: str, chassis: str, address: str, *, shares_slot: bool = False) -> tuple[str, str]:
+    """A port on the root bus, whose own bus has its name."""
+    others = ",multifunction=on" if shares_slot else ""
+    return "-device", f"pcie-root-port,id={name},bus=pcie.0,chassis={chassis},addr={address}{others}"
 
 
 def device_word(placement: Placement) -> str:

@@ -17,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.com
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.machine import last_words
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import REPORT, Plan, emulator_arguments
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import unended
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import MachinePlaces
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.signed_start import REFUSED
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import OFFERED, BootTrace, UnfinishedError, parse
@@ -91,7 +92,8 @@ class RehearsalMachine:
             )
         if report.state not in _ENDED:
             state = f"systemd said {report.state}" if report.state else "systemd did not answer"
-            raise HostError(f"The boot in the machine of the rehearsal had not ended when it reported: {state}.", "Raise timeout.")
+            hanging = "".join(f" {one[0].upper()}{one[1:]}." for one in unended(report, sorted(report.owners)))
+            raise HostError(f"The boot in the machine of the rehearsal had not ended when it reported: {state}.{hanging}", "Raise timeout.")
         return report
 
     def _said(self) -> str:

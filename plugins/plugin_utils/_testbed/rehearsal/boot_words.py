@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import (
+    BARE,
     CONSOLE,
     IOMMUS,
     NATIVE_HOTPLUG,
@@ -143,7 +144,7 @@ def emulator_arguments(plan: Plan, places: MachinePlaces, accelerator: str, init
     return (
         *accelerator_words(accelerator),
         *("-smp", str(plan.cpus), "-m", f"{plan.memory >> 20}M"),
-        *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-rtc", "base=utc"),
+        *(*BARE, "-no-reboot", "-rtc", "base=utc"),
         *("-serial", f"file:{CONSOLE}", "-serial", f"file:{REPORT}"),
         *IOMMUS[plan.iommu],
         *("-drive", f"file={DISK},if=none,id=rehearsal,format=raw,snapshot=on,cache=unsafe", *disk),

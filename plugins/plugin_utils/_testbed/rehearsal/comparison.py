@@ -17,7 +17,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.o
     owner_of,
     rival_of,
 )
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import BootTrace, TraceEvent, offers
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import BootTrace, TraceEvent, offers, override_at
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.unseen import missing, not_shown, of_cause, racing
 
 if t.TYPE_CHECKING:
@@ -26,6 +26,7 @@ if t.TYPE_CHECKING:
 AGREES, DIFFERS, SHOWN, VARIES, ABSENT = "agrees", "differs", "shown", "varies", "not rehearsed"
 CERTAIN = "certain"
 THE_KERNEL = "the kernel"
+NO_DRIVER = "no driver"
 #: What a driver may ask instead of registers, and the machine does not have.
 _UNLESS = (
     "on the host it does so, too, unless it goes by ACPI, DMI, firmware, sizes of windows or the configuration space behind the header"
@@ -45,7 +46,8 @@ class Predicted:
 class Seen:
     """Of one device in one boot: who would own it, who was offered it first, and why.
 
-    ``rival``, ``declined`` and ``late``: as `rival_of()`, `declines()` and `late_override_of()` say.
+    ``rival``, ``declined`` and ``late``: as `rival_of()`, `declines()` and `late_override_of()` say; ``override``: when the owner was
+    offered it.
     """
 
     owner: str | None
@@ -57,6 +59,7 @@ class Seen:
     rival: TraceEvent | None = None
     declined: tuple[Decline, ...] = ()
     late: str | None = None
+    override: str | None = None
 
     @property
     def owners(self) -> tuple[str | None, ...]:
@@ -83,17 +86,19 @@ class Seen:
     def of(cls, report: BootTrace, address: str) -> Seen:
         made = offers(report, address)
         owner = owner_of(report, address)
+        at_end = report.overrides.get(address)
         if owner is None:
             first = made[0].driver if made else None
             others = tuple(dict.fromkeys(one.driver for one in made))
             late = late_override_of(report, address)
-            return cls(None, first, None, None, None, others, declined=declines(report, address), late=late)
+            return cls(None, first, None, None, None, others, declined=declines(report, address), late=late, override=at_end)
         chosen = next(one for one in made if one.line == owner.line)
         others = tuple(dict.fromkeys(one.driver for one in made if one.driver != owner.driver))
         who = THE_KERNEL if owner.process == 1 else owner.who
         rival = rival_of(report, owner)
         line = decision(report, owner)
-        return cls(owner.driver, made[0].driver, who, chosen.stage, line, others, rival, declines(report, address))
+        override = override_at(report, address, owner.seconds)
+        return cls(owner.driver, made[0].driver, who, chosen.stage, line, others, rival, declines(report, address), override=override)
 
 
 def row(
@@ -144,6 +149,9 @@ def _row(
     missed = [cause for report in reports for cause in not_shown(report, causes)]
     races = [cause for report in reports for cause in racing(report, address, causes)]
     result = _result(seen, predicted, bool(missed), bool(races))
+    said = _named(missed, races)
+    if len(seen) > 1 and len(counts) > 1:
+        said = f" In {len(seen)} boots: {', '.join(f'{driver or NO_DRIVER} {number}' for driver, number in counts.most_common())}.{said}"
     not_claimed = claimed is not None and any(_driver(driver) != _driver(claimed) for one in seen for driver in one.takers)
     return {
         **basis,
@@ -155,8 +163,8 @@ def _row(
         "stage": one.stage,
         "decided_by": one.line,
         "later_offers": list(one.others),
-        "driver_override": reports[-1].overrides.get(address),
-        "why": _why(address, one, result, predicted, claimed if not_claimed else None) + _named(missed, races),
+        "driver_override": one.override,
+        "why": _why(address, one, result, predicted, claimed if not_claimed else None) + said,
         "stops": result == DIFFERS or not_claimed,
     }
 
@@ -237,6 +245,22 @@ def declined(report: BootTrace, addresses: t.Iterable[str]) -> list[str]:
                     f"{by}, whose it counts as: it may do so because of registers that are empty or missing here, or on the host, too"
                 )
     return list(dict.fromkeys(found))
+
+
+def unended(report: BootTrace, addresses: t.Iterable[str]) -> list[str]:
+    """A sentence about each device that is not bound, and of whose last probe the kernel's log has no end, where it has that of others."""
+    if not any(probe.error for logged in report.log.values() for probe in logged):
+        return []
+    found = []
+    for address in addresses:
+        logged = report.log.get(address, ())
+        was_taken = any(event.kind == "unbinds" and event.device == address for event in report.events)
+        if logged and logged[-1].error is None and not was_taken and report.owners.get(address) is None:
+            driver = logged[-1].driver
+            if not any(event.kind == "leaving" and event.driver == driver for event in report.events):
+                said = f"the kernel has not said how the probe of {address} by {driver} has ended"
+                found.append(f"{said}: it may still wait for registers that are empty here")
+    return found
 
 
 def contended(report: BootTrace, addresses: t.Iterable[str]) -> list[str]:

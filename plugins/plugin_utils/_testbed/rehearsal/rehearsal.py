@@ -19,6 +19,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine imp
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal import (
     boot_words,
     comparison,
+    host_function,
     host_keys,
     kernel_parts,
     places,
@@ -37,6 +38,8 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.t
 
 ComparisonRow = dict[str, t.Any]
 _GIB = 1 << 30
+#: What the server of an emulated function takes.
+FUNCTION_BYTES = 20 << 20
 _UNFINISHED = "boot-"
 _MOST_NAMED = 20
 
@@ -75,10 +78,11 @@ class Rehearsal:
                 "A rehearsal needs root on the machine that it runs on: the host's files belong to several users.",
                 "Run Ansible as root there.",
             )
-        _check_total(self.settings.memory, self.settings.forks)
+        needed = self.settings.memory + FUNCTION_BYTES * _served(self.collected.facts["functions"])
+        _check_total(needed, self.settings.forks)
         self.progress(f"waiting until fewer than {self.settings.forks} other rehearsals run here")
         with one_of(self.cache, "rehearsal-place", self.settings.forks) as number:
-            _check_memory(self.settings.memory)
+            _check_memory(needed)
             unfinished = f"{_UNFINISHED}{number}-"
             _remove_left_overs(self.store.folder.parent, unfinished)
             folder = Path(tempfile.mkdtemp(prefix=unfinished, dir=self.store.folder.parent))
@@ -187,6 +191,7 @@ class Rehearsal:
             addresses = [str(one["address"]) for one in self.collected.facts["functions"]]
             self.different += comparison.contended(report, addresses)
             self.different += comparison.declined(report, addresses)
+            self.different += comparison.unended(report, addresses)
             odd = comparison.not_logged(report, addresses)
             self.different += [f"the trace and the kernel's log disagree about the first offer of {address}" for address in odd]
             self.different += [f"the unit {name} failed in the machine" for name in report.failed_units]
@@ -210,6 +215,11 @@ class Rehearsal:
                 why = f"{missing[0]['path']} was not collected ({missing[0]['why']}), and may act on it"
             rows.append(comparison.row(address, reports, predicted, claimed, why, moved.get(address), unseen.causes_of(known)))
         return rows
+
+
+def _served(functions: t.Sequence[host_function.Listed]) -> int:
+    """How many of the host's functions a server emulates in the machine."""
+    return sum(one.function.emulated is not None for one in places.place(functions).placements.values())
 
 
 def _check_root(kernel: t.Mapping[str, t.Any]) -> None:
@@ -249,7 +259,8 @@ def _check_total(each: int, machines: int) -> None:
     total = _memory("MemTotal")
     if machines > 1 and total is not None and machines * each + _GIB > total:
         raise HostError(
-            f"forks: {machines} machines of {each >> 20} MiB do not fit: this machine has {total >> 20} MiB, of which 1024 MiB stay free.",
+            f"forks: {machines} machines of {each >> 20} MiB, with the servers of their functions, do not fit:"
+            f" this machine has {total >> 20} MiB, of which 1024 MiB stay free.",
             f"Allowed are up to {max(1, (total - _GIB) // each)} with this memory.",
         )
 
@@ -259,7 +270,8 @@ def _check_memory(wanted: int) -> None:
     available = _memory("MemAvailable")
     if available is not None and available < wanted + _GIB:
         raise HostError(
-            f"memory: a machine of {wanted >> 20} MiB does not fit beside what runs here: {available >> 20} MiB are available.",
+            f"memory: a machine of {wanted >> 20} MiB, with the servers of its functions, does not fit beside what runs here:"
+            f" {available >> 20} MiB are available.",
             "Give it less, from 1G on, or run Ansible elsewhere.",
         )
 

@@ -32,6 +32,9 @@ _PATIENCE = """[Manager]
 DefaultDeviceTimeoutSec=20s
 DefaultTimeoutStartSec=60s
 """
+#: Units that wait for a network until a time limit of their own.
+_WAITING_UNITS = "*-wait-online*.service"
+_UNIT_FOLDERS = ("usr/lib/systemd/system", "usr/local/lib/systemd/system", "lib/systemd/system", "etc/systemd/system")
 #: The second serial port is its own: a getty takes the first one away from whoever writes there.
 _REPORTER_TEXT = """#!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -95,17 +98,33 @@ def adapt(root: Path, hold: int, limit: int) -> Changes:
         unit.unlink()
         unit.symlink_to("/dev/null")
         changes.said.append(f"{unit.name} is masked: the host's other file systems are absent")
+    changes.said += _without_waiting(root)
     _replace(root / "etc/shadow", _locked(root / "etc/passwd"), 0o600)
     if (root / "etc/selinux/config").is_file():
         _replace(root / "etc/selinux/config", "SELINUX=disabled\nSELINUXTYPE=targeted\n")
         changes.said.append("SELinux is off: files of the machine have no labels")
     _replace(root / "etc/systemd/system.conf.d/zz-vfio-variants-rehearsal.conf", _PATIENCE)
+    changes.said.append(
+        "systemd waits 20 s for a device and 60 s for the start of a service that sets no limit: what waits for the host's disks or network"
+        " fails then, or goes on"
+    )
     _replace(root / f"etc/systemd/system/{UNIT}", _UNIT_TEXT)
     wants = root / "etc/systemd/system/sysinit.target.wants"
     wants.mkdir(parents=True, exist_ok=True)
     (wants / UNIT).symlink_to(f"../{UNIT}")
     _replace(root / REPORTER, _REPORTER_TEXT.format(hold=hold, limit=limit))
     return changes
+
+
+def _without_waiting(root: Path) -> t.Iterator[str]:
+    """Mask what waits for the host's network, and say so."""
+    found = {unit.name for folder in _UNIT_FOLDERS for unit in (root / folder).glob(_WAITING_UNITS)}
+    for name in sorted(found):
+        mask = root / "etc/systemd/system" / name
+        if not mask.is_symlink() or mask.readlink() != Path("/dev/null"):
+            mask.unlink(missing_ok=True)
+            mask.symlink_to("/dev/null")
+            yield f"{name} is masked: the host's network is absent"
 
 
 def lay_over(root: Path, files: t.Mapping[str, tuple[str | None, int]]) -> None:

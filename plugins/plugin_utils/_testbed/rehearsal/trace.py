@@ -13,6 +13,8 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 OFFERED, MAPPED, TAKEN = "offered", "mapped", "taken"
+#: Until Linux 6.12 or so a bus has the override, since then the device.
+OVERRIDES = ("overrides", "overridden")
 #: Kprobe events, on the kernel's command line: `struct device` begins with its kobject, which begins with the name's address, and `struct
 #: device_driver` with the name's; `struct module` has its name behind an integer and a list head.
 EVENTS = {
@@ -25,6 +27,9 @@ EVENTS = {
     # Memory is mapped before anything is read there; of I/O ports a driver takes the region.
     MAPPED: "__ioremap_caller,at=%di:x64",
     TAKEN: "__request_region,at=%si:x64",
+    # A kernel that has not the one function says so and goes on with the next event.
+    "overrides": "driver_set_override,dev=+0(+0(%di)):string,name=+0(%dx):string",
+    "overridden": "__device_set_driver_override,dev=+0(+0(%di)):string,name=+0(%si):string",
 }
 KERNEL, INITRAMFS, ROOT = "kernel", "initramfs", "root"
 _MARK = "@rehearsal "
@@ -84,7 +89,8 @@ class Offer:
 @dataclass(frozen=True)
 class BootTrace:
     """``root_from``: when the init of the root started.  ``log`` are the kernel's own lines about offers, by device, as are ``paths``, each
-    function's directory in sysfs, and ``windows``, the addresses of its registers; ``firmware`` are the folders of /sys/firmware."""
+    function's directory in sysfs, and ``windows``, the addresses of its registers; ``firmware`` are the folders of /sys/firmware.
+    ``overriding``: when which `driver_override` was set, with an empty ``driver`` where it was taken away."""
 
     events: tuple[TraceEvent, ...]
     owners: t.Mapping[str, str | None]
@@ -99,6 +105,7 @@ class BootTrace:
     paths: t.Mapping[str, str] = field(default_factory=dict)
     windows: t.Mapping[str, tuple[range, ...]] = field(default_factory=dict)
     firmware: tuple[str, ...] = ()
+    overriding: tuple[TraceEvent, ...] = ()
 
 
 class UnfinishedError(Exception):
@@ -120,8 +127,10 @@ def parse(text: str) -> BootTrace:
             sections.setdefault(kind, []).append(rest)
     if "end" not in sections:
         raise UnfinishedError
+    events = events_of(sections.get("trace", ()))
     return BootTrace(
-        events=events_of(sections.get("trace", ())),
+        events=tuple(event for event in events if event.kind not in OVERRIDES),
+        overriding=tuple(event for event in events if event.kind in OVERRIDES),
         owners={name: driver or None for name, driver in map(_pair, sections.get("owner", ()))},
         modaliases=dict(map(_pair, sections.get("identity", ()))),
         overrides={name: value for name, value in map(_pair, sections.get("override", ())) if value not in ("", "(null)")},
@@ -197,6 +206,15 @@ def offers(report: BootTrace, address: str) -> tuple[Offer, ...]:
         for event in report.events
         if event.kind == OFFERED and event.device == address
     )
+
+
+def override_at(report: BootTrace, address: str, seconds: float) -> str | None:
+    """The only driver that the kernel could bind to the device then; that of the end where it has not said when it was set."""
+    known = [event for event in report.overriding if event.device == address]
+    if not known:
+        return report.overrides.get(address)
+    before = [event.driver for event in known if event.seconds <= seconds]
+    return (before[-1].strip() or None) if before else None
 
 
 def stage_of(report: BootTrace, event: TraceEvent) -> str:

@@ -44,11 +44,12 @@ def test_bridges_and_what_has_no_driver_are_shown_on_request() -> None:
 
 
 def test_a_host_without_an_answer_or_without_devices_has_a_row() -> None:
-    found = table({"b": {"unreachable": True}, "a": {"devices": []}, "c": "x"}, False)
+    found = table({"b": {"unreachable": True}, "a": {"devices": []}, "c": "x", "d": {"msg": "root: /x is\nnot a directory."}}, False)
     assert [line.split(maxsplit=1) for line, _color in found[1:]] == [
         ["a", "no device is or will be bound to a driver"],
         ["b", "it gave no answer"],
         ["c", "it gave no answer"],
+        ["d", "it gave no answer: root: /x is not a directory."],
     ]
 
 

@@ -246,12 +246,38 @@ class TestWithoutInstalledKernels:
     def test_satisfied_is_answered(self, tmp_path: Path, given: dict[str, str], bound: str, satisfied: bool | None) -> None:
         nodes = [] if bound == "nouveau" else ["vfio-dev/vfio0"]
         tree = Tree(tmp_path).running("6.9").pci(GPU, V100, driver=bound, nodes=nodes, group=1)
-        found = asked(tree, devices=GPU, **given)["devices"]
-        assert [device["satisfied"] for device in found] == ([] if satisfied is None else [satisfied])
-        assert [device["will_be_satisfied"] for device in found] == [None] * len(found)
+        (found,) = asked(tree, devices=GPU, **given)["devices"]
+        assert (found["satisfied"], found["will_be_satisfied"]) == (satisfied, None)
 
     def test_what_will_be_cannot_be_required(self, tmp_path: Path) -> None:
         tree = Tree(tmp_path).running("6.9").pci(GPU, V100, driver="vfio-pci", nodes=["vfio-dev/vfio0"], group=1)
         assert asked(tree, devices=GPU, require="satisfied")["failures"] == []
         with pytest.raises(HostError, match="no kernel that is installed"):
+            asked(tree, devices=GPU, require="winner")
+
+    @pytest.mark.parametrize("given", [{"devices": GPU}, {"devices": GPU, "driver": "vfio-pci"}, {}])
+    def test_a_root_where_nothing_runs_and_nothing_is_installed_meets_no_requirement(self, tmp_path: Path, given: dict[str, str]) -> None:
+        tree = Tree(tmp_path).pci(GPU, V100, driver="vfio-pci", nodes=["vfio-dev/vfio0"], group=1)
+        with pytest.raises(HostError, match="no kernel that is installed"):
+            asked(tree, require="winner", **given)
+        if given:
+            (found,) = asked(tree, **given)["devices"]
+            assert (found["claimed"], found["satisfied"], found["will_be_satisfied"], found["kernels"]) == (None, None, None, {})
+            with pytest.raises(HostError, match="no kernel runs here"):
+                asked(tree, require="satisfied", **given)
+
+    def test_a_driver_that_cannot_be_determined_meets_no_requirement(self, tmp_path: Path) -> None:
+        tree = Tree(tmp_path).running("6.9").pci(GPU, V100, driver="vfio-pci", nodes=["vfio-dev/vfio0"], group=1)
+        with pytest.raises(HostError, match="its modules are not installed"):
+            asked(tree, devices=GPU, driver="variant", require="satisfied")
+
+
+class TestWithoutPci:
+    """As boards have none."""
+
+    def test_nothing_is_found_unless_something_is_required(self, tmp_path: Path) -> None:
+        tree = Tree(tmp_path).running("6.9")
+        assert asked(tree, devices=GPU)["devices"] == []
+        assert asked(tree, require="winner")["devices"] == []
+        with pytest.raises(HostError, match=f"{GPU} matches no PCI device"):
             asked(tree, devices=GPU, require="winner")

@@ -36,6 +36,7 @@ from ansible_collections.vfio.variants.tests.unit.rooms import ROOT
         *("/etc/systemd/network/WG1.KEY", "/etc/udev/store.jceks", "/etc/systemd/network/wg2-private-key", "/etc/cron.d/private"),
         *("/etc/systemd/vpn.nmconnection", "/etc/systemd/network/preshared1", "/opt/wg/privatekey2"),
         *("/etc/credstore.encrypted/udev.rules.own.cred", "/usr/lib/credstore/sshd.key", "/etc/systemd/network/tls.pem"),
+        *("/etc/chrony/chrony.keys", "/etc/ntp.keys", "/etc/snmp/snmpd.conf", "/etc/apcupsd/apcupsd.conf"),
         *("/opt/agent/token", "/etc/app/Password.txt", "/srv/.netrc", "/srv/me/.aws/config", "/etc/ceph/ceph.client.admin.keyring"),
     ],
 )
@@ -64,6 +65,11 @@ def test_modules_of_other_kernels_and_what_no_boot_reads_are_left_out_silently()
     for path in ("/usr/lib/modules/6.1.0", "/usr/share/doc", "/usr/lib/firmware", "/usr/src", "/opt/large"):
         assert chosen(path, True) is None
     assert chosen("/etc/kubernetes", True) is False
+
+
+def test_who_knows_users_is_kept_without_whom_no_service_of_a_user_starts() -> None:
+    text = b"# Name Service Switch\npasswd:         files systemd\ngroup:          files systemd\nshadow:         files\n"
+    assert without_secrets("/etc/nsswitch.conf", text) == text
 
 
 def test_texts_lose_passwords_and_keep_what_decides() -> None:

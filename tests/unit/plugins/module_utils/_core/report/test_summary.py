@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.summary import DEVICE, decisive, in_one_line
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.summary import DEVICE, KINDS, decisive, in_one_line
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
 from ansible_collections.vfio.variants.tests.unit.test_reported_hosts import GPU, SOUND, booting
@@ -120,6 +120,13 @@ def test_a_host_is_one_line(tmp_path: Path) -> None:
     assert line(tmp_path, devices=GPU) == f"1 function, next boot {DEBIAN_13}: unchanged: nouveau 1"
     assert line(tmp_path / "b", devices="ffff:*", forecast=False) == "0 functions"
     assert line(tmp_path / "c", forecast=False).endswith("nouveau 1, snd_hda_intel 1")
+
+
+def test_a_host_with_many_kinds_of_cards_has_a_short_line_too() -> None:
+    cards = [one(f"0000:{number:02x}:00.0", "nvme", None, id=f"144d:{number:04x}") for number in range(60)]
+    said = in_one_line({"devices": cards, "next_boot": {"release": "6.12"}})["summary"]
+    assert said.count(" -> ") == KINDS
+    assert said.endswith(f"; and {60 - KINDS} more functions")
 
 
 def test_what_changes_or_is_not_certain_comes_first_and_identical_cards_together() -> None:

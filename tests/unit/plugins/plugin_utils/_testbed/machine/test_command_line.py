@@ -19,6 +19,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.com
 )
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.options import MachineOptions
 from ansible_collections.vfio.variants.tests.unit.machine_defaults import DEFAULTS
+from ansible_collections.vfio.variants.tests.unit.rooms import ROOT
 
 GPU = {"profile": "v100-sxm2-16gb"}
 
@@ -185,3 +186,11 @@ def test_the_same_machine_has_no_differences() -> None:
 def test_another_machine_differs_by_name_of_the_option() -> None:
     other = options(memory="3G", functions=[{"id": "gpu0", "emulate": {**GPU, "device": "0x1db5"}}])
     assert other.differences(options(functions=[{"id": "gpu0", "emulate": GPU}]).to_json()) == ["memory", "functions"]
+
+
+@pytest.mark.parametrize("part", ['"q35', '"pcie-root-port,id=', '"-no-user-config"', "bridge-support=off", "caching-mode"])
+def test_the_words_of_a_machine_are_written_once(part: str) -> None:
+    """The testbed, the guests of the tests and rehearsals are described by the same words."""
+    files = (path for folder in ("plugins", "tests", "tools") for path in (ROOT / folder).rglob("*.py") if "unit" not in path.parts)
+    found = [str(path.relative_to(ROOT)) for path in files if part in path.read_text(encoding="utf-8")]
+    assert found == ["plugins/plugin_utils/_testbed/machine/command_line.py"]

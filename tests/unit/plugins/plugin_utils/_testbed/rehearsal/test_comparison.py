@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import Predicted, contended, row
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import Predicted, contended, row, unended
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import BootTrace, parse
 
 CARD = "0000:3b:00.0"
@@ -174,3 +174,62 @@ def test_one_at_another_address_is_never_the_reason_to_stop(forecast: Predicted,
     found = row(CARD, [boot("nouveau")], forecast, claimed, None, ELSEWHERE)
     assert (found["result"], found["rehearsed"], found["stops"]) == ("not rehearsed", None, False)
     assert "was offered to nouveau: what names 0000:3b:00.0 did not act" in found["why"]
+
+
+def test_several_outcomes_are_counted_in_the_sentence() -> None:
+    found = row(CARD, [boot("vfio-pci"), boot("nouveau"), boot("vfio-pci"), boot()], predicted("vfio-pci", "race"), None, None)
+    assert found["why"].endswith(" In 4 boots: vfio-pci 2, nouveau 1, no driver 1.")
+    assert "boots:" not in row(CARD, [boot("vfio-pci"), boot("vfio-pci")], predicted("vfio-pci"), None, None)["why"]
+
+
+OTHER = "0000:3c:00.0"
+FAILED_ELSEWHERE = (
+    f"@rehearsal log [    1.0] bus: 'pci': really_probe: probing driver nvme with device {OTHER}",
+    f"@rehearsal log [    1.1] nvme {OTHER}: probe with driver nvme failed with error -19",
+    f"@rehearsal owner {OTHER} ",
+)
+
+
+def probed(*lines: str, owner: str = "", others: t.Sequence[str] = FAILED_ELSEWHERE) -> list[str]:
+    offered = f"@rehearsal log [    2.0] bus: 'pci': really_probe: probing driver e1000e with device {CARD}"
+    report = parse("\n".join((*others, offered, *lines, f"@rehearsal owner {CARD} {owner}", "@rehearsal end")))
+    return unended(report, (CARD, OTHER))
+
+
+def test_a_probe_without_an_end_is_named() -> None:
+    (said,) = probed()
+    assert said.startswith(f"the kernel has not said how the probe of {CARD} by e1000e has ended")
+    assert probed(owner="e1000e") == []
+    assert probed(f"@rehearsal log [    2.1] e1000e {CARD}: probe with driver e1000e failed with error -2") == []
+    assert probed(f'@rehearsal trace sh-9 [000] ..... 3.0: unbinds: (unbind_store+0x0/0x10) drv="e1000e" dev="{CARD}"') == []
+    assert probed('@rehearsal trace rmmod-9 [000] ..... 3.0: leaving: (driver_unregister+0x0/0x10) drv="e1000e"') == []
+
+
+def test_no_probe_is_named_where_the_kernel_says_no_end_of_any() -> None:
+    assert probed(others=()) == []
+
+
+def override_in_row(
+    *changes: tuple[float, str], at_end: str = "(null)", function: str = "overrides: (driver_set_override+0x0/0x10)"
+) -> str | None:
+    """The override in the row of a device that vfio-pci is offered at 2.0; what is written ends with a line end, as from a shell."""
+    set_by = [
+        f'@rehearsal trace sh-9 [000] ..... {when}: {function} dev="{CARD}" name="{name}\n@rehearsal trace "' for when, name in changes
+    ]
+    offered = f'@rehearsal trace modprobe-7 [000] ..... 2.0: offered: (really_probe+0x0/0x10) dev="{CARD}" drv="vfio-pci"'
+    lines = (*set_by, offered, f"@rehearsal owner {CARD} vfio-pci", f"@rehearsal override {CARD} {at_end}", "@rehearsal end")
+    found = row(CARD, [parse("\n".join(lines))], predicted("vfio-pci"), None, None)
+    assert found["result"] == "agrees"
+    return t.cast("str | None", found["driver_override"])
+
+
+@pytest.mark.parametrize("function", ["overrides: (driver_set_override+0x0/0x10)", "overridden: (__device_set_driver_override+0x0/0x10)"])
+def test_the_override_is_the_one_when_the_offer_was_made(function: str) -> None:
+    assert override_in_row((1.0, "nouveau"), (1.5, "vfio-pci"), (3.0, "other"), at_end="other", function=function) == "vfio-pci"
+    assert override_in_row((1.0, "vfio-pci"), (1.5, ""), function=function) is None
+    assert override_in_row((3.0, "other"), at_end="other", function=function) is None
+
+
+def test_the_override_is_that_of_the_end_where_the_kernel_does_not_say_when() -> None:
+    assert override_in_row(at_end="vfio-pci") == "vfio-pci"
+    assert override_in_row() is None

@@ -34,8 +34,26 @@ def test_what_fits_is_allowed(each: int, machines: int) -> None:
 
 
 def test_more_than_there_is_names_how_many_fit() -> None:
-    with pytest.raises(HostError, match=r"^forks: 4 machines of 2048 MiB do not fit: this machine has 8192 MiB.*Allowed are up to 3 "):
+    with pytest.raises(HostError, match=r"^forks: 4 machines of 2048 MiB, .* this machine has 8192 MiB.*Allowed are up to 3 "):
         rehearsal._check_total(2 * GIB, 4)
+
+
+@pytest.mark.parametrize(("functions", "fits"), [(10, True), (60, False)])
+def test_the_servers_of_the_functions_count(tmp_path: Path, functions: int, fits: bool) -> None:
+    """Three machines of 2 GiB fit into 8 GiB alone, but not with 60 servers each."""
+    places = [f"0000:00:{slot:02x}.{number}" for slot in range(2, 0x1C) for number in range(4)][:functions]
+    ids = {"vendor": 0x8086, "device": 0x10D3, "subsystem_vendor": 0, "subsystem_device": 0, "class": 0x020000, "revision": 0}
+    files = {"physical_function": None, "resource": "", "configuration": bytes(256).hex()}
+    listed = [{**ids, **files, "address": address, "path": f"/devices/pci0000:00/{address}"} for address in places]
+    facts = {"kernels": [], "functions": listed}
+    settings = rehearsal.RehearsalSettings(2 * GIB, 1, 3, 1, 1, 1, "tcg", keep=False, mirror=None)
+    cache = Cache.at(str(tmp_path))
+    one = rehearsal.Rehearsal(cache, FileStore.of(cache, "host"), Collected((), facts), settings, Progress("host", print))
+    if fits:
+        assert one.run()["kernels"] == []
+    else:
+        with pytest.raises(HostError, match=r"^forks: 3 machines of \d{4} MiB, with the servers of their functions, do not fit: "):
+            one.run()
 
 
 CARD, RELEASE = "0000:3b:00.0", "6.12.1"

@@ -46,6 +46,28 @@ def test_the_hosts_storage_is_gone_and_said(tree: Path) -> None:
     assert "masked.mount" not in said
 
 
+def test_what_waits_for_a_network_is_masked_and_said(tree: Path) -> None:
+    units = tree / "usr/lib/systemd/system"
+    own = tree / "etc/systemd/system"
+    for place in (units / "systemd-networkd-wait-online@.service", units / "connman-wait-online.service", own / "site-wait-online.service"):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text("[Service]\nType=oneshot\nExecStart=/bin/sleep infinity\n")
+    (own / "connman-wait-online.service").symlink_to("/dev/null")
+    said = root_disk.adapt(tree, 20, 300).said
+    masked = ("systemd-networkd-wait-online@.service", "site-wait-online.service", "connman-wait-online.service")
+    assert {(own / name).readlink() for name in masked} == {Path("/dev/null")}
+    assert [line.split()[0] for line in said if line.endswith("network is absent")] == [masked[1], masked[0]]
+
+
+def test_the_limits_for_what_waits_are_said(tree: Path) -> None:
+    said = " ".join(root_disk.adapt(tree, 20, 300).said)
+    limits = (tree / "etc/systemd/system.conf.d/zz-vfio-variants-rehearsal.conf").read_text()
+    assert "20 s for a device" in said
+    assert "DefaultDeviceTimeoutSec=20s" in limits
+    assert "60 s for the start" in said
+    assert "DefaultTimeoutStartSec=60s" in limits
+
+
 def test_every_user_has_a_line_without_a_password(tree: Path) -> None:
     root_disk.adapt(tree, 20, 300)
     assert (tree / "etc/shadow").read_text() == "root:*:19000:0:99999:7:::\ncron$:*:19000:0:99999:7:::\n"
