@@ -32,6 +32,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
 
 CONSOLE_WORDS = ("console", "earlycon", "earlyprintk", "kgdboc")
+NETCONSOLE = "/sys/module/netconsole"
 LOADED_VFIO, NO_IOMMU_MODE = "/sys/module/vfio", "enable_unsafe_noiommu_mode"
 
 
@@ -184,6 +185,7 @@ def arguments_of(host: Host, loader: NextBoot) -> Arguments:
     lines += [(entry.cmdline, entry.cmdline_source) for release, entry in loader.entries.items() if loader.release in (None, release)]
     consoles = [value for cmdline, _where in lines for word in CONSOLE_WORDS for value in cmdline.values(word)]
     netconsoles = [value for cmdline, _where in lines for value in cmdline.values("netconsole")]
+    netconsoles += _netconsole_options(host)
     roots = [(f"{found.word}= in {where}", found.disk, found.place) for cmdline, where in lines for found in named_disks(cmdline)]
     interfaces = [(f"{word}= in {where}", name) for cmdline, where in lines for word, name in named_interfaces(cmdline)]
     servers = [server for cmdline, _where in lines for server in named_servers(cmdline)]
@@ -198,6 +200,16 @@ def arguments_of(host: Host, loader: NextBoot) -> Arguments:
         tuple(dict.fromkeys(interfaces)),
         functools.partial(_boot_display, host),
     )
+
+
+def _netconsole_options(host: Host) -> list[str]:
+    """What modprobe.d gives to the module, if it is loaded: the kernel does not show it."""
+    if not host.is_dir(NETCONSOLE):
+        return []
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to
+
+    return [one.value for one in given_to(ModprobeConfig.read(host), "netconsole") if one.name == "netconsole" and one.value is not None]
 
 
 def _boot_display(host: Host) -> BootDisplay | None:

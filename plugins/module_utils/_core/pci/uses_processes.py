@@ -26,6 +26,10 @@ INTERFACE = re.compile(r"^iff:\s*(\S+)", re.MULTILINE)
 """The interface of an open /dev/net/tun in fdinfo (tun_chr_show_fdinfo() in drivers/net/tun.c)."""
 RESOURCE = re.compile(r"/([0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])/(?:resource\d+(?:_wc)?|config|rom)")
 MAPPED = re.compile(r" (/(?:dev|sys/devices/pci|proc/bus/pci)\S*)$", re.MULTILINE)
+FUNCTIONS = "/sys/bus/pci/devices"
+ALL_MEMORY = re.compile(r"^[0-9a-f]+-[0-9a-f]+ \S+ ([0-9a-f]{1,16}) \S+ \S+ +/dev/mem$", re.MULTILINE)
+"""A part of the machine's memory that a program has, with its place."""
+RANGE = re.compile(r"0x([0-9a-f]{1,16}) 0x([0-9a-f]{1,16}) ")
 LARGEST_MAPS = 8 << 20
 GUESTS = re.compile(r"qemu|kvm|cloud-hyper|firecracker|crosvm|libvirt|bhyve|vmx|xen")
 
@@ -170,11 +174,21 @@ class Processes:
             yield Open(process, command, path, number, resource[1] if resource else None)
 
     def _mapped(self, process: str, command: str, opened: t.Container[str]) -> t.Iterator[Open]:
-        found = MAPPED.findall((self._host.head(f"/proc/{process}/maps", LARGEST_MAPS) or b"").decode("utf-8", "surrogateescape"))
-        for path in dict.fromkeys(found):
+        text = (self._host.head(f"/proc/{process}/maps", LARGEST_MAPS) or b"").decode("utf-8", "surrogateescape")
+        for place in dict.fromkeys(ALL_MEMORY.findall(text)):
+            yield from (Open(process, command, "/dev/mem", None, address, "mapped") for address in self._at(int(place, 16)))
+        for path in dict.fromkeys(MAPPED.findall(text)):
             if path not in opened:
                 resource = RESOURCE.search(path)
                 yield Open(process, command, path, None, resource[1] if resource else None, "mapped")
+
+    def _at(self, place: int) -> t.Iterator[str]:
+        """The PCI functions whose memory is at a place of the machine's, by its first byte."""
+        for address in self._host.names(FUNCTIONS):
+            for line in (self._host.text_or_none(f"{FUNCTIONS}/{address}/resource") or "").splitlines():
+                found = RANGE.match(line)
+                if found is not None and 0 < int(found[1], 16) <= place <= int(found[2], 16):
+                    yield address
 
 
 def _names_and_numbers(nodes: t.Iterable[TreeNode]) -> tuple[set[str], set[str]]:
