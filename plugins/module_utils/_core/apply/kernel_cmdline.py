@@ -81,13 +81,14 @@ def apply(host: Host, request: CmdlineRequest, check_mode: bool) -> Result:
         raise HostError("Changing kernel arguments, or predicting it, requires root.", "Set `become: true`.")
     refuse(host, "arguments", request.allow_unsupported)
     with contextlib.nullcontext() if check_mode else locked_for_building(host, request.timeout):
-        recovery = recover(host, check_mode)
-        return recovery.added_to(_apply(recovery.host, request, check_mode))
+        recovery, record = recover(host, check_mode), CmdlineRecord.read(host)
+        before, done = before_unfinished(recovery.host, record, check_mode)
+        recovery = dataclasses.replace(recovery, host=before, done=(*recovery.done, *done))
+        return recovery.added_to(_apply(before, request, record, check_mode))
 
 
-def _apply(host: Host, request: CmdlineRequest, check_mode: bool) -> Result:
-    change, record = request.change, CmdlineRecord.read(host)
-    host = before_unfinished(host, record, check_mode)
+def _apply(host: Host, request: CmdlineRequest, record: CmdlineRecord, check_mode: bool) -> Result:
+    change = request.change
     plan = _plan(host, change, record)
     paths = (*(one.path for one in needed(plan.changes)), *_to_be_written(plan, change))
     after = tuple(_predicted(entry, plan, change) for entry in plan.entries)
