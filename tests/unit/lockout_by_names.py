@@ -54,10 +54,10 @@ BY_NAMES: dict[str, Case] = {
         "root",
         "/dev/dm-0 is mounted at /",
     ),
-    "root on DRBD": Case(
-        lambda host: host.nvme_disk("p1").stacked("drbd0", "147:0").mounted("/", "ext4", "/dev/drbd0", "147:0"),
+    "root on a disk of another host by RNBD": Case(
+        lambda host: host.nvme_disk("p1").stacked("rnbd0", "251:0").mounted("/", "ext4", "/dev/rnbd0", "251:0"),
         "root",
-        "/dev/drbd0 is mounted at /",
+        "/dev/rnbd0 is mounted at /",
     ),
     "a system folder that is a file on a disk of data": Case(
         lambda host: (
