@@ -8,7 +8,6 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.lost_changes import lost_changes
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.os_release import names
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
@@ -395,6 +394,9 @@ def _image(host: Host, known: Names) -> tuple[UnsupportedDistribution, str] | No
     if checked is not None:
         ways = dict.fromkeys(UNWRITTEN, "its /usr is only read, and checked; build them into its image")
         return UnsupportedDistribution(checked, (), (), ways), f"VARIANT_ID={known.variant}"
+    # Most tasks only ask what the distribution is called.
+    from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.lost_changes import lost_changes
+
     lost = lost_changes(host)
     if lost is None:
         return None
