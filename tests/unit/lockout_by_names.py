@@ -50,7 +50,7 @@ BY_NAMES: dict[str, Case] = {
         "/dev/dm-0 is mounted at /",
     ),
     "the sums of a root with dm-verity": Case(
-        lambda host: host.nvme_disk("p2").stacked("dm-0", "253:0", "nvme0n1p2", "sda1").mounted("/", "erofs", "/dev/dm-0", "253:0"),
+        lambda host: host.nvme_disk("p2").stacked("dm-0", "253:0", "nvme0n1p2", "sda1").mounted("/", "ext4", "/dev/dm-0", "253:0"),
         "root",
         "/dev/dm-0 is mounted at /",
     ),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 
-from ansible_collections.vfio.variants.tests.unit.lockout_by_names import words
+from ansible_collections.vfio.variants.tests.unit.lockout_by_names import to_server, words
 from ansible_collections.vfio.variants.tests.unit.lockout_hosts import CARD, Case, Host
 
 
@@ -114,6 +114,14 @@ def uevent(host: Host, place: str, name: str, number: str) -> Host:
     )
 
 
+MAC = "52:54:00:12:34:56"
+
+
+def with_address(host: Host) -> Host:
+    host.nic()
+    return host.file(f"{host.card}/net/enp3s0/address", f"{MAC}\n")
+
+
 def of_onload(host: Host) -> Host:
     host.tree.pci(CARD, "1924:0b03", class_code=0x020000, driver="sfc", group=3)
     return host.opened("/dev/onload", "redis-server")
@@ -196,6 +204,56 @@ INDIRECT: dict[str, Case] = {
         ).ssh("10.8.0.1", "10.255.0.1"),
         "connection",
         "enp3s0 carries this SSH connection (10.255.0.1)",
+    ),
+    # -- what an initramfs is told
+    "the server of a network block device, as Debian's initramfs names it": Case(
+        lambda host: words(to_server(host), "nbdroot=10.0.0.2:export"), "root", "the root file system is on 10.0.0.2"
+    ),
+    "the server of iSCSI, as Debian's initramfs names it": Case(
+        lambda host: words(to_server(host), "iscsi_target_name=iqn.x iscsi_target_ip=10.0.0.2"),
+        "root",
+        "the root file system is on 10.0.0.2",
+    ),
+    "the server of iSCSI in a file of Debian's initramfs": Case(
+        lambda host: to_server(host).file("/etc/iscsi/iscsi.initramfs", "ISCSI_TARGET_NAME=iqn.x\nISCSI_TARGET_IP=10.0.0.2\n"),
+        "root",
+        "the root file system is on 10.0.0.2",
+    ),
+    "the interface of the firmware's iSCSI": Case(
+        lambda host: with_address(words(host, "rd.iscsi.firmware=1")).file("/sys/firmware/ibft/ethernet0/mac", f"{MAC}\n"),
+        "root",
+        f"{MAC} is named by the firmware for iSCSI (iBFT, ethernet0)",
+    ),
+    "the interface of the firmware's iSCSI, as Debian asks for it": Case(
+        lambda host: with_address(words(host, "iscsi_auto")).file("/sys/firmware/ibft/ethernet1/mac", f"{MAC.upper()}\n"),
+        "root",
+        f"{MAC} is named by the firmware for iSCSI (iBFT, ethernet1)",
+    ),
+    "the interface of Fibre Channel over Ethernet for the root": Case(
+        lambda host: words(host.nic(), "fcoe=enp3s0:nodcb"), "root", "enp3s0 is named by fcoe="
+    ),
+    "the interface of a route for the root": Case(
+        lambda host: words(host.nic(), "rd.route=10.0.0.0/8:192.168.1.1:enp3s0"), "root", "enp3s0 is named by rd.route="
+    ),
+    "the interface of initramfs-tools": Case(
+        lambda host: host.nic().file("/etc/initramfs-tools/initramfs.conf", "MODULES=most\nDEVICE=enp3s0\nNFSROOT=auto\n"),
+        "root",
+        "enp3s0 is named by DEVICE= in /etc/initramfs-tools/initramfs.conf",
+    ),
+    "the interface of initramfs-tools with its address": Case(
+        lambda host: host.nic().file("/etc/initramfs-tools/conf.d/ip", "IP=10.0.0.5::10.0.0.1:255.255.255.0:host:enp3s0:off\n"),
+        "root",
+        "enp3s0 is named by IP= in /etc/initramfs-tools/conf.d/ip",
+    ),
+    "the interface of arguments that dracut puts into the image": Case(
+        lambda host: host.nic().file("/etc/dracut.conf.d/net.conf", 'kernel_cmdline="rd.neednet=1 ip=enp3s0:dhcp"\n'),
+        "root",
+        "enp3s0 is named by ip= in /etc/dracut.conf.d/net.conf",
+    ),
+    "the overlay of a live system": Case(
+        lambda host: words(host.nvme_disk("p3").linked("/dev/disk/by-label/P", "../../nvme0n1p3"), "rd.live.overlay=LABEL=P:/x"),
+        "root",
+        "LABEL=P is named by rd.live.overlay=",
     ),
     # -- consoles
     "the kernel's messages by an option of the module": Case(

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import firmware, next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import early_network, firmware, next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import companions, with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import GuardFinding, Loss, identical, judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
@@ -183,12 +183,15 @@ def arguments_of(host: Host, loader: NextBoot) -> Arguments:
     """What the kernels' arguments, now and at the next boot, say about consoles, disks and interfaces."""
     lines = [(Cmdline.read(host), CMDLINE)]
     lines += [(entry.cmdline, entry.cmdline_source) for release, entry in loader.entries.items() if loader.release in (None, release)]
+    early = early_network.read(host, [cmdline for cmdline, _where in lines])
+    lines += early.lines
     consoles = [value for cmdline, _where in lines for word in CONSOLE_WORDS for value in cmdline.values(word)]
     netconsoles = [value for cmdline, _where in lines for value in cmdline.values("netconsole")]
     netconsoles += _netconsole_options(host)
     roots = [(f"{found.word}= in {where}", found.disk, found.place) for cmdline, where in lines for found in named_disks(cmdline)]
     interfaces = [(f"{word}= in {where}", name) for cmdline, where in lines for word, name in named_interfaces(cmdline)]
-    servers = [server for cmdline, _where in lines for server in named_servers(cmdline)]
+    interfaces += early.interfaces
+    servers = [*(server for cmdline, _where in lines for server in named_servers(cmdline)), *early.servers]
     started = firmware.current(host)
     partitions = () if started is None or not started.partition else ((str(started), f"PARTUUID={started.partition}"),)
     return Arguments(

@@ -33,6 +33,8 @@ _FOR_ROOT = (
     "dm-mod.create",
     "overlayroot",
     "live-media",
+    "rd.live.overlay",
+    "rd.overlay",
     *_OPTIONS,
 )
 """Besides: mount options of the root, md.rst, dm-init.rst, overlayroot of Debian's cloud images, live-boot(7)."""
