@@ -127,6 +127,16 @@ def of_onload(host: Host) -> Host:
     return host.opened("/dev/onload", "redis-server")
 
 
+def elsewhere(host: Host, path: str, place: str, inside: str = "/") -> Host:
+    """A process has a node of the host's /dev under another path."""
+    host.opened(path, "vpp").file("/proc/4711/fdinfo/7", "pos:\t0\nflags:\t02\nmnt_id:\t812\nino:\t3\n")
+    return host.file("/proc/4711/mountinfo", f"811 1 0:9 / / rw - overlay o rw\n812 811 0:6 {inside} {place} rw - devtmpfs udev rw\n")
+
+
+def of_nvidia(host: Host) -> Host:
+    return host.function("gpu", driver="nvidia").file(f"/proc/driver/nvidia/gpus/{CARD}/information", "Device Minor: \t 2\n")
+
+
 def mapped(host: Host) -> Host:
     """A program has the card's memory by the node of all memory."""
     host.function("gpu").file(f"{host.card}/resource", "0x00000000e1000000 0x00000000e1ffffff 0x0000000000040200\n")
@@ -300,6 +310,26 @@ INDIRECT: dict[str, Case] = {
         lambda host: uevent(host.function("sas"), "host0/bsg/host0", "bsg/host0", "247:0").opened("/dev/bsg/host0", "storcli"),
         "in_use",
         "/dev/bsg/host0 open",
+    ),
+    "a card that a container has by the host's nodes in another folder": Case(
+        lambda host: elsewhere(host.function("gpu"), "/host/dev/vfio/3", "/host/dev"),
+        "in_use",
+        "process 4711 (vpp) has /host/dev/vfio/3 open",
+    ),
+    "a card that a container has by a part of the host's nodes": Case(
+        lambda host: elsewhere(host.function("gpu"), "/host-dev/3", "/host-dev", "/vfio"),
+        "in_use",
+        "process 4711 (vpp) has /host-dev/3 open",
+    ),
+    "a GPU of NVIDIA that a program in a root of its own has": Case(
+        lambda host: elsewhere(of_nvidia(host), "/run/nvidia/driver/dev/nvidia2", "/dev"),
+        "in_use",
+        "has /run/nvidia/driver/dev/nvidia2 open",
+    ),
+    "a card whose node was removed after a guest had opened it": Case(
+        lambda host: host.function("gpu").opened("/dev/vfio/3 (deleted)"),
+        "in_use",
+        "(a guest, qemu-system-x86) has /dev/vfio/3 (deleted) open",
     ),
     "a camera": Case(
         lambda host: uevent(host.function("usb"), "usb1/1-1/1-1:1.0/video4linux/video0", "video0", "81:0").opened(
