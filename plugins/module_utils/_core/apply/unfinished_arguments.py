@@ -37,7 +37,7 @@ def before_unfinished(host: Host, record: CmdlineRecord, check_mode: bool) -> tu
 
 
 def _as_done(record: CmdlineRecord, restores: t.Mapping[str, FileState | None]) -> Recovered:
-    """Settings are written anew in any case; a program's own changes are undone before that."""
+    """Settings are written again in any case; a program's own changes are undone before that."""
     put_back = tuple(f"{path} was {'removed' if state is None else 'put back'}." for path, state in restores.items())
     now = f"Its arguments ({', '.join(record.asked)}) are now as this run asks." if record.asked else "It is done as this run asks."
     return Recovered(OPERATION, "undone" if put_back else "finished", (*put_back, now))

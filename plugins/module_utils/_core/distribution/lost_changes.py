@@ -44,7 +44,7 @@ class _Mount(t.NamedTuple):
 
 
 def lost_changes(host: Host) -> LostChanges | None:
-    """None where changes of the root and of /usr stay, or where that cannot be told, as in a container."""
+    """None where changes of the root and of /usr stay, or where that cannot be determined, as in a container."""
     mounted = {one.place: one for one in _mounts(host)}
     root = mounted.get("/")
     if root is None:

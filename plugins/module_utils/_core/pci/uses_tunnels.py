@@ -49,7 +49,7 @@ class Tunnels:
         return {name: other for name, other in pairs.items() if other is not None and other != name}
 
     def ends(self, interface: str) -> Ends:
-        """What a virtual interface says of where its traffic goes; nothing if it is no tunnel."""
+        """What a virtual interface says of where its traffic goes; nothing if it is not one of those."""
         of_link = next((link.get("linkinfo") for link in self._links if link.get("ifname") == interface), None)
         given = of_link.get("info_data") if isinstance(of_link, dict) else None
         data = given if isinstance(given, dict) else {}
