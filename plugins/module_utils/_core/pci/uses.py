@@ -15,10 +15,8 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording import counted
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_console import console_uses
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_containers import Containers
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_kernel import kernel_users
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_keys import key_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_network import Network
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_processes import (
     Processes,
     nvidia_instances,
@@ -33,7 +31,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.boot_display import BootDisplay
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_containers import Containers
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import MountUse
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_network import Network
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_storage import Storage
 
 UseGuard = t.Literal["root", "boot", "swap", "route", "connection", "console", "data_mounts", "in_use"]
@@ -70,30 +70,33 @@ class Arguments:
     """Those that the firmware has started the host from, as PARTUUID=, with the boot option."""
     interfaces: tuple[tuple[str, str], ...] = ()
     """Where an interface is named for the initramfs, and its name or hardware address."""
-    display: t.Callable[[], BootDisplay | None] = lambda: None
-    """Reads what the running kernel does about the firmware's framebuffer."""
 
 
 class HostUses:
-    """What the host's functions are used for.  What concerns the whole host is read once."""
+    """What the host's functions are used for.  What concerns the whole host is read once, when it is first needed.
 
-    def __init__(self, host: Host, inventory: Inventory, arguments: Arguments = Arguments()) -> None:
+    ``arguments`` and ``display`` read what kernels are given, and what the running one does about the firmware's framebuffer.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        inventory: Inventory,
+        arguments: t.Callable[[], Arguments] = Arguments,
+        display: t.Callable[[], BootDisplay | None] = lambda: None,
+    ) -> None:
         self._host = host
         self._inventory = inventory
-        self._arguments = arguments
-        interfaces = (node[4:] for device in inventory.devices for node in device.nodes if node.startswith("net/"))
-        self._network = Network(host, frozenset(interfaces))
+        self._read_arguments = arguments
+        self._display = display
         self._processes = Processes(host)
-        self._containers = Containers(host)
 
     def of(self, device: Device) -> tuple[Use, ...]:
         """Everything that uses the function, or one of its virtual functions, at the moment or at boot."""
         functions = [device, *(found for address in device.virtual_functions for found in (self._inventory.get(address),) if found)]
         below = read_below(self._host, [*(f"{DEVICES}/{function.address}" for function in functions), *self._behind_bridge(device)])
         found = [*self._below(below), *self._functions(device, functions, below)]
-        found += [
-            Use(clause, "console") for clause in console_uses(self._host, device, below, self._arguments.consoles, self._arguments.display)
-        ]
+        found += [Use(clause, "console") for clause in console_uses(self._host, device, below, self._arguments.consoles, self._display)]
         return tuple(dict.fromkeys(found))
 
     def below(self, folder: str) -> tuple[Use, ...]:
@@ -107,7 +110,7 @@ class HostUses:
         """
         if device.leads_to_old_buses:
             return self.of(device)
-        clauses = console_uses(self._host, device, Below(), (), self._arguments.display)
+        clauses = console_uses(self._host, device, Below(), (), self._display)
         drivers = (Use(clause) for clause in self._processes.driving(device.address))
         return (*(Use(clause, "console") for clause in clauses), *drivers)
 
@@ -199,6 +202,25 @@ class HostUses:
         clause = nvidia_persistence(self._host, function.address, self._processes)
         if clause is not None:
             yield Use(clause)
+
+    @functools.cached_property
+    def _arguments(self) -> Arguments:
+        return self._read_arguments()
+
+    # A function without a driver is in none of these.
+
+    @functools.cached_property
+    def _containers(self) -> Containers:
+        from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_containers import Containers
+
+        return Containers(self._host)
+
+    @functools.cached_property
+    def _network(self) -> Network:
+        from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_network import Network
+
+        interfaces = (node[4:] for device in self._inventory.devices for node in device.nodes if node.startswith("net/"))
+        return Network(self._host, frozenset(interfaces))
 
     # -- disks
 
