@@ -11,7 +11,8 @@ class ModuleDocFragment:
 options:
   allow_unsupported:
     description:
-      - Try it on a distribution whose layout this collection does not know to the end, Gentoo and Void, at one's own risk.
+      - Try it on a distribution whose layout this collection does not know to the end, such as Gentoo and Void, at one's own risk.
+      - The same on a system that keeps no changes, such as a live system, an overlay in memory, or an image that is only read.
       - Where it would be lost or cannot work it is refused all the same, such as on images (ostree, bootc, MicroOS, Flatcar), NixOS,
         Talos, Alpine and Unraid; the message names the way that there is.
     type: bool

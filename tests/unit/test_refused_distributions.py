@@ -52,6 +52,7 @@ CALLS: dict[str, tuple[Call, str]] = {
 IDS = (
     *("nixos", "alpine", "flatcar", "opensuse-microos", "rhcos", "talos", "unraid", "gentoo", "void"),
     *("bottlerocket", "vanilla", "chimeraos", "cos", "vyos", "truenas", "clear-linux-os", "chimera", "photon"),
+    *("kairos", "haos", "libreelec", "coreelec", "openwrt", "chromeos", "aerynos", "blend", "kde-linux", "particleos", "slackware"),
 )
 
 

@@ -8,18 +8,14 @@ import dataclasses
 import functools
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import firmware, next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import companions, with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import GuardFinding, Loss, identical, judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.disk_words import named_disks
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.network_words import named_interfaces, named_servers
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import NVIDIA
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import Arguments, HostUses
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import HostUses
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import NextBoot
@@ -28,10 +24,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.boot_display import BootDisplay
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
-    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import Use
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import Arguments, Use
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
 
-CONSOLE_WORDS = ("console", "earlycon", "earlyprintk", "kgdboc")
 LOADED_VFIO, NO_IOMMU_MODE = "/sys/module/vfio", "enable_unsafe_noiommu_mode"
 
 
@@ -51,11 +46,21 @@ class GuardCheck:
 
     @functools.cached_property
     def _next(self) -> NextBoot:
-        return self.loader or next_boot.read(self.host)
+        if self.loader is not None:
+            return self.loader
+        from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
+
+        return next_boot.read(self.host)
 
     @functools.cached_property
     def uses(self) -> HostUses:
-        return HostUses(self.host, self.inventory, arguments_of(self.host, self._next))
+        return HostUses(self.host, self.inventory, self._arguments, functools.partial(_boot_display, self.host))
+
+    def _arguments(self) -> Arguments:
+        # A device without a driver has nothing that they could name, and reading boot loaders is a quarter of what binding imports.
+        from ansible_collections.vfio.variants.plugins.module_utils._core.apply.guard_arguments import arguments_of
+
+        return arguments_of(self.host, self._next)
 
     @functools.cached_property
     def _claim_of(self) -> t.Mapping[str, Claim]:
@@ -176,28 +181,6 @@ class GuardCheck:
 
         given = [one for one in given_to(ModprobeConfig.read(self.host), "vfio") if one.name == NO_IOMMU_MODE]
         return bool(given) and (given[-1].value is None or bool(parse_boolean(given[-1].value)))
-
-
-def arguments_of(host: Host, loader: NextBoot) -> Arguments:
-    """What the kernels' arguments, now and at the next boot, say about consoles, disks and interfaces."""
-    lines = [(Cmdline.read(host), CMDLINE)]
-    lines += [(entry.cmdline, entry.cmdline_source) for release, entry in loader.entries.items() if loader.release in (None, release)]
-    consoles = [value for cmdline, _where in lines for word in CONSOLE_WORDS for value in cmdline.values(word)]
-    netconsoles = [value for cmdline, _where in lines for value in cmdline.values("netconsole")]
-    roots = [(f"{found.word}= in {where}", found.disk, found.place) for cmdline, where in lines for found in named_disks(cmdline)]
-    interfaces = [(f"{word}= in {where}", name) for cmdline, where in lines for word, name in named_interfaces(cmdline)]
-    servers = [server for cmdline, _where in lines for server in named_servers(cmdline)]
-    started = firmware.current(host)
-    partitions = () if started is None or not started.partition else ((str(started), f"PARTUUID={started.partition}"),)
-    return Arguments(
-        tuple(dict.fromkeys(consoles)),
-        tuple(dict.fromkeys(netconsoles)),
-        tuple(dict.fromkeys(roots)),
-        tuple(dict.fromkeys(servers)),
-        partitions,
-        tuple(dict.fromkeys(interfaces)),
-        functools.partial(_boot_display, host),
-    )
 
 
 def _boot_display(host: Host) -> BootDisplay | None:

@@ -16,7 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.ef
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_loading import as_argument
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import KERNEL_INSTALL as LINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import SETTINGS
-from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import ENTRIES, GRUBBY
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import ENTRIES, GRUBBY, SDBOOTUTIL
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.refusals import refuse
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import file_transaction
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.builders import locked_for_building
@@ -69,6 +69,8 @@ class ArgumentPlan:
     is_needed: bool
     written: tuple[str, ...] = ()
     """Further files that the commands are known to write."""
+    settings: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    """What GRUB's settings give to the entries before and after; None if that is not known."""
 
 
 def apply(host: Host, request: CmdlineRequest, check_mode: bool) -> Result:
@@ -81,13 +83,14 @@ def apply(host: Host, request: CmdlineRequest, check_mode: bool) -> Result:
         raise HostError("Changing kernel arguments, or predicting it, requires root.", "Set `become: true`.")
     refuse(host, "arguments", request.allow_unsupported)
     with contextlib.nullcontext() if check_mode else locked_for_building(host, request.timeout):
-        recovery = recover(host, check_mode)
-        return recovery.added_to(_apply(recovery.host, request, check_mode))
+        recovery, record = recover(host, check_mode), CmdlineRecord.read(host)
+        before, done = before_unfinished(recovery.host, record, check_mode)
+        recovery = dataclasses.replace(recovery, host=before, done=(*recovery.done, *done))
+        return recovery.added_to(_apply(before, request, record, check_mode))
 
 
-def _apply(host: Host, request: CmdlineRequest, check_mode: bool) -> Result:
-    change, record = request.change, CmdlineRecord.read(host)
-    host = before_unfinished(host, record, check_mode)
+def _apply(host: Host, request: CmdlineRequest, record: CmdlineRecord, check_mode: bool) -> Result:
+    change = request.change
     plan = _plan(host, change, record)
     paths = (*(one.path for one in needed(plan.changes)), *_to_be_written(plan, change))
     after = tuple(_predicted(entry, plan, change) for entry in plan.entries)
@@ -124,7 +127,8 @@ def _plan(host: Host, change: ArgumentChange, record: CmdlineRecord) -> Argument
     leave = tuple(one.path for one in changes if one.path == LINE and one.before is not None and one.after is None)
     changes = tuple(_kept(one, change) if one.path in leave else one for one in changes)
     written = cmdline_settings.written_places(host, way, change, tuple(words)) if is_needed else ()
-    return ArgumentPlan(way, entries, changes, commands, leave, is_needed, written)
+    settings = cmdline_settings.words_of_settings(host, way, needed(changes)) if needed(changes) else None
+    return ArgumentPlan(way, entries, changes, commands, leave, is_needed, written, settings)
 
 
 def _kept(one: FileChange, change: ArgumentChange) -> FileChange:
@@ -160,10 +164,20 @@ def _to_be_written(plan: ArgumentPlan, change: ArgumentChange) -> tuple[str, ...
 
 
 def _predicted(entry: BootEntryCmdline, plan: ArgumentPlan, change: ArgumentChange) -> BootEntryCmdline:
-    words = Cmdline.parse(change.edited(" ".join(entry.cmdline.arguments))).arguments
-    if plan.way.loader == GRUB:
+    words = _in_place(entry.cmdline.arguments, plan) or Cmdline.parse(change.edited(" ".join(entry.cmdline.arguments))).arguments
+    if plan.way.loader == GRUB and plan.way.method != SDBOOTUTIL:
         words = tuple(_by_grub(word) if '"' in word and word not in entry.cmdline.arguments else word for word in words)
     return dataclasses.replace(entry, cmdline=Cmdline(words))
+
+
+def _in_place(words: tuple[str, ...], plan: ArgumentPlan) -> tuple[str, ...] | None:
+    """An entry with what the settings give after the changes in the place of what they gave before; None if that is not in it."""
+    if plan.settings is None:
+        return None
+    before, after = (tuple(_by_grub(word) if '"' in word else word for word in given) for given in plan.settings)
+    places = range(len(words) - len(before), -1, -1) if before else ()
+    place = next((place for place in places if words[place : place + len(before)] == before), None)
+    return None if place is None else (*words[:place], *after, *words[place + len(before) :])
 
 
 def _by_grub(word: str) -> str:
@@ -201,7 +215,7 @@ def _carry_out(
         applied = file_transaction.apply(host, plan.changes)
         for argv in plan.commands:
             host.run(argv, request.timeout)
-        _write_again(host, plan)
+        _write_again(host, plan, request.change, snapshot)
         after = _verified(host, plan, request.change)
         for path in plan.leave:
             host.remove(path)
@@ -216,10 +230,15 @@ def _carry_out(
     return tuple(path for path, state in snapshot.items() if file_transaction.read_state(host, path) != state), after
 
 
-def _write_again(host: Host, plan: ArgumentPlan) -> None:
-    """grubby changes every entry and its blanks, also those that have their former content by now."""
-    for one in needed(plan.changes) if plan.way.method == GRUBBY and plan.commands else ():
+def _write_again(host: Host, plan: ArgumentPlan, change: ArgumentChange, snapshot: t.Mapping[str, FileState | None]) -> None:
+    """grubby changes every entry and its blanks, also those that have their former content by now, and settings that agree already."""
+    if plan.way.method != GRUBBY or not plan.commands:
+        return
+    for one in needed(plan.changes):
         put(host, one.path, one.after)
+    settings = snapshot.get(SETTINGS)
+    if settings is not None and cmdline_settings.common_holds(settings.content.decode("utf-8", "surrogateescape"), change):
+        put(host, SETTINGS, settings)
 
 
 def _exact(plan: ArgumentPlan, before: t.Mapping[str, FileState | None]) -> dict[str, FileState | None]:

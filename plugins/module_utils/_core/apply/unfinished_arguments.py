@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import OPERATION
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import KERNEL_INSTALL as LINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import SETTINGS, VARIABLES
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_transaction import read_state
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.planned_host import PlannedHost
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovered
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
 
 if t.TYPE_CHECKING:
@@ -18,19 +20,27 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 
-def before_unfinished(host: Host, record: CmdlineRecord, check_mode: bool) -> Host:
-    """The host with the files as they were before the run; in check mode as it would be then.
+def before_unfinished(host: Host, record: CmdlineRecord, check_mode: bool) -> tuple[Host, tuple[Recovered, ...]]:
+    """The host with the files as they were before the run, in check mode as it would be then, and what is done about that run.
 
     A file that somebody else has changed since stays as it is.
     """
     states = ((path, before, read_state(host, path)) for path, before in record.touched.items() if host.link(path) is None)
     restores = {path: before for path, before, now in states if now != before and is_by_run(path, before, now, record.asked)}
+    done = (_as_done(record, restores),) if record.is_pending else ()
     if check_mode and restores:
         contents = {path: None if state is None else state.content for path, state in restores.items()}
-        return PlannedHost(host, contents, {path: state.mode for path, state in restores.items() if state is not None})
+        return PlannedHost(host, contents, {path: state.mode for path, state in restores.items() if state is not None}), done
     for path, state in restores.items():
         put(host, path, state)
-    return host
+    return host, done
+
+
+def _as_done(record: CmdlineRecord, restores: t.Mapping[str, FileState | None]) -> Recovered:
+    """Settings are written again in any case; a program's own changes are undone before that."""
+    put_back = tuple(f"{path} was {'removed' if state is None else 'put back'}." for path, state in restores.items())
+    now = f"Its arguments ({', '.join(record.asked)}) are now as this run asks." if record.asked else "It is done as this run asks."
+    return Recovered(OPERATION, "undone" if put_back else "finished", (*put_back, now))
 
 
 def is_by_run(path: str, before: FileState | None, now: FileState | None, asked: t.Sequence[str]) -> bool:

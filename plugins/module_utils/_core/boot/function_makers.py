@@ -41,6 +41,7 @@ WRITING: t.Mapping[str, tuple[tuple[str, ...], str]] = {
     "a rule of udev": (("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d"), ".rules"),
     "ifupdown": (("/etc/network/interfaces", "/etc/network/interfaces.d"), ""),
     "a script for networks": ((*_IFUPDOWN, *_DISPATCHER), ""),
+    "openibd": (("/etc/infiniband",), ""),
     "cron": (("/etc/crontab", "/etc/cron.d", "/var/spool/cron/crontabs", "/var/spool/cron"), ""),
 }
 """Files, or folders and the end of names in them, of programs that write the attribute because a line says so."""
@@ -49,8 +50,18 @@ _OF_NETPLAN = re.compile(r"^(\s*)virtual-function-count:\s*(\S*)")
 _OF_NMSTATE = re.compile(r"^(\s*)total-vfs:\s*[\"']?(\d+)")
 _NAME = re.compile(r"^(\s*(?:-\s+)?)name:\s*[\"']?([^\s\"'#]+)")
 _INTERFACE = re.compile(r"/net/([^/\s\"'*$]+)/device")
-_WRITES = re.compile(r"sriov_numvfs\}?\s*[:+]?=(?!=)|(?:>|\btee\b)[^|;]*sriov_numvfs|^\s*w\S*\s.*sriov_numvfs")
+_WRITES = re.compile(r"sriov_numvfs\}?\s*[:+]?=(?!=)|(?:>|\btee\b)[^|;]*(?:sriov_numvfs|mlx\d_num_vfs)|^\s*w\S*\s.*sriov_numvfs")
 """A rule, a line of sysfsutils, of a shell, of tmpfiles.d; not what only reads it."""
+TABLE = "/etc/sriovtab"
+"""Lines with an interface or an address, and a number."""
+NEUTRON = ("/etc/default/neutron-openvswitch-networking-sriov", "/etc/default/networking-sriov")
+"""Of the init script networking-sriov that charms for OpenStack bring."""
+TRIPLEO = "/var/lib/os-net-config/sriov_config.yaml"
+"""What os-net-config's sriov_config.service applies at boot."""
+_OF_TABLE = re.compile(r"[ \t]*([^#\s]\S*)[ \t]+(\d+)")
+_OF_NEUTRON = re.compile(r"[ \t]*(VFS_BLANKET|VFS_LIST)=[\"']?([^\"'#]+)")
+_IS_ENABLED = re.compile(r"[ \t]*ENABLE=[\"']?[1-9]")
+_OF_TRIPLEO = re.compile(r"([ \t]*(?:-[ \t]+)?)numvfs:[ \t]*[\"']?(\d+)")
 _OPTION = re.compile(r"((?:max_vfs|num_vfs|\w*nr_virtfn)=[\d,]*[1-9][\d,]*)")
 _KEY = re.compile(r"^(\s*)([^\s:#][^:]*):")
 _ADDRESS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
@@ -75,6 +86,9 @@ def makers_of(host: Host, physical: Device) -> tuple[Maker, ...]:
         *_of_netplan(host, names),
         *_of_nmstate(host, names),
         *_of_lines(host, physical, names),
+        *_of_table(host, physical, names),
+        *_of_neutron(host, names),
+        *_of_tripleo(host, names),
         *_of_options(host, physical),
         *(Maker("the SR-IOV network operator", path, "its configuration", None) for path in OPERATOR if host.exists(path)),
     ]
@@ -152,6 +166,38 @@ def _of_nmstate(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
             above = (_NAME.match(other) for other in reversed(lines[: number - 1]))
             owner = next((name[2] for name in above if name is not None and len(name[1]) < len(found[1])), "")
             yield Maker("nmstate", f"{path}:{number}", f"total-vfs: {found[2]}", owner in names or None)
+
+
+def _of_table(host: Host, physical: Device, names: frozenset[str]) -> t.Iterator[Maker]:
+    for path, lines in _texts(host, (TABLE,), ""):
+        for number, line in enumerate(lines, 1):
+            found = _OF_TABLE.match(line)
+            if found is not None and found[2].strip("0"):
+                is_it = found[1] in names or found[1] == physical.address
+                yield Maker(TABLE.rpartition("/")[2], f"{path}:{number}", cut(line.strip()), is_it or (False if names else None))
+
+
+def _of_neutron(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
+    for path, lines in _texts(host, NEUTRON, ""):
+        for number, line in enumerate(lines if any(map(_IS_ENABLED.match, lines)) else (), 1):
+            found = _OF_NEUTRON.match(line)
+            if found is None or found[2].strip() == "0":
+                continue
+            given = dict(one.split(":", 1) for one in found[2].split() if ":" in one)
+            is_it = None if found[1] == "VFS_BLANKET" or not names else any(given.get(name, "0") != "0" for name in names)
+            yield Maker("networking-sriov", f"{path}:{number}", cut(line.strip()), is_it)
+
+
+def _of_tripleo(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
+    for path, lines in _texts(host, (TRIPLEO,), ""):
+        owner = ""
+        for number, line in enumerate(lines, 1):
+            owner = "" if line.lstrip().startswith("- ") else owner
+            named = _NAME.match(line)
+            owner = named[2] if named is not None else owner
+            found = _OF_TRIPLEO.match(line)
+            if found is not None and found[2].strip("0"):
+                yield Maker("os-net-config", f"{path}:{number}", f"numvfs: {found[2]}", owner in names or None)
 
 
 def _of_lines(host: Host, physical: Device, names: frozenset[str]) -> t.Iterator[Maker]:

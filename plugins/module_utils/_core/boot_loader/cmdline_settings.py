@@ -54,7 +54,7 @@ def changes(
     cannot be changed in a way that is certain.
     """
     editor = _Editor(host, change, base)
-    if way.method == GRUB_MKCONFIG or (way.method == PROXMOX_BOOT_TOOL and way.loader == GRUB):
+    if is_of_grub(way):
         _of_grub(editor)
     elif way.method == U_BOOT_UPDATE:
         _of_u_boot(editor)
@@ -66,6 +66,25 @@ def changes(
     else:
         _of_line(editor, way, arguments)
     return tuple(editor.changes.values())
+
+
+def words_of_settings(host: Host, way: Way, made: t.Sequence[FileChange]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """What GRUB's settings give to the entries, in order, before and after the changes; None where only running tells."""
+    if not is_of_grub(way):
+        return None
+    files = BootFiles(host)
+    names = (
+        [SETTINGS, *(f"{FOLDER}/{name}" for name in files.names(FOLDER) if name.endswith(".cfg"))] if _reads_folder(files) else [SETTINGS]
+    )
+    before = {place: files.text(place) or "" for place in names if host.is_file(place)}
+    after = {**before, **{one.path: "" if one.after is None else one.after.content.decode("utf-8", "surrogateescape") for one in made}}
+    if any(_read(texts).unknown.intersection(VARIABLES) for texts in (before, after)):
+        return None
+    return _setting(before).arguments, _setting(after).arguments
+
+
+def is_of_grub(way: Way) -> bool:
+    return way.method == GRUB_MKCONFIG or (way.method == PROXMOX_BOOT_TOOL and way.loader == GRUB)
 
 
 def snapshot_places(host: Host, way: Way) -> tuple[str, ...]:
@@ -329,11 +348,17 @@ def _of_grubby(editor: _Editor, way: Way) -> None:
     known = Assignments.parse(text)
     if SETTINGS in editor.base:
         editor.put(SETTINGS, editor.text(SETTINGS))
-    elif known.get(COMMON) and COMMON not in known.unknown and not editor.change.holds(Cmdline.parse(known.get(COMMON) or "")):
+    elif known.get(COMMON) and COMMON not in known.unknown and not common_holds(text, editor.change):
         with contextlib.suppress(HostError):
             is_wanted = editor.change.wanted
             new = _added(text, editor.change, COMMON, False) if is_wanted else _edited_assignments(SETTINGS, text, editor.change, (COMMON,))
             editor.put(SETTINGS, new)
+
+
+def common_holds(text: str, change: ArgumentChange) -> bool:
+    """Whether the variable that grubby changes in these settings agrees already: what it would do to them then is to their other lines."""
+    known = Assignments.parse(text)
+    return COMMON not in known.unknown and change.holds(Cmdline.parse(known.get(COMMON) or ""))
 
 
 def _of_entry(text: str, change: ArgumentChange) -> str:

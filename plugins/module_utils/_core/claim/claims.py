@@ -261,13 +261,14 @@ def _contradiction(earlier: Assignment, later: Assignment) -> HostError:
 
 
 def companions(claims: t.Sequence[Claim], inventory: Inventory) -> tuple[tuple[Claim, Device], ...]:
-    """Unclaimed functions in the IOMMU group of a claimed one; bridges are not counted."""
+    """Unclaimed functions in the IOMMU group of a claimed one; bridges are not counted, nor is one to older buses without a driver."""
     selected = {device.address: claim for claim in claims for device in select(inventory, claim.selectors, allow_missing=True)}
     found: dict[str, tuple[Claim, Device]] = {}
     for address, claim in selected.items():
         device = inventory.get(address)
         for other in inventory.group_of(device) if device and not device.is_bridge else ():
-            if other.address not in selected and not other.is_bridge:
+            is_idle_bridge = other.driver is None and other.leads_to_old_buses
+            if other.address not in selected and not other.is_bridge and not is_idle_bridge:
                 found.setdefault(other.address, (claim, other))
     return tuple(found[address] for address in sorted(found))
 

@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import Use
 
 SHOWN = 3
-STORAGE_CLASS, NETWORK_CLASS = 0x01, 0x02
+STORAGE_CLASS, NETWORK_CLASS, BRIDGE_CLASS = 0x01, 0x02, 0x06
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,9 +77,9 @@ def _found(loss: Loss, guard: Guard) -> t.Iterator[GuardFinding]:
 
 
 def _matters(device: Device, other: Device, loss: Loss) -> bool:
-    """Whether a companion is more than another function of the claimed card: another card, a disk, an interface, or in use."""
+    """Whether a companion is more than another function of the claimed card: another card, a disk, an interface, a bridge, or in use."""
     is_other_card = device.address.rpartition(".")[0] != other.address.rpartition(".")[0]
-    return is_other_card or device.class_code >> 16 in (STORAGE_CLASS, NETWORK_CLASS) or bool(loss.uses)
+    return is_other_card or device.class_code >> 16 in (STORAGE_CLASS, NETWORK_CLASS, BRIDGE_CLASS) or bool(loss.uses)
 
 
 def identical(device: Device, claim: Claim, others: t.Sequence[tuple[Device, tuple[Use, ...]]]) -> tuple[GuardFinding, ...]:

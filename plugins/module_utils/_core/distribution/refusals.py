@@ -224,6 +224,58 @@ REFUSED = (
         ),
     ),
     UnsupportedDistribution(
+        "Kairos",
+        ("kairos",),
+        ("/etc/kairos-release", "/run/cos/active_mode", "/run/cos/passive_mode", "/run/cos/recovery_mode", "/run/cos/live_mode"),
+        {
+            **dict.fromkeys(UNWRITTEN, "build them into its image, from which it is upgraded"),
+            "arguments": "set `extra_cmdline` below `install.grub_options` in its configuration, or build them into its image",
+        },
+    ),
+    UnsupportedDistribution(
+        "Home Assistant OS",
+        ("haos", "hassos"),
+        (),
+        {
+            **dict.fromkeys(UNWRITTEN, "its root is an image that is only read, and is replaced by updates; no supported way is known"),
+            "arguments": "edit /mnt/boot/cmdline.txt, and reboot",
+        },
+    ),
+    UnsupportedDistribution(
+        "LibreELEC or CoreELEC",
+        ("libreelec", "coreelec", "openelec"),
+        (),
+        {
+            **dict.fromkeys(UNWRITTEN, "its root is an image that is only read; its own places for settings are in /storage/.config"),
+            "arguments": "edit the configuration of the boot loader on the partition that is mounted at /flash, and reboot",
+        },
+    ),
+    UnsupportedDistribution(
+        "OpenWrt",
+        ("openwrt", "immortalwrt", "lede"),
+        ("/etc/openwrt_release",),
+        {
+            **dict.fromkeys(UNWRITTEN, "it has neither udev nor an initramfs; bind devices after boot"),
+            "arguments": "edit the configuration of its boot loader, and reboot",
+            "drivers": "build an image with them, or install the packages kmod-… that it has",
+        },
+        includes_derivatives=True,
+    ),
+    *(
+        UnsupportedDistribution(
+            name, known_as, (), dict.fromkeys(UNWRITTEN, "its system is an image that is replaced by updates; no supported way is known")
+        )
+        for name, known_as in (
+            ("ChromeOS", ("chromeos", "chromiumos", "fydeos")),
+            ("AerynOS", ("aerynos", "serpentos")),
+            ("blendOS", ("blend", "blendos")),
+            ("KDE Linux", ("kde-linux",)),
+            ("GNOME OS", ("org.gnome.os", "gnomeos")),
+            ("ParticleOS", ("particleos",)),
+            ("EasyOS", ("easyos",)),
+        )
+    ),
+    UnsupportedDistribution(
         "Gentoo",
         ("gentoo", "funtoo"),
         (),
@@ -272,9 +324,24 @@ REFUSED = (
         ),
         can_try=True,
     ),
+    UnsupportedDistribution(
+        "Slackware",
+        ("slackware",),
+        (),
+        _ways(
+            f"{_LAYOUT}otherwise edit the configuration of LILO, ELILO or GRUB, and run its program",
+            f"{_LAYOUT}otherwise write the files by hand, and run `geninitrd` or `mkinitrd`",
+            f"{_LAYOUT}otherwise run `geninitrd` or `mkinitrd`",
+            f"{_LAYOUT}otherwise build them by hand for its kernel",
+        ),
+        can_try=True,
+        includes_derivatives=True,
+    ),
 )
 VARIANTS = frozenset(("coreos", "iot", "kinoite", "onyx", "sericea", "silverblue", "cosmic-atomic", "sway-atomic", "budgie-atomic"))
 """Fedora's VARIANT_ID of ostree images."""
+CHECKED_VARIANTS = {("azurelinux", "osguard"): "Azure Linux OS Guard"}
+"""By ID and VARIANT_ID, those whose /usr is only read, and checked."""
 
 
 def refuse(host: Host, task: Task, allow_unsupported: bool = False) -> None:
@@ -318,7 +385,23 @@ def _find(host: Host, known: Names) -> tuple[UnsupportedDistribution, str] | Non
         return REFUSED[0], f"VARIANT_ID={known.variant}"
     if host.which("transactional-update") is not None and _has_read_only_root(host):
         return next(one for one in REFUSED if "microos" in one.ids), FSTAB
-    return None
+    return _image(host, known)
+
+
+def _image(host: Host, known: Names) -> tuple[UnsupportedDistribution, str] | None:
+    """What is known by no name: a system whose files are an image, or are laid over one."""
+    checked = CHECKED_VARIANTS.get((known.id, known.variant))
+    if checked is not None:
+        ways = dict.fromkeys(UNWRITTEN, "its /usr is only read, and checked; build them into its image")
+        return UnsupportedDistribution(checked, (), (), ways), f"VARIANT_ID={known.variant}"
+    # Most tasks only ask what the distribution is called.
+    from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.lost_changes import lost_changes
+
+    lost = lost_changes(host)
+    if lost is None:
+        return None
+    ways = dict.fromkeys(UNWRITTEN, f"{_LAYOUT}otherwise {lost.way}")
+    return UnsupportedDistribution("a system that keeps no changes", (), (), ways, can_try=True), lost.evidence
 
 
 def _has_read_only_root(host: Host) -> bool:

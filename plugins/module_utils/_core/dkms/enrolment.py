@@ -7,18 +7,22 @@ Enrolling is a person's: mokutil asks for it, and somebody at the machine confir
 
 from __future__ import annotations
 
+import stat
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package_report import FoundModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import INSTALLED
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import trusted_keys
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.dkms_settings import signing_key
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import enforced_by
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package_report import KernelPackage
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 
 def required(host: Host, kernels: t.Mapping[str, KernelPackage]) -> str | None:
@@ -46,3 +50,13 @@ def _reason(host: Host, kernel: Kernel, package: KernelPackage) -> str | None:
         if reason is not None:
             return reason if name in reason else f"of {name}, {reason}"
     return None
+
+
+def exposed(host: Host) -> str | None:
+    """A warning if others than root can read the key that DKMS signs with; None if not, or if there is none."""
+    key = signing_key(host).key
+    status = host.stat(key) if host.is_file(key) else None
+    if status is None or not status.st_mode & OTHERS:
+        return None
+    mode = f"{status.st_mode & 0o7777:04o}"
+    return f"Others than root can read {key} (mode {mode}), and sign modules with it that kernels here may trust: run `chmod 600 {key}`."

@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import plan as dkms_plan
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.change import PackageChange
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.enrolment import required
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.enrolment import exposed, required
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import (
     ExpectedModule,
     StagedBuild,
@@ -285,6 +285,7 @@ class DkmsPackage:
             old_in_use=old,
             replaced=tuple(name for name in old if release in self.plan.installs and isinstance(loaded[name], ExpectedModule)),
             enrolment=None if self.plan.version is None else required(self._host, kernels),
+            exposed_key=None if self.plan.version is None else exposed(self._host),
             origins={release: origin for release, origin in self._origins().items() if release in kernels},
         )
 

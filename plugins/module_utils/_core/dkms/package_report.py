@@ -77,6 +77,8 @@ class PackageReport:
     """By kernel, where the files of one of the kernel's own variants are from."""
     enrolment: str | None = None
     """What has to be done before a kernel trusts the key of these modules."""
+    exposed_key: str | None = None
+    """A warning that others can read that key."""
 
     def result(self) -> Result:
         result = self._result()
@@ -116,6 +118,6 @@ class PackageReport:
         fails = "outside of check mode this would fail unless an earlier task installs"
         lacking = [f"This host lacks {found.what}; {fails} {found.package}." for found in self.lacking]
         old = [warning_of(name) for name in self.old_in_use]
-        enrol = [] if self.enrolment is None else [self.enrolment]
+        enrol = [one for one in (self.enrolment, self.exposed_key) if one is not None]
         missing: Result = {"missing_packages": [found.package for found in self.lacking]} if self.lacking else {}
         return {**missing, "warnings": [*lacking, *old, *enrol]} if lacking or old or enrol else missing

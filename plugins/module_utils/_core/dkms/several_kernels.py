@@ -13,14 +13,12 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.side_by_side import processors, side_by_side
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.dkms_settings import read_dkms_settings
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.dkms_settings import read_dkms_settings, signing_key
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import Tell
 
-KEYS = {"/var/lib/dkms": ("mok.key", "mok.pub"), "/var/lib/shim-signed": ("mok/MOK.priv", "mok/MOK.der")}
-"""Where DKMS has its key, or on Ubuntu the package shim-signed: prepare_mok() in /usr/sbin/dkms."""
 MEMORY = 768 << 20
 """Bytes that one more build may need, most of them where it reads the kernel's own types for those of the modules."""
 
@@ -68,5 +66,4 @@ def _has_key(host: Host) -> bool:
     """Whether no build has to make the key.  Only what is certain counts: not a place that DKMS is told of."""
     if read_dkms_settings(host, "mok_signing_key", "mok_certificate"):
         return False
-    folders = [folder for folder in KEYS if host.is_dir(folder)]
-    return bool(folders) and all(host.is_file(f"{folder}/{name}") for folder in folders for name in KEYS[folder])
+    return all(map(host.is_file, signing_key(host)))

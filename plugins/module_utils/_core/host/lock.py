@@ -19,6 +19,8 @@ LOCK_DIRECTORY = "/run/vfio-variants"
 LOCK_FILE = "lock"
 LOCK_TIMEOUT = 600.0
 POLL = 0.05
+IN_ITS_PLACE = (errno.ELOOP, errno.EISDIR, errno.ENXIO)
+"""A link, a directory or a socket is there."""
 FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -58,7 +60,8 @@ def _open(place: str) -> int:
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM):
             raise _needs_root() from error
-        raise HostError(f"{LOCK_DIRECTORY}/{LOCK_FILE} cannot be opened: {error.strerror}.") from error
+        hint = "Remove what is there; this collection makes a plain file." if error.errno in IN_ITS_PLACE else None
+        raise HostError(f"{LOCK_DIRECTORY}/{LOCK_FILE} cannot be opened: {error.strerror}.", hint) from error
 
 
 def _needs_root() -> HostError:

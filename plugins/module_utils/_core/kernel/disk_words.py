@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+import uuid
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
@@ -32,6 +33,8 @@ _FOR_ROOT = (
     "dm-mod.create",
     "overlayroot",
     "live-media",
+    "rd.live.overlay",
+    "rd.overlay",
     *_OPTIONS,
 )
 """Besides: mount options of the root, md.rst, dm-init.rst, overlayroot of Debian's cloud images, live-boot(7)."""
@@ -50,6 +53,16 @@ _SURELY_DISK = re.compile(
 """In a word that is not known: nothing else that has a node."""
 _KEY = re.compile(r"(?:tpm2-device|fido2-device|pkcs11-uri)=[^,\s]+")
 _STARTS = ("/dev/", "UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=", "ZFS=")
+_FOLDERS = ("virtiofs", "9p")
+"""Kinds of shared folders of a hypervisor, which have a tag in place of a disk (dracut.cmdline(7), init/do_mounts.c)."""
+_SUM = re.compile(r"([0-9a-f]{32})(?:[0-9a-f]{2})*?([0-9a-f]{32})", re.IGNORECASE)
+"""The sum of a disk's sums: its first 128 bits are the ID of the data's partition, its last that of the sums' (kernel-command-line(7))."""
+_SUMS = {"roothash": "/", "usrhash": "/usr"}
+_ID_OF_ARRAY = re.compile("[0-9a-fA-F]{32}")
+_LABELS = ("archisolabel", "misolabel", "cow_label")
+"""Labels of the medium of a live system, as archiso's hooks and those after them read them."""
+_POOLS = re.compile(r"(?:zfs[:=])?(?P<any>auto|bootfs|zfs)|zfs[:=](?P<set>.+)", re.IGNORECASE)
+"""Data sets as zfs-dracut(7), zfs-initramfs(7) and the hook of Arch name them; the first of the pools that there are."""
 _NUMBER = re.compile(r"(?P<major>[0-9]{1,9}):(?P<minor>[0-9]{1,9})(?::[0-9]+)?|(?:0x)?(?P<both>[0-9a-f]{3,8})", re.IGNORECASE)
 _NO_DISKS = ("/dev/nfs", "/dev/ram0")
 
@@ -70,7 +83,7 @@ def named_disks(cmdline: Cmdline) -> t.Iterator[NamedDisk]:
     for word, place in _WHOLE.items():
         for value in cmdline.values(word):
             disk = _as_number(value) if word in ("root", "resume") else None
-            disk = disk or (_other_root(value) if word == "root" else None)
+            disk = disk or (_other_root(value, cmdline) if word == "root" else None)
             if disk or (value.startswith(_STARTS) and value not in _NO_DISKS):
                 yield NamedDisk(word, disk or value, place)
     for word in _OPTIONS:
@@ -79,6 +92,7 @@ def named_disks(cmdline: Cmdline) -> t.Iterator[NamedDisk]:
         yield from (NamedDisk(word, found, "/") for value in cmdline.values(word) for found in _DISK.findall(value))
     yield from _extra(cmdline)
     yield from _others(cmdline)
+    yield from _derived(cmdline)
     for word in _ENCRYPTED:
         values = (value.partition("=")[0] for value in cmdline.values(word))
         yield from (
@@ -86,12 +100,44 @@ def named_disks(cmdline: Cmdline) -> t.Iterator[NamedDisk]:
         )
 
 
-def _other_root(value: str) -> str | None:
-    """A root that is neither a node nor a tag: in flash memory, or on a medium with a live system."""
-    if _IN_FLASH.fullmatch(value):
+def _other_root(value: str, cmdline: Cmdline) -> str | None:
+    """A root that is neither a node nor a tag: in flash memory, on a live system's medium, in a pool, a hypervisor's folder."""
+    if value.startswith("block:"):
+        return value[len("block:") :]
+    pool = _POOLS.fullmatch(value)
+    if pool is not None:
+        return f"ZFS={pool['set'] or 'AUTO'}"
+    if _IN_FLASH.fullmatch(value) or value.partition(":")[0] in _FOLDERS:
         return value
+    kind = next((kind for kind in cmdline.values("rootfstype") if kind in _FOLDERS), None)
+    if kind is not None and not value.startswith("/dev/"):
+        return f"{kind}:{value}"
     live = _LIVE.fullmatch(value)
     return None if live is None else live[1]
+
+
+def _derived(cmdline: Cmdline) -> t.Iterator[NamedDisk]:
+    """Disks that a word names by something else than a node or a tag: by sums, volumes, arrays, labels, pools."""
+    for word, place in _SUMS.items():
+        if any(cmdline.values(f"systemd.verity_{'root' if place == '/' else 'usr'}_{part}") for part in ("data", "hash")):
+            continue
+        found = (_SUM.fullmatch(value) for value in cmdline.values(word))
+        yield from (NamedDisk(word, f"PARTUUID={uuid.UUID(part)}", place) for one in found if one is not None for part in one.groups())
+    for value in cmdline.values("rd.lvm.lv"):
+        group, _slash, volume = value.partition("/")
+        if volume:
+            # As device mapper escapes the names.
+            yield NamedDisk("rd.lvm.lv", f"/dev/mapper/{group.replace('-', '--')}-{volume.replace('-', '--')}", "/")
+    for value in cmdline.values("rd.md.uuid"):
+        digits = value.replace(":", "").replace("-", "")
+        if _ID_OF_ARRAY.fullmatch(digits):
+            yield NamedDisk("rd.md.uuid", f"UUID={uuid.UUID(digits)}", "/")
+    for word in _LABELS:
+        yield from (NamedDisk(word, f"LABEL={value}", "/") for value in cmdline.values(word) if value)
+    for value in cmdline.values("zfs"):
+        pool = _POOLS.fullmatch(f"zfs={value}")
+        if pool is not None:
+            yield NamedDisk("zfs", f"ZFS={pool['set'] or 'AUTO'}", "/")
 
 
 def _others(cmdline: Cmdline) -> t.Iterator[NamedDisk]:

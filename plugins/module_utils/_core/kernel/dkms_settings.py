@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.os_release import names
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 
 if t.TYPE_CHECKING:
@@ -13,6 +14,23 @@ if t.TYPE_CHECKING:
 
 FILE = "/etc/dkms/framework.conf"
 FOLDER = "/etc/dkms/framework.conf.d"
+UBUNTU = "ubuntu"
+
+
+class SigningKey(t.NamedTuple):
+    """What DKMS signs modules with: the private key, which may be on a token (`pkcs11:`), and its certificate."""
+
+    key: str
+    certificate: str
+
+    @property
+    def is_token(self) -> bool:
+        return self.key.startswith("pkcs11:")
+
+
+OWN = SigningKey("/var/lib/dkms/mok.key", "/var/lib/dkms/mok.pub")
+OF_SHIM = SigningKey("/var/lib/shim-signed/mok/MOK.priv", "/var/lib/shim-signed/mok/MOK.der")
+"""Of Ubuntu and what is like it first of all."""
 
 
 def read_dkms_settings(host: Host, *variables: str) -> dict[str, str]:
@@ -21,3 +39,12 @@ def read_dkms_settings(host: Host, *variables: str) -> dict[str, str]:
     files = [Assignments.parse(host.text_or_none(path) or "") for path in (FILE, *more)]
     found = ((variable, file.get(variable)) for file in files for variable in variables)
     return {variable: value for variable, value in found if value}
+
+
+def signing_key(host: Host) -> SigningKey:
+    """Where they are, or will be when the first build has made them (prepare_signing() and distro_version() in /usr/sbin/dkms 3)."""
+    given = read_dkms_settings(host, "mok_signing_key", "mok_certificate")
+    known = names(host)
+    if "mok_signing_key" not in given and UBUNTU in (known.id, *known.like[:1]):
+        return OF_SHIM
+    return SigningKey(given.get("mok_signing_key", OWN.key), given.get("mok_certificate", OWN.certificate))

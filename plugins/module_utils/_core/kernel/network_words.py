@@ -11,11 +11,13 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 
 # nfsroot.rst of the kernel, dracut.cmdline(7), initramfs-tools(7).
-_WORDS = ("ip", "bootdev", "ifname", "vlan", "bond", "team", "bridge")
+_WORDS = ("ip", "bootdev", "ifname", "vlan", "bond", "team", "bridge", "fcoe", "rd.route")
 _OF_FIRMWARE = "BOOTIF"
 """The hardware type and the address of the interface from which the firmware has booted, as PXELINUX writes them."""
 # dracut.cmdline(7), dracut.nbd(7), nfsroot.rst and cifsroot of the kernel; addresses of IPv6 are in brackets.
 _ROOTS = ("root", "netroot", "nfsroot", "cifsroot", "rd.nvmf.discover")
+_PLAIN = ("nbdroot", "iscsi_target_ip")
+"""Of the initramfs of Debian's nbd-client and open-iscsi: a server, and behind a colon or a comma what it has."""
 _HOST = r"(\[[^\]]+\]|[^:/@,\s\[\]]+)"
 _SERVERS = (
     re.compile(rf"(?:[\w+.-]+:)*//(?:[^@/]*@)?{_HOST}"),
@@ -23,6 +25,7 @@ _SERVERS = (
     re.compile(rf"(?:tcp|rdma),{_HOST},"),
     re.compile(rf"{_HOST}:/(?!/)"),
 )
+_FIRST = re.compile(r"\[([^\]]+)\]|([^:/@,\s\[\]]+)")
 _ADDRESS = re.compile(r"(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
 
 
@@ -43,3 +46,6 @@ def named_servers(cmdline: Cmdline) -> t.Iterator[str]:
             found = next((match for pattern in _SERVERS for match in (pattern.match(value),) if match is not None), None)
             if found is not None:
                 yield found[1].strip("[]")
+    for word in _PLAIN:
+        first = (_FIRST.match(value) for value in cmdline.values(word))
+        yield from (one[1] or one[2] for one in first if one is not None)

@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import certificate, efi_variables, signature_policy
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.dkms_settings import read_dkms_settings
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.dkms_settings import OF_SHIM, OWN, signing_key
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo, Signer
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import LOADED, loaded_source
@@ -35,8 +35,8 @@ TRUSTED = "MokListTrustedRT"
 MACHINE_KEYRING = frozenset(("INTEGRITY_MACHINE_KEYRING", "SECONDARY_TRUSTED_KEYRING"))
 AUTHORITIES_ONLY = "INTEGRITY_CA_MACHINE_KEYRING"
 PLATFORM_KEYRING = "INTEGRITY_PLATFORM_KEYRING"
-# What DKMS and Ubuntu's shim-signed make, and enter with mokutil, where DKMS is told of no other place.
-CERTIFICATES = ("/var/lib/dkms/mok.pub", "/var/lib/shim-signed/mok/MOK.der")
+CERTIFICATES = (OWN.certificate, OF_SHIM.certificate)
+"""What DKMS and Ubuntu's shim-signed make, and enter with mokutil, where DKMS is told of no other place."""
 # TAINT_UNSIGNED_MODULE is set where the signature could not be verified, TAINT_FORCED_MODULE where it was not asked for.
 UNVERIFIED = frozenset("EF")
 OUT_OF_TREE = "O"
@@ -112,8 +112,11 @@ def _reason(host: Host, release: str, signer: Signer, keys: FirmwareKeys) -> str
 
 def doubt_of_dkms(host: Host, kernel: Kernel) -> str | None:
     """Why it is not certain that ``kernel`` will trust what DKMS signs on this host; None if it does."""
-    own = next((found for _path, found in _certificates(host)), None)
-    if own is None:
+    pair = signing_key(host)
+    has_key = pair.is_token or host.is_file(pair.key)
+    own = next((found for path, found in _certificates(host) if path == pair.certificate), None)
+    if own is None or not has_key:
+        # It makes both again where one of them is missing.
         return "it makes a key for that at its first build, which has to be enrolled then: run `dkms generate_mok` before"
     return doubt(host, kernel, Signer(own.name, own.issuer, own.serial))
 
@@ -125,7 +128,7 @@ def _file_of(host: Host, signer: Signer) -> str | None:
 
 def _certificates(host: Host) -> t.Iterator[tuple[str, Certificate]]:
     """Those that DKMS may sign with, the one that it is told to use first."""
-    for path in (*read_dkms_settings(host, "mok_certificate").values(), *CERTIFICATES):
+    for path in dict.fromkeys((signing_key(host).certificate, *CERTIFICATES)):
         try:
             found = certificate.parse(host.read_bytes(path)) if host.is_file(path) else None
         except HostError:

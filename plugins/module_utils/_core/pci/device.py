@@ -26,6 +26,7 @@ ADDRESS = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-1][0-9a-f]\.[0-7]")
 # Host, PCI-to-PCI, CardBus and semi-transparent bridges.  An ISA bridge or an NVSwitch (class 0680) has a type 0 header:
 # it can be bound to VFIO, and bound to a native driver it makes its group unviable, as any function does.
 BRIDGES = (0x0600, 0x0604, 0x0607, 0x0609)
+OLD_BRIDGES = (0x0601, 0x0602)
 UEVENT = re.compile(
     r"^PCI_CLASS=([0-9A-F]+)\nPCI_ID=([0-9A-F]{4}):([0-9A-F]{4})\nPCI_SUBSYS_ID=([0-9A-F]{4}):([0-9A-F]{4})\n(?:[^\n]*\n)*?MODALIAS=(\S+)",
     re.MULTILINE,
@@ -86,6 +87,11 @@ class Device:
     def is_bridge(self) -> bool:
         """Whether this is a bridge: the viability of the IOMMU group does not depend on its driver."""
         return self.class_code >> 8 in BRIDGES
+
+    @property
+    def leads_to_old_buses(self) -> bool:
+        """Whether it is a bridge to ISA, LPC or EISA, behind which serial ports, keyboards and the machine's chips may be."""
+        return self.class_code >> 8 in OLD_BRIDGES
 
     @property
     def parent(self) -> str | None:

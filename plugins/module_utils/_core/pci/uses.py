@@ -15,10 +15,8 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording import counted
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_console import console_uses
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_containers import Containers
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_kernel import kernel_users
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_keys import key_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_network import Network
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_processes import (
     Processes,
     nvidia_instances,
@@ -33,7 +31,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.boot_display import BootDisplay
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_containers import Containers
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import MountUse
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_network import Network
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_storage import Storage
 
 UseGuard = t.Literal["root", "boot", "swap", "route", "connection", "console", "data_mounts", "in_use"]
@@ -43,6 +43,8 @@ MOST_SWITCHES = 64
 """NVSWITCH_DEVICE_INSTANCE_MAX of NVIDIA's open kernel modules.  Nothing says which node is which switch's."""
 NETCONSOLE = re.compile(r"@[^/,]*/([^,\s]+)")
 """The interface in `netconsole=` (netpoll_parse_options() in net/core/netpoll.c)."""
+PLATFORM, OF_OLD_BUSES = "/sys/devices/platform", ("i8042", "serial8250", "tpm_tis", "dmi-ipmi-si")
+"""Devices at places that are known in advance; the others on such buses are found by PNP."""
 VSOCK = ("vmw_vsock_virtio_transport", "virtio_vsock")
 
 
@@ -68,30 +70,33 @@ class Arguments:
     """Those that the firmware has started the host from, as PARTUUID=, with the boot option."""
     interfaces: tuple[tuple[str, str], ...] = ()
     """Where an interface is named for the initramfs, and its name or hardware address."""
-    display: t.Callable[[], BootDisplay | None] = lambda: None
-    """Reads what the running kernel does about the firmware's framebuffer."""
 
 
 class HostUses:
-    """What the host's functions are used for.  What concerns the whole host is read once."""
+    """What the host's functions are used for.  What concerns the whole host is read once, when it is first needed.
 
-    def __init__(self, host: Host, inventory: Inventory, arguments: Arguments = Arguments()) -> None:
+    ``arguments`` and ``display`` read what kernels are given, and what the running one does about the firmware's framebuffer.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        inventory: Inventory,
+        arguments: t.Callable[[], Arguments] = Arguments,
+        display: t.Callable[[], BootDisplay | None] = lambda: None,
+    ) -> None:
         self._host = host
         self._inventory = inventory
-        self._arguments = arguments
-        interfaces = (node[4:] for device in inventory.devices for node in device.nodes if node.startswith("net/"))
-        self._network = Network(host, frozenset(interfaces))
+        self._read_arguments = arguments
+        self._display = display
         self._processes = Processes(host)
-        self._containers = Containers(host)
 
     def of(self, device: Device) -> tuple[Use, ...]:
         """Everything that uses the function, or one of its virtual functions, at the moment or at boot."""
         functions = [device, *(found for address in device.virtual_functions for found in (self._inventory.get(address),) if found)]
-        below = read_below(self._host, [f"{DEVICES}/{function.address}" for function in functions])
+        below = read_below(self._host, [*(f"{DEVICES}/{function.address}" for function in functions), *self._behind_bridge(device)])
         found = [*self._below(below), *self._functions(device, functions, below)]
-        found += [
-            Use(clause, "console") for clause in console_uses(self._host, device, below, self._arguments.consoles, self._arguments.display)
-        ]
+        found += [Use(clause, "console") for clause in console_uses(self._host, device, below, self._arguments.consoles, self._display)]
         return tuple(dict.fromkeys(found))
 
     def below(self, folder: str) -> tuple[Use, ...]:
@@ -99,12 +104,23 @@ class HostUses:
         return tuple(dict.fromkeys(self._below(read_below(self._host, [folder]))))
 
     def without_driver(self, device: Device) -> tuple[Use, ...]:
-        """Of a function without a driver: the console, which the firmware may have put on it, and programs that drive it themselves."""
-        clauses = console_uses(self._host, device, Below(), (), self._arguments.display)
+        """Of a function without a driver: the console, which the firmware may have put on it, and programs that drive it themselves.
+
+        What is behind a bridge to older buses needs no driver of it.
+        """
+        if device.leads_to_old_buses:
+            return self.of(device)
+        clauses = console_uses(self._host, device, Below(), (), self._display)
         drivers = (Use(clause) for clause in self._processes.driving(device.address))
         return (*(Use(clause, "console") for clause in clauses), *drivers)
 
     # --
+
+    def _behind_bridge(self, device: Device) -> t.Iterator[str]:
+        """The folders of devices behind a bridge to ISA or LPC, which are no children of it in sysfs."""
+        if device.leads_to_old_buses:
+            yield from (f"/sys/devices/{name}" for name in self._host.names("/sys/devices") if name.startswith("pnp"))
+            yield from (f"{PLATFORM}/{name}" for name in self._host.names(PLATFORM) if name.startswith(OF_OLD_BUSES))
 
     def _below(self, below: Below) -> t.Iterator[Use]:
         yield from self._disks(below)
@@ -151,10 +167,22 @@ class HostUses:
             if function.driver == "nvidia":
                 yield from self._nvidia(function)
             if function.driver == "cxl_pci" and any(name.startswith("region") for name in self._host.names("/sys/bus/cxl/devices")):
+                on_memory = (entry for entry in self._entries if self._storage.is_on_cxl(entry))
+                yield from (Use(f"{entry.what}, and memory of it may be on this card (CXL)", entry.guard) for entry in on_memory)
                 yield Use("memory of the host may be on it (CXL)")
         # A USB card is behind a controller whose class is another.
         if below.hidden_interfaces and any(function.driver is not None for function in functions):
             yield Use("it has a network interface in another network namespace")
+            yield from self._through_namespaces()
+
+    def _through_namespaces(self) -> t.Iterator[Use]:
+        """What this host reaches through another network namespace, as through a container that is its router."""
+        network = self._network
+        for interface in filter(network.into_namespaces, network.default_interfaces):
+            yield Use(f"{interface} carries the default route, perhaps through there", "route")
+        for carrier in network.connection_interfaces():
+            if carrier is not None and network.into_namespaces(carrier):
+                yield Use(f"{carrier} carries this SSH connection, perhaps through there", "connection")
 
     def _nodes_of_driver(self, function: Device) -> t.Iterator[str]:
         if function.driver is not None and function.iommu_group is not None:
@@ -174,6 +202,25 @@ class HostUses:
         clause = nvidia_persistence(self._host, function.address, self._processes)
         if clause is not None:
             yield Use(clause)
+
+    @functools.cached_property
+    def _arguments(self) -> Arguments:
+        return self._read_arguments()
+
+    # A function without a driver is in none of these.
+
+    @functools.cached_property
+    def _containers(self) -> Containers:
+        from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_containers import Containers
+
+        return Containers(self._host)
+
+    @functools.cached_property
+    def _network(self) -> Network:
+        from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_network import Network
+
+        interfaces = (node[4:] for device in self._inventory.devices for node in device.nodes if node.startswith("net/"))
+        return Network(self._host, frozenset(interfaces))
 
     # -- disks
 
@@ -222,7 +269,13 @@ class HostUses:
     def _held(self, node: TreeNode) -> Use:
         """A disk that the kernel has opened exclusively: for a file system, a pool, an array or a target that no list names."""
         unknown = next(
-            (entry for entry in self._entries if self._storage.backing(entry).pools or self._storage.backing(entry).unknown), None
+            (
+                entry
+                for entry in self._entries
+                # Of several disks of F2FS only the first is named anywhere.
+                if self._storage.backing(entry).pools or self._storage.backing(entry).unknown or entry.kind == "f2fs"
+            ),
+            None,
         )
         if unknown is not None:
             return Use(f"the kernel has {node.name} in use, perhaps since {unknown.what}", unknown.guard)
@@ -304,7 +357,7 @@ class HostUses:
             yield from self._packets(interface)
         for value in self._arguments.netconsoles:
             named = NETCONSOLE.search(value)
-            if named is not None and named[1] in own:
+            if named is not None and any(named[1].lower() in (name.lower(), self._network.hardware_address(name)) for name in own):
                 yield Use(f"the kernel's messages are sent over {named[1]} (netconsole=)", "console")
         for name in self._host.names("/sys/kernel/config/netconsole"):
             target = self._host.text_or_none(f"/sys/kernel/config/netconsole/{name}/dev_name")

@@ -16,7 +16,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Below
 
 CONSOLES = "/sys/class/vtconsole"
-IOMEM_FIRMWARE = re.compile(r"^[ \t]*([0-9a-f]+)-([0-9a-f]+) : (BOOTFB|efifb|vesafb|simplefb|simpledrm|simple-framebuffer)", re.MULTILINE)
+IOMEM_FIRMWARE = re.compile(
+    r"^[ \t]*([0-9a-f]+)-([0-9a-f]+) : (BOOTFB|efifb|vesafb|offb|simplefb|simpledrm|efidrm|vesadrm|ofdrm|simple-framebuffer)", re.MULTILINE
+)
 ADDRESS_OPTION = re.compile(r"(?:uart\w*|pl011|8250),(?:mmio\d*\w*|io),(0x[0-9a-f]+)|(?:pl011),(0x[0-9a-f]+)", re.IGNORECASE)
 PORT_OF_DEVICE = re.compile(r":\d+\.\d+(?:,|$)")
 """Behind the device's own name: its controller and port (serial_base_add_prefcon() in drivers/tty/serial/serial_base_bus.c)."""

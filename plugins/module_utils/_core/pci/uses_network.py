@@ -16,13 +16,19 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_conne
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tunnels import Tunnels
 
 Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 MAIN = "main"
 IP_TIMEOUT = 10
 NETWORK = "/sys/class/net"
 RTF_REJECT = 0x200
+MOST_GROUPS = 2
+"""A group has no groups (nh_check_attr_group() in net/ipv4/nexthop.c)."""
 OPEN_VSWITCH = "ovs-system"
+SMALLEST_PART = 8
+ENOUGH: t.Mapping[int, float] = {4: 1 / 2, 6: 1 / 8}
+"""By version of IP, the part of all addresses that makes routes a default one: of IPv6 an eighth is in use (2000::/3)."""
 V4, V6 = ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")
 
 
@@ -55,6 +61,9 @@ class Network:
                 pending += [name[len("upper_") :] for name in names if name.startswith("upper_")]
                 master = self._host.link_name(f"{NETWORK}/{interface}/master")
                 pending += [master] if master is not None else []
+                # A pair of veth leads on from one bridge or switch to another.
+                ports = [name[len("lower_") :] for name in names if name.startswith("lower_")]
+                pending += [self._tunnels.pairs[port] for port in ports if port in self._tunnels.pairs]
         return tuple(found)
 
     def is_up(self, interface: str) -> bool:
@@ -70,7 +79,7 @@ class Network:
 
     def carries(self, own: t.Collection[str], interface: str) -> bool:
         """Whether traffic of ``interface`` may go through one of ``own``, a device's interfaces with those above them."""
-        if interface in own:
+        if self._leads_to(interface, own, set()):
             return True
         if not self._has_unknown_carrier(interface):
             return False
@@ -84,6 +93,32 @@ class Network:
         # Without another default route the other end of a tunnel may as well be in a network of the host.
         is_elsewhere = any(not route.network.prefixlen for route in known)
         return bool(set(own) & (led if is_elsewhere else {route.interface for route in known}))
+
+    def _leads_to(self, interface: str, own: t.Collection[str], seen: set[str]) -> bool:
+        """Whether it is one of ``own``, or says that it is on top of one: by a lower interface, or by a tunnel's ends."""
+        if interface in own or interface in seen:
+            return interface in own
+        seen.add(interface)
+        lower = [name for name in self._lower(interface) if name != interface]
+        if not lower and self._has_unknown_carrier(interface):
+            ends = self._tunnels.ends(interface)
+            local = {_address(address) for address in ends.local}
+            lower = [*ends.interfaces, *(name for address in ends.remote for name in self.interfaces_to(address))]
+            lower += [name for name, found in self.addresses.items() if local and not local.isdisjoint(map(_address, found))]
+        return any(self._leads_to(name, own, seen) for name in lower)
+
+    def into_namespaces(self, interface: str) -> bool:
+        """Whether no device carries an interface, and it, or what it uses, leads into another network namespace."""
+        lower = self._lower(interface)
+        has_device = any(one in self._physical or self._host.exists(f"{NETWORK}/{one}/device") for one in lower)
+        return not has_device and any(map(self._tunnels.leads_away, lower))
+
+    @functools.cached_property
+    def _tunnels(self) -> Tunnels:
+        # Few hosts have any.
+        from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tunnels import Tunnels
+
+        return Tunnels(self._host, lambda: self._ask_ip(["-details", "link", "show"]))
 
     @functools.cached_property
     def of_programs(self) -> t.Mapping[str, tuple[str, ...]]:
@@ -138,9 +173,14 @@ class Network:
 
     @property
     def default_interfaces(self) -> tuple[str, ...]:
-        """The interfaces with a default route; halves of everything, as VPNs set them, count too."""
-        wide = (route for route in self.routes if route.network.prefixlen <= (1 if route.network.version == 4 else 3))
-        return tuple(dict.fromkeys(route.interface for route in wide if route.interface != "lo"))
+        """The interfaces with a default route; halves and other parts of nearly everything, as VPNs set them, count too."""
+        parts: dict[str, dict[int, set[ipaddress.IPv4Network | ipaddress.IPv6Network]]] = {}
+        for route in self.routes:
+            if route.interface != "lo" and route.network.prefixlen <= SMALLEST_PART:
+                parts.setdefault(route.interface, {}).setdefault(route.network.version, set()).add(route.network)
+        return tuple(
+            interface for interface, found in parts.items() if any(_share(some) >= ENOUGH[version] for version, some in found.items())
+        )
 
     def interfaces_to(self, address: str) -> tuple[str, ...]:
         """The interfaces over which an address is reached: of each table those of the most specific routes; empty if there is none.
@@ -161,9 +201,27 @@ class Network:
         for route in self._ask_ip([family, "route", "show", "table", "all"]):
             network = _network(str(route.get("dst", "")), V4 if family == "-4" else V6)
             hops = [hop for hop in route.get("nexthops") or () if isinstance(hop, dict)] or [route]
+            if not any("dev" in hop for hop in hops):
+                # The kernel may show the number of an object alone (net.ipv4.nexthop_compat_mode).
+                hops = list(self._objects(route.get("nhid"), 0))
             for hop in hops:
                 if network is not None and isinstance(hop.get("dev"), str) and route.get("type", "unicast") == "unicast":
                     yield Route(network, hop["dev"], "gateway" in hop or "via" in hop, str(route.get("table", MAIN)))
+
+    def _objects(self, number: object, layer: int) -> t.Iterator[dict[str, t.Any]]:
+        """The hops of an object of routes, or of a group of them (ip-nexthop(8))."""
+        for found in self._nexthops if number is not None and layer < MOST_GROUPS else ():
+            if found.get("id") == number:
+                group = found.get("group")
+                yield from (
+                    (hop for one in group if isinstance(one, dict) for hop in self._objects(one.get("id"), layer + 1))
+                    if isinstance(group, list)
+                    else (found,)
+                )
+
+    @functools.cached_property
+    def _nexthops(self) -> tuple[dict[str, t.Any], ...]:
+        return self._ask_ip(["nexthop", "show"])
 
     def _routes_v4(self) -> t.Iterator[Route]:
         for line in (self._host.text_or_none("/proc/net/route") or "").splitlines()[1:]:
@@ -266,6 +324,12 @@ class Network:
         except (HostError, ValueError, RecursionError):
             return ()
         return tuple(entry for entry in found if isinstance(entry, dict)) if isinstance(found, list) else ()
+
+
+def _share(networks: t.Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> float:
+    """Which part of all addresses is in these."""
+    alike: t.Any = list(networks)
+    return float(sum(2.0**-network.prefixlen for network in ipaddress.collapse_addresses(alike)))
 
 
 def _address(text: str) -> Address | None:

@@ -26,6 +26,12 @@ INTERFACE = re.compile(r"^iff:\s*(\S+)", re.MULTILINE)
 """The interface of an open /dev/net/tun in fdinfo (tun_chr_show_fdinfo() in drivers/net/tun.c)."""
 RESOURCE = re.compile(r"/([0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])/(?:resource\d+(?:_wc)?|config|rom)")
 MAPPED = re.compile(r" (/(?:dev|sys/devices/pci|proc/bus/pci)\S*)$", re.MULTILINE)
+DEV, DEVTMPFS, DELETED = "dev/", "devtmpfs", " (deleted)"
+MOUNT_ID = re.compile(r"^mnt_id:\s*(\d+)", re.MULTILINE)
+FUNCTIONS = "/sys/bus/pci/devices"
+ALL_MEMORY = re.compile(r"^[0-9a-f]+-[0-9a-f]+ \S+ ([0-9a-f]{1,16}) \S+ \S+ +/dev/mem$", re.MULTILINE)
+"""A part of the machine's memory that a program has, with its place."""
+RANGE = re.compile(r"0x([0-9a-f]{1,16}) 0x([0-9a-f]{1,16}) ")
 LARGEST_MAPS = 8 << 20
 GUESTS = re.compile(r"qemu|kvm|cloud-hyper|firecracker|crosvm|libvirt|bhyve|vmx|xen")
 
@@ -42,6 +48,8 @@ class Open(t.NamedTuple):
     number: str | None
     address: str | None
     way: t.Literal["open", "mapped"] = "open"
+    node: str | None = None
+    """The host's own name of a device node that the process has under another path."""
 
     @property
     def _who(self) -> str:
@@ -121,7 +129,7 @@ class Processes:
 
     def _opened_of(self, names: t.Container[str], numbers: t.Container[str], addresses: t.Container[str]) -> t.Iterator[Open]:
         for found in self._opened:
-            if found.path in names or found.number in numbers or found.address in addresses:
+            if found.path in names or found.node in names or found.number in numbers or found.address in addresses:
                 yield found
 
     def has_persistence_daemon(self) -> bool:
@@ -161,20 +169,48 @@ class Processes:
         seen: set[str] = set()
         for handle in handles:
             path = self._host.link(f"/proc/{process}/fd/{handle}")
-            if path is None or path in seen or not path.startswith(("/dev/", "/sys/", "/proc/bus/pci/")):
+            node = None if path is None else self._node_elsewhere(process, handle, path)
+            if path is None or path in seen or not (node or path.startswith(("/dev/", "/sys/", "/proc/bus/pci/"))):
                 continue
             seen.add(path)
             resource = RESOURCE.search(path)
             # A container may have the node under another name.
             number = self._host.device_number(f"/proc/{process}/fd/{handle}") if path.startswith("/dev/") else None
-            yield Open(process, command, path, number, resource[1] if resource else None)
+            yield Open(process, command, path, number, resource[1] if resource else None, node=node)
+
+    def _node_elsewhere(self, process: str, handle: str, path: str) -> str | None:
+        """The host's name of a node that has another path, as where a container has /dev as /host/dev: of devtmpfs there is one alone."""
+        if path.startswith("/dev/") and path.endswith(DELETED):
+            return path[: -len(DELETED)]
+        if path.startswith("/dev/") or DEV not in path or not path.startswith("/"):
+            return None
+        mount = MOUNT_ID.search(self._host.text_or_none(f"/proc/{process}/fdinfo/{handle}") or "")
+        for line in self._mounts(process) if mount is not None else ():
+            fields = line.split()
+            place, kind = (fields[4].rstrip("/"), line.partition(" - ")[2].partition(" ")[0]) if len(fields) > 4 else ("", "")
+            if kind == DEVTMPFS and fields[0] == (mount and mount[1]) and f"{place}/" in path:
+                return f"/dev{fields[3].rstrip('/')}/{path.rpartition(f'{place}/')[2]}"
+        return None
+
+    def _mounts(self, process: str) -> t.Sequence[str]:
+        return (self._host.head(f"/proc/{process}/mountinfo", LARGEST_MAPS) or b"").decode("utf-8", "surrogateescape").splitlines()
 
     def _mapped(self, process: str, command: str, opened: t.Container[str]) -> t.Iterator[Open]:
-        found = MAPPED.findall((self._host.head(f"/proc/{process}/maps", LARGEST_MAPS) or b"").decode("utf-8", "surrogateescape"))
-        for path in dict.fromkeys(found):
+        text = (self._host.head(f"/proc/{process}/maps", LARGEST_MAPS) or b"").decode("utf-8", "surrogateescape")
+        for place in dict.fromkeys(ALL_MEMORY.findall(text)):
+            yield from (Open(process, command, "/dev/mem", None, address, "mapped") for address in self._at(int(place, 16)))
+        for path in dict.fromkeys(MAPPED.findall(text)):
             if path not in opened:
                 resource = RESOURCE.search(path)
                 yield Open(process, command, path, None, resource[1] if resource else None, "mapped")
+
+    def _at(self, place: int) -> t.Iterator[str]:
+        """The PCI functions whose memory is at a place of the machine's, by its first byte."""
+        for address in self._host.names(FUNCTIONS):
+            for line in (self._host.text_or_none(f"{FUNCTIONS}/{address}/resource") or "").splitlines():
+                found = RANGE.match(line)
+                if found is not None and 0 < int(found[1], 16) <= place <= int(found[2], 16):
+                    yield address
 
 
 def _names_and_numbers(nodes: t.Iterable[TreeNode]) -> tuple[set[str], set[str]]:

@@ -24,6 +24,7 @@ NODES: t.Mapping[str, tuple[str, ...]] = {
     "nvidia": (NVIDIA_CONTROL, "/dev/nvidia-uvm", "/dev/nvidia-modeset"),
     "ccp": ("/dev/sev",),
     "megaraid_sas": ("/dev/megaraid_sas_ioctl_node",),
+    **dict.fromkeys(("sfc", "sfc_ef100", "xilinx_efct"), ("/dev/onload", "/dev/sfc_char")),
     "mpt3sas": ("/dev/mpt3ctl", "/dev/mpt2ctl"),
 }
 """By driver.  Their misc devices have no parent in sysfs; NVIDIA's are in no class at all."""
@@ -59,7 +60,7 @@ def shared_users(host: Host, processes: Processes, function: Device, module: str
         if _works_with_others_only(host, processes, function, found):
             continue
         clause = f"{found.what}, which is for all cards of {driver}"
-        if driver == "nvidia" and found.path == NVIDIA_CONTROL and _manages_fabric(host, processes, found.process):
+        if driver == "nvidia" and (found.node or found.path) == NVIDIA_CONTROL and _manages_fabric(host, processes, found.process):
             mode = _mode_of(host, found.process)
             # It has the switches alone then, and the cards are for guests (Fabric Manager User Guide, Shared NVSwitch).
             if mode == SHARED:
@@ -83,13 +84,13 @@ def _mode_of(host: Host, process: str) -> int:
 
 
 def _works_with_others_only(host: Host, processes: Processes, function: Device, found: Open) -> bool:
-    if found.path == KFD:
+    if (found.node or found.path) == KFD:
         return _computes_elsewhere(host, function.address, found.process)
     if function.driver != "nvidia":
         return False
     # The driver's own programs open the node of each card that they work with, which is judged by itself.
     return any(
-        CARD_OF_NVIDIA.fullmatch(other.path) or (other.number is not None and NUMBER_OF_NVIDIA.fullmatch(other.number))
+        CARD_OF_NVIDIA.fullmatch(other.node or other.path) or (other.number is not None and NUMBER_OF_NVIDIA.fullmatch(other.number))
         for other in processes.of(found.process)
     )
 

@@ -28,8 +28,12 @@ TAGS = {
 }
 TAG = re.compile(r"(UUID|LABEL|PARTUUID|PARTLABEL|ID)=\"?([^\"]*)\"?")
 REMOTE = re.compile(
-    r"nfs\d*|cifs|smb\d*|smbfs|ceph|afs|9p|fuse\.(?:glusterfs|ceph.*|sshfs|s3fs|rclone)|glusterfs|lustre|beegfs.*|gpfs|orangefs|ocfs2|gfs2|coda"
+    r"nfs\d*|cifs|smb\d*|smbfs|ceph|afs|9p|glusterfs|lustre|beegfs.*|gpfs|orangefs|pvfs2|ocfs2|gfs2|coda|davfs2?|wekafs|panfs"
+    r"|fuse\.(?:glusterfs|ceph.*|sshfs|s3fs|rclone|juicefs|mfs.*|moosefs|lizardfs|mountpoint-s3|s3ql|gcsfuse|goofys|geesefs|blobfuse2?"
+    r"|seaweedfs|weed|curlftpfs|davfs2?|ossfs|cosfs|dfuse|quobyte|hdfs|fuse_dfs|alluxio.*|cvmfs2?|smbnetfs|nfs|http.*)"
 )
+OF_FUSE = re.compile(r"[\w.-]+#|[a-z]\w*://|[^/@]*@[^/:]+:|cvmfs2$")
+"""Sources of a file system `fuse` on a server: `sshfs#me@nas:/x` (mount.fuse(8)), an address, a folder of another host."""
 LAYERED = ("overlay", "aufs", "unionfs", "fuse.unionfs", "fuse.mergerfs", "fuse.overlayfs", "fuse-overlayfs")
 PATH_OPTIONS = ("lowerdir", "upperdir", "workdir", "br", "dirs", "lowerdir+", "datadir+")
 LUSTRE = re.compile(r"([^:,/@\s]+)@(?:tcp|o2ib|kfi|gni)\d*")
@@ -38,6 +42,11 @@ MAPPED_SERVER = re.compile(r"(?:^|[\s,])([\w.-]+|\[[0-9a-fA-F:]+\])(?:\(\d+\))?:
 TRADDR = re.compile(r"(?:traddr|host_traddr)=([^,\s]+)")
 FC_PORT = re.compile(r"host_traddr=[^,\s]*pn-(0x[0-9a-f]+)", re.IGNORECASE)
 ANY_PORT = ""
+ANY_POOL = "AUTO"
+FOLDER = re.compile(r"(?:virtiofs|9p):")
+"""A shared folder of the hypervisor, as the kernel's arguments name it."""
+OF_CXL = "/nvdimm-bridge"
+"""In the place in sysfs of a disk that is memory on CXL's cards (drivers/cxl/core/pmem.c)."""
 _NUMBER = re.compile(r"\d+:\d+")
 NEIGHBOUR = "/PARTNROFF="
 """Behind a PARTUUID: so many partitions further on the same disk (block/early-lookup.c)."""
@@ -48,8 +57,8 @@ HOST_INTERFACE = re.compile(r"host_iface=([^,\s]+)")
 _ENCODED = re.compile(r"[^\w#+\-.:=@\\]|\\(?!x[0-9a-fA-F]{2})")
 _OF_SEVERAL_DISKS = ("btrfs", "bcachefs")
 _ANY_KIND = ("", "auto")
-_PARTS_OF_LAYERS = ("LVM2_member", "crypto_LUKS", "linux_raid_member", "bcache", "drbd")
-"""What udev calls disks of which others are made once somebody asks for them."""
+_PARTS_OF_LAYERS = re.compile(r"(?!zfs_|VMFS_).*_member|crypto_LUKS|BitLocker|cs_fvault2|bcache|drbd.*|stratis|vdo|DM_\w+")
+"""What udev calls disks of which others are made once somebody asks for them (superblocks of libblkid, multipath's rules)."""
 JOURNALS = "/proc/fs/jbd2"
 _FCOE = re.compile(r"/virtual/net/([^/]+)/ctlr_\d+/host\d+/")
 """The VLAN that a disk is below in sysfs which is reached by Fibre Channel over Ethernet (fcoe_sysfs.c)."""
@@ -81,6 +90,20 @@ class Backing:
     def may_be_over(self, ports: t.Collection[str]) -> bool:
         """Whether it is reached, or may be, over one of these ports of Fibre Channel."""
         return bool(ports) and (ANY_PORT in self.ports or not self.ports.isdisjoint(ports))
+
+
+def is_remote(entry: MountUse) -> bool:
+    """Whether it is on a server."""
+    if entry.kind == "fuse":
+        return OF_FUSE.match(entry.source) is not None
+    return REMOTE.fullmatch(entry.kind) is not None and not entry.source.startswith("/dev/")
+
+
+def tag_of(entry: MountUse) -> str | None:
+    """The tag of a shared folder of the hypervisor; None if it is none."""
+    if FOLDER.match(entry.source):
+        return entry.source.partition(":")[2]
+    return entry.source if entry.kind == "virtiofs" or (entry.kind == "9p" and entry.option("trans") in (None, "virtio")) else None
 
 
 class Storage:
@@ -115,6 +138,11 @@ class Storage:
             return next((node for node in below.disks if self._may_become_a_layer(node)), None)
         return next(iter(below.disks), None) if backing.unknown else None
 
+    def is_on_cxl(self, entry: MountUse) -> bool:
+        """Whether it is on persistent memory, of which nothing says on which cards of CXL it is."""
+        names = (lowest for name in self.backing(entry).names for lowest in self._lowest(posixpath.basename(name), 0))
+        return any(OF_CXL in (self._host.link(f"/sys/class/block/{name}") or "") for name in names)
+
     def _is_not_there(self, entry: MountUse, backing: Backing) -> bool:
         """Whether data that the next boot needs is on a disk that is made of others, and that is not active."""
         if entry.is_mounted or entry.guard != "data_mounts" or backing.numbers or not entry.source.startswith("/dev/"):
@@ -126,7 +154,11 @@ class Storage:
 
     def _may_become_a_layer(self, node: TreeNode) -> bool:
         known = self.udev(node)
-        return known is not None and known.get("ID_FS_TYPE") in _PARTS_OF_LAYERS and not names_if_any(self._host, f"{node.folder}/holders")
+        return (
+            known is not None
+            and _PARTS_OF_LAYERS.fullmatch(known.get("ID_FS_TYPE", "")) is not None
+            and not names_if_any(self._host, f"{node.folder}/holders")
+        )
 
     def udev(self, node: TreeNode) -> t.Mapping[str, str] | None:
         """What udev knows about a disk; None if it knows nothing at all."""
@@ -153,21 +185,26 @@ class Storage:
         if entry.number is not None and not entry.number.startswith("0:"):
             backing.numbers.add(entry.number)
         if entry.kind == "zfs" or entry.source.startswith("ZFS="):
-            backing.pools.add(entry.source.partition("=")[2].partition("/")[0] or entry.source.partition("/")[0])
-        elif entry.kind == "autofs" and entry.source:
-            self._collect_map(entry.source, backing)
+            pool = entry.source[len("ZFS=") :] if entry.source.startswith("ZFS=") else entry.source
+            backing.pools.add("" if pool == ANY_POOL else pool.partition("/")[0])
         elif entry.kind == "autofs":
-            backing.unknown = not any(other.place == entry.place and other.source for other in self.entries if other != entry)
+            self._collect_automount(entry, backing)
         elif entry.kind in LAYERED:
             self._collect_layers(entry, backing, layer)
-        elif entry.kind == "virtiofs" or (entry.kind == "9p" and entry.option("trans") in (None, "virtio")):
-            backing.tags.add(entry.source)
+        elif tag_of(entry) is not None:
+            backing.tags.add(tag_of(entry) or "")
         elif entry.kind in _OF_FLASH or _IN_FLASH.match(entry.source):
             self._collect_flash(entry.source, backing)
-        elif REMOTE.fullmatch(entry.kind) and not entry.source.startswith("/dev/"):
+        elif is_remote(entry):
             self._collect_server(entry, backing)
         else:
             self._collect_disks(entry, backing, layer)
+
+    def _collect_automount(self, entry: MountUse, backing: Backing) -> None:
+        if entry.source:
+            self._collect_map(entry.source, backing)
+        else:
+            backing.unknown = not any(other.place == entry.place and other.source for other in self.entries if other != entry)
 
     def _collect_flash(self, source: str, backing: Backing) -> None:
         """The flash memory by its number, or by that of the UBI device that is on it (get_tree_mtd(), open_ubi() in fs/ubifs/super.c)."""
@@ -185,8 +222,10 @@ class Storage:
             backing.servers |= set(LUSTRE.findall(entry.source))
             return
         named = entry.option("addr") or entry.option("mon_addr")
+        source = entry.source.partition("#")[2] or entry.source if entry.kind == "fuse" else entry.source
+        source = source.partition("://")[2].partition("/")[0] or source
         # ceph separates several monitors by commas or slashes.
-        text = named or entry.source.partition("@")[2] or entry.source
+        text = named or source.partition("@")[2] or source
         text = text[2:].partition("/")[0] if text.startswith("//") else text
         several = re.split(r"[,/]", text if named else text.partition(":/")[0]) if entry.kind == "ceph" else [text]
         found = [match for one in several for match in (re.match(r"\[([^\]]+)\]|([^:/,]+)", one),) if match is not None]
@@ -291,10 +330,15 @@ class Storage:
             if target != path:
                 backing.names.add(self._whole_disk(target) if is_neighbour else target)
                 return
-        for number, known in self._udev_database:
-            if any(known.get(key, "").lower() in (value.lower(), encoded.lower()) for key in keys):
-                backing.numbers.add(number)
-                return
+        # All parts of an array have the same.
+        numbers = {
+            number
+            for number, known in self._udev_database
+            if any(known.get(key, "").lower() in (value.lower(), encoded.lower()) for key in keys)
+        }
+        backing.numbers |= numbers
+        if numbers:
+            return
         # Without these, nothing says which disk has the tag; with them, none has.
         backing.unknown = bool(is_neighbour) or (not self._host.is_dir(f"/dev/disk/{folder}") and not self._udev_database)
 
@@ -319,14 +363,15 @@ class Storage:
                 # What does not fit into memory, or is idle, is written there (drivers/block/zram).
                 self._collect_disk(self._host.text_or_none(f"{here}/backing_dev") or "", backing)
             else:
-                self._collect_transport(base, backing)
-        # A swap file, a file that is mounted as a loop device, a folder that is mounted elsewhere.
-        if not entry.is_mounted and entry.source.startswith("/") and not entry.source.startswith("/dev/"):
+                self._collect_transport(base, entry, backing, layer)
+        # A swap file, a file that is mounted, as a loop device or as it is (EROFS), a folder that a program or eCryptfs shows elsewhere.
+        has_no_disk = not entry.is_mounted or (entry.number or "").startswith("0:")
+        if has_no_disk and entry.source.startswith("/") and not entry.source.startswith("/dev/"):
             mount = self._mount_of(entry.source, entry)
             if mount is not None:
                 self._collect(mount, backing, layer + 1)
 
-    def _collect_transport(self, base: str, backing: Backing) -> None:
+    def _collect_transport(self, base: str, entry: MountUse, backing: Backing, layer: int) -> None:
         """The servers of a disk that is reached over a network."""
         path = self._host.link(f"/sys/class/block/{base}") or ""
         session = re.search(r"(?:^|/)devices/(.*?/session\d+)/", path)
@@ -336,6 +381,7 @@ class Storage:
             self._collect_nvme(base, path, backing)
         elif base.startswith("nbd"):
             backing.any_interface = True
+            self._collect_served(base, entry, backing, layer)
         elif base.startswith("rbd"):
             found = self._host.text_or_none(f"/sys/bus/rbd/devices/{base[3:].partition('p')[0]}/client_addr") or ""
             self._collect_local(found, backing)
@@ -346,6 +392,19 @@ class Storage:
         elif "/virtual/" in path and not _OF_MEMORY.match(base):
             # ublk, DRBD without a disk, rnbd: of a program or a server.
             backing.unknown = backing.any_interface = True
+
+    def _collect_served(self, base: str, entry: MountUse, backing: Backing, layer: int) -> None:
+        """The files and disks that a server on this host, such as qemu-nbd, has open."""
+        process = self._host.text_or_none(f"/sys/class/block/{base}/pid") or ""
+        if not process.isdecimal():
+            return
+        for handle in names_if_any(self._host, f"/proc/{process}/fd"):
+            path = self._host.link(f"/proc/{process}/fd/{handle}") or ""
+            mount = None if path.startswith(("/dev/", "/proc/", "/sys/")) else self._mount_of(path, entry)
+            if mount is not None:
+                self._collect(mount, backing, layer + 1)
+            elif path.startswith("/dev/"):
+                backing.names.add(path)
 
     def _collect_local(self, address: str, backing: Backing) -> None:
         match = re.match(r"\[?([0-9a-f.:]+?)\]?:\d+", address)

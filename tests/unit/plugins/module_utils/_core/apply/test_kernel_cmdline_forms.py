@@ -231,3 +231,47 @@ def test_what_a_person_does_is_told_by_the_loader_that_left_its_file(tmp_path: P
         host.call("iommu=pt")
 
     assert way in str(caught.value.hint)
+
+
+MAKERS = (
+    *(hosts.debian, hosts.opensuse, hosts.fedora, hosts.rocky, hosts.arch_entries, hosts.arch_unified, hosts.kernel_install),
+    *(hosts.opensuse_sdbootutil, hosts.opensuse_grub_entries, hosts.proxmox, hosts.u_boot, hosts.extlinux),
+)
+GIVEN = (("iommu=pt", "b=2"), ("rhgb", "a=2"), ('dyndbg="file x +p"',))
+
+
+@pytest.mark.parametrize("words", GIVEN, ids=lambda words: words[0])
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+def test_check_mode_predicts_the_exact_text(tmp_path: Path, make: t.Callable[[Path], hosts.CmdlineHost], words: tuple[str, ...]) -> None:
+    host = make(tmp_path)
+    for state in ("present", "absent", "absent"):
+        predicted = host.call(*words, state=state, check_mode=True)
+        assert predicted == host.call(*words, state=state), state
+
+
+@pytest.mark.parametrize(
+    ("common", "default", "after"),
+    [
+        ("a=1 -- x", "quiet", "b=2 a=1 -- x quiet"),
+        ("a=1", "quiet -- x", "a=1 b=2 quiet -- x"),
+        ("a=1", "quiet", "a=1 quiet b=2"),
+        ("", "quiet", "quiet b=2"),
+        ("-- x", "", "b=2 -- x"),
+    ],
+)
+def test_arguments_that_go_in_front_are_predicted_there(tmp_path: Path, common: str, default: str, after: str) -> None:
+    host = hosts.debian(tmp_path, settings=f'GRUB_CMDLINE_LINUX="{common}"\nGRUB_CMDLINE_LINUX_DEFAULT="{default}"\n')
+    before = host.files()
+    predicted = host.call("b=2", check_mode=True)
+
+    assert predicted == host.call("b=2")
+    assert {" ".join(entry["after"][2:]) for entry in predicted["entries"].values()} == {after}
+    assert host.call("b=2", state="absent", check_mode=True) == host.call("b=2", state="absent")
+    assert host.files() == before
+
+
+def test_settings_of_others_stay_where_grubby_would_make_its_own_line_of_each(tmp_path: Path) -> None:
+    host = hosts.rocky(tmp_path)
+    before = host.text("/etc/default/grub")
+    host.call("quiet", state="absent")
+    assert host.text("/etc/default/grub") == before

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import typing as t
 
 import pytest
@@ -66,6 +67,11 @@ def without_record(files: dict[str, bytes]) -> dict[str, bytes]:
     return {path: content for path, content in files.items() if path != RECORD}
 
 
+def was_pending(files: dict[str, bytes]) -> bool:
+    """Whether the record says that a run has not come to its end."""
+    return RECORD in files and json.loads(files[RECORD])["pending"]
+
+
 CASES = [
     *((hosts.rocky, state, then) for state in ("present", "absent") for then in ("present", "absent")),
     (hosts.debian, "present", "absent"),
@@ -95,7 +101,13 @@ def test_the_next_run_has_the_same_outcome(
         }, at
         assert (RECORD in host.files()) is (then == "present")
         assert (predicted["changed"], predicted["entries"]) == (done["changed"], done["entries"]), at
-        assert not host.call(*WORDS, state=then)["changed"]
+        # In its first steps it has left temporary files alone, or nothing.
+        assert predicted["recovered"] == done["recovered"]
+        of_arguments = [item for item in done["recovered"] if item["operation"] == "kernel_cmdline"]
+        assert bool(of_arguments) is was_pending(before), at
+        assert all(item["what"][-1] == f"Its arguments ({', '.join(WORDS)}) are now as this run asks." for item in of_arguments)
+        again = host.call(*WORDS, state=then)
+        assert (again["changed"], again["recovered"]) == (False, [])
     else:
         raise AssertionError("The run does not come to its end.")
     assert at > len(STEPS)

@@ -11,8 +11,10 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guard_table import IGNORE, OPTIONAL
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import UseGuard
+from ansible_collections.vfio.variants.tests.unit.lockout_by_names import BY_NAMES
 from ansible_collections.vfio.variants.tests.unit.lockout_devices import DEVICES
 from ansible_collections.vfio.variants.tests.unit.lockout_hosts import CARD, OTHER, Case, Host
+from ansible_collections.vfio.variants.tests.unit.lockout_indirect import INDIRECT
 from ansible_collections.vfio.variants.tests.unit.lockout_layers import LAYERS
 from ansible_collections.vfio.variants.tests.unit.lockout_machines import MACHINES
 from ansible_collections.vfio.variants.tests.unit.lockout_others import OTHERS
@@ -27,7 +29,7 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
 EVERYTHING = dict.fromkeys(OPTIONAL, IGNORE)
-PARTS = (STORAGE, OTHERS, MACHINES, LAYERS, DEVICES, WORDS, TARGETS_AND_FLASH, RARE)
+PARTS = (STORAGE, OTHERS, MACHINES, LAYERS, DEVICES, WORDS, TARGETS_AND_FLASH, RARE, BY_NAMES, INDIRECT)
 REFUSED = {name: case for part in PARTS for name, case in part.items()}
 
 

@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.enrolment import required
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.enrolment import exposed, required
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package_report import FoundModule, KernelPackage
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
@@ -64,3 +64,26 @@ def test_a_prediction_is_about_the_key_that_dkms_will_sign_with(tmp_path: Path) 
     said = required(host(tmp_path).host(), found)
     assert said is not None
     assert "run `dkms generate_mok` before" in said
+
+
+@pytest.mark.parametrize(
+    ("distribution", "key", "mode", "is_exposed"),
+    [
+        ("debian", "/var/lib/dkms/mok.key", 0o600, False),
+        ("debian", "/var/lib/dkms/mok.key", 0o640, True),
+        ("debian", "/var/lib/dkms/mok.key", 0o644, True),
+        ("ubuntu", "/var/lib/shim-signed/mok/MOK.priv", 0o644, True),
+        # Ubuntu's DKMS does not sign with that.
+        ("ubuntu", "/var/lib/dkms/mok.key", 0o644, False),
+    ],
+)
+def test_a_key_that_others_can_read_is_warned_of(tmp_path: Path, distribution: str, key: str, mode: int, is_exposed: bool) -> None:
+    said = exposed(Tree(tmp_path).file("/etc/os-release", f"ID={distribution}\n").file(key, b"x", mode).host())
+    assert (said is not None) is is_exposed
+    assert said is None or (f"{key} (mode {mode:04o})" in said and said.endswith(f"run `chmod 600 {key}`."))
+
+
+def test_a_key_on_a_token_and_a_missing_one_are_not_warned_of(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    assert exposed(tree.host()) is None
+    assert exposed(tree.file("/etc/dkms/framework.conf", "mok_signing_key=pkcs11:object=mok\n").host()) is None

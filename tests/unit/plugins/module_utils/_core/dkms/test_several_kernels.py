@@ -90,10 +90,24 @@ def test_a_file_that_dkms_does_not_read_says_nothing_about_the_key(tmp_path: Pat
     assert said_by(dkms)[1].split()[0] == "builds"
 
 
-def test_on_ubuntu_the_key_of_shim_signed_may_have_to_be_made(tmp_path: Path) -> None:
-    dkms = host(tmp_path / "root")
-    dkms.tree.directory("/var/lib/shim-signed/mok")
-    assert said_by(dkms)[1].split()[0] == "has"
+SHIM = ("/var/lib/shim-signed/mok/MOK.priv", "/var/lib/shim-signed/mok/MOK.der")
+
+
+@pytest.mark.parametrize(
+    ("distribution", "key", "second"),
+    [
+        ("ID=ubuntu\nID_LIKE=debian\n", SHIM, "builds"),
+        ("ID=ubuntu\nID_LIKE=debian\n", SHIM[:1], "has"),
+        ("ID=ubuntu\nID_LIKE=debian\n", KEY, "has"),
+        ('ID=linuxmint\nID_LIKE="ubuntu debian"\n', SHIM, "builds"),
+        ("ID=debian\n", SHIM, "has"),
+        ("ID=fedora\n", KEY, "builds"),
+    ],
+)
+def test_the_key_is_that_of_the_distribution(tmp_path: Path, distribution: str, key: t.Sequence[str], second: str) -> None:
+    dkms = host(tmp_path / "root", 4096, key)
+    dkms.tree.file("/etc/os-release", distribution)
+    assert said_by(dkms)[1].split()[0] == second
 
 
 def test_what_comes_third_begins_once_another_has_ended(tmp_path: Path) -> None:

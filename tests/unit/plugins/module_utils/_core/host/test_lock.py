@@ -130,3 +130,19 @@ def test_without_root_it_is_one_sentence(tmp_path: Path, exists: bool) -> None:
     os.close(reader)
     tmp_path.chmod(0o755)
     assert said == "Changing this host needs root. Set `become: true`."
+
+
+@pytest.mark.parametrize("kind", ["link", "directory", "socket"])
+def test_what_is_in_the_place_of_the_lock_is_to_be_removed(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0o700)
+    place = folder / "lock"
+    if kind == "link":
+        place.symlink_to("/dev/null")
+    elif kind == "directory":
+        place.mkdir()
+    else:
+        os.mknod(place, stat.S_IFSOCK | 0o600)
+    with pytest.raises(HostError, match="lock cannot be opened") as caught, locked(str(folder), 1):
+        pass
+    assert caught.value.hint == "Remove what is there; this collection makes a plain file."

@@ -157,11 +157,53 @@ def test_what_dkms_will_sign_is_trusted_if_its_certificate_is_enrolled(tmp_path:
     kernel = Kernel.read(tree.host(), OBSERVED.release)
     assert "dkms generate_mok" in (trusted_keys.doubt_of_dkms(tree.host(), kernel) or "")
     tree.file("/var/lib/dkms/mok.pub", certificate_of(OWNER).content)
+    # Without the key it makes both again.
+    assert "dkms generate_mok" in (trusted_keys.doubt_of_dkms(tree.host(), kernel) or "")
+    tree.file("/var/lib/dkms/mok.key", b"")
     assert trusted_keys.doubt_of_dkms(tree.host(), kernel) is None
     for path in OBSERVED.files:
         if "MokListRT" in path:
             tree.place(path).unlink()
     assert "mokutil --import /var/lib/dkms/mok.pub" in (trusted_keys.doubt_of_dkms(tree.host(), kernel) or "")
+
+
+def not_enrolled() -> bytes:
+    """A certificate as the owner's, with another serial number."""
+    own = certificate_of(OWNER)
+    return own.content.replace(own.serial, bytes(byte ^ 1 for byte in own.serial))
+
+
+OF_SHIM = ("/var/lib/shim-signed/mok/MOK.priv", "/var/lib/shim-signed/mok/MOK.der")
+OF_DKMS = ("/var/lib/dkms/mok.key", "/var/lib/dkms/mok.pub")
+
+
+@pytest.mark.parametrize(
+    ("distribution", "settings", "enrolled", "trusted"),
+    [
+        ("ubuntu", "", OF_SHIM, True),
+        ("ubuntu", "", OF_DKMS, False),
+        ("debian", "", OF_DKMS, True),
+        ("debian", "", OF_SHIM, False),
+        ("ubuntu", "mok_signing_key=/var/lib/dkms/mok.key\n", OF_DKMS, True),
+        # Without the key, Ubuntu's takes the place of the certificate, too.
+        ("ubuntu", "mok_certificate=/var/lib/dkms/mok.pub\n", OF_DKMS, False),
+        ("debian", "mok_signing_key=pkcs11:object=mok\nmok_certificate=/etc/keys/own.der\n", ("", "/etc/keys/own.der"), True),
+    ],
+)
+def test_dkms_signs_with_the_key_of_the_distribution(
+    tmp_path: Path, distribution: str, settings: str, enrolled: tuple[str, str], trusted: bool
+) -> None:
+    """Beside the enrolled key there is one that nobody has enrolled."""
+    tree = (
+        Tree(tmp_path).kernel(OBSERVED.release).file("/etc/os-release", f"ID={distribution}\n").file("/etc/dkms/framework.conf", settings)
+    )
+    OBSERVED.lay_out(tmp_path)
+    for key, place in (OF_SHIM, OF_DKMS, enrolled):
+        tree.file(place, certificate_of(OWNER).content if place == enrolled[1] else not_enrolled())
+        if key:
+            tree.file(key, b"")
+    found = trusted_keys.doubt_of_dkms(tree.host(), Kernel.read(tree.host(), OBSERVED.release))
+    assert (found is None) is trusted
 
 
 RUNNING: dict[str, t.Any] = {"taint": "O", "srcversion": "ABC", "release": OBSERVED.release, "signer": STRANGER}

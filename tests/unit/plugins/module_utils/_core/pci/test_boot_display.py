@@ -66,3 +66,11 @@ def test_the_guard_of_a_claim_says_it(tmp_path: Path) -> None:
     assert (
         "(d0000000-d07fffff), is in its memory, reserved as BOOTFB; kernel 6.12.107+deb13-amd64 has simpledrm (built in)" in guard["what"]
     )
+
+
+@pytest.mark.parametrize("holder", ["simpledrm", "efidrm", "vesadrm", "ofdrm", "offb", "simple-framebuffer"])
+def test_each_driver_that_reserves_the_firmwares_framebuffer_is_seen(tmp_path: Path, holder: str) -> None:
+    tree = gpu_host(tmp_path).file("/sys/bus/pci/devices/0000:3b:00.0/resource", "0xd0000000 0xdfffffff 0x140204\n")
+    tree.file("/proc/iomem", f"d0000000-dfffffff : PCI Bus 0000:3b\n  d0000000-d07fffff : {holder}\n")
+    (device,) = claim_info(tree.host(), devices="0000:3b:00.0", kernels=["all"])["devices"]
+    assert [f"reserved as {holder}" in guard["what"] for guard in device["guards"] if guard["guard"] == "console"] == [True]
