@@ -256,16 +256,17 @@ RUNNING = "running"
 def chosen_releases(host: Host, wanted: t.Sequence[str], option: str = "kernels") -> tuple[str, ...]:
     """The releases that ``all``, ``running`` or a list of releases stands for, each once.
 
-    Raises HostError, naming the release, if one is not installed.
+    Raises HostError if that names no kernel, or, naming the release, one that is not installed.
     """
+    if not wanted:
+        raise HostError(f"{option}: the list is empty.", f"Give {ALL}, {RUNNING} or releases, or leave {option} out.")
     installed = installed_releases(host)
-    if ALL in wanted:
-        return installed
-    releases = dict.fromkeys(running_release(host) if item == RUNNING else item for item in wanted)
+    named = (item for item in wanted if item != ALL)
+    releases = dict.fromkeys(running_release(host) if item == RUNNING and ALL not in wanted else item for item in named)
     for release in releases:
-        if release not in installed:
+        if release not in installed and release != RUNNING:
             raise _unknown(release, installed, option)
-    return tuple(releases)
+    return installed if ALL in wanted else tuple(releases)
 
 
 def _unknown(release: str, installed: tuple[str, ...], option: str) -> HostError:
