@@ -118,7 +118,7 @@ class PackageReport:
         fails = "outside of check mode this would fail unless an earlier task installs"
         lacking = [f"This host lacks {found.what}; {fails} {found.package}." for found in self.lacking]
         rivals = [
-            f"DKMS's package {other} has a module {name}, too, and a kernel loads one of a name: whichever DKMS builds next takes its place. "
+            f"DKMS's package {other} has a module {name}, too, and a kernel loads one of a name: which of both was built last. "
             f"Remove one of both packages, such as by name={other} and state=absent."
             for name, other in self.rivals
         ]

@@ -319,15 +319,15 @@ MISSING: dict[str, tuple[t.Callable[[ModelDkms], object], str]] = {
 }
 
 
+NO_BETA = "Linux 6.12.107 has no variant beta; it has acme"
 UNREAD: dict[str, tuple[t.Callable[[ModelDkms], object], str]] = {
     "the driver's folder is elsewhere": (
         lambda dkms: dkms.tree.link("/srv/linux/drivers/vfio/pci/beta", "/srv/beta"),
-        "Linux 6.12.107 has no variant beta; it has acme; in /srv/linux, drivers/vfio/pci/beta is a link to /srv/beta, which is not in that folder",
+        f"{NO_BETA}; in /srv/linux, drivers/vfio/pci/beta is a link to /srv/beta, which is not in that folder",
     ),
     "its Makefile is elsewhere": (
         lambda dkms: dkms.tree.link("/srv/linux/drivers/vfio/pci/beta/Makefile", "/srv/beta/Makefile"),
-        "Linux 6.12.107 has no variant beta; it has acme; in /srv/linux, drivers/vfio/pci/beta/Makefile is a link to /srv/beta/Makefile, "
-        "which is not in that folder",
+        f"{NO_BETA}; in /srv/linux, drivers/vfio/pci/beta/Makefile is a link to /srv/beta/Makefile, which is not in that folder",
     ),
     "its only code is elsewhere": (
         lambda dkms: [
