@@ -27,7 +27,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.imag
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import built_in_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import secure_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Inventory
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import CRYPTTAB, FSTAB
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import CRYPTTAB, FSTAB, rows_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.collection import answer_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.described_functions import in_place
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.rehearsal_signatures import signatures
@@ -90,7 +90,7 @@ def gather(root: str, runner: Runner | None, request: FilesRequest) -> Result:
     plain = Host(root, runner)
     entries = _entries(plain, answer, request.kernels)
     releases = [entry.release for entry in entries]
-    keys = key_files(*(plain.text_or_none(table) or "" for table in (CRYPTTAB, FSTAB)))
+    keys = key_files(*([row for _number, row in rows_of(plain, table)] for table in (CRYPTTAB, FSTAB)))
     listed = TreeList(plain.root, choice(releases, request.exclude, keys), without_secrets, request.size_limit)
     for top in (*TOPS, MODULES, *(f"{MODULES}/{release}" for release in releases)):
         if top not in listed.entries:

@@ -8,6 +8,7 @@ import functools
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import unescaped
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.redaction import Redactor, without_private_keys
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.credentials import ACTING, STORES
 
@@ -72,7 +73,7 @@ _SETTINGS = re.compile(
 #: Ordinary files of packages with such names, without which programs do not run.
 _OF_PACKAGES = re.compile(r"(?:/usr)?/(?:lib|lib32|lib64|libx32|bin|sbin)/.*|/usr/(?:share|libexec)/.*")
 _PUBLIC = re.compile(r"/etc/(?:passwd|ssl/certs(?:/.*)?|(?:apt(?!/auth\.conf)|pki/rpm-gpg)/.*)|/usr/local/s?bin/.*")
-_FILE_OF_SHARE = re.compile(r"\b(?:credentials|cred|secretfile|keyfile)=(/[^\s,]+)")
+_FILE_OF_SHARE = re.compile(r"\b(?:credentials|cred|secretfile|keyfile)=(/[^,]+)")
 _NEVER_OF_PACKAGES = ("/private", "/credstore", "/credstore.encrypted", "/system-connections", "/secureboot", "/sbctl")
 _REDACTOR = Redactor()
 #: Places of which only what starts by itself is collected, as the forecast finds it.
@@ -109,11 +110,14 @@ def _is_secret_place(path: str, is_script: bool) -> bool:
     return not is_public or path.endswith(_NEVER_OF_PACKAGES)
 
 
-def key_files(crypttab: str, fstab: str) -> frozenset[str]:
-    """Files with keys of disks and with passwords of shares, whatever they are called, as crypttab(5) and mount.cifs(8) name them."""
-    disks = (line.split() for line in crypttab.splitlines() if not line.startswith("#"))
-    keys = {fields[2] for fields in disks if len(fields) > 2 and fields[2].startswith("/") and not fields[2].startswith("/dev/")}
-    return frozenset((*keys, *_FILE_OF_SHARE.findall(fstab)))
+def key_files(crypttab: t.Iterable[t.Sequence[str]], fstab: t.Iterable[t.Sequence[str]]) -> frozenset[str]:
+    """Files with keys of disks and with passwords of shares, whatever they are called, as the rows of both tables name them.
+
+    (crypttab(5), mount.cifs(8), mount.ceph(8))
+    """
+    keys = (row[2] for row in crypttab if len(row) > 2 and row[2].startswith("/") and not row[2].startswith("/dev/"))
+    of_shares = (path for row in fstab if len(row) > 3 for path in _FILE_OF_SHARE.findall(row[3]))
+    return frozenset(map(unescaped, (*keys, *of_shares)))
 
 
 def choice(releases: t.Collection[str], exclude: t.Collection[str], keys: t.Container[str] = ()) -> t.Callable[[str, bool], bool | None]:

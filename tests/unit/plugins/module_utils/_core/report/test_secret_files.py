@@ -154,12 +154,12 @@ def test_a_script_stays_where_keys_are(path: str) -> None:
 
 
 def test_files_that_unlock_disks_and_shares_are_known_by_the_tables_that_name_them() -> None:
-    crypttab = "# a /etc/none luks\ndata UUID=1 /etc/data.bin luks\nswap /dev/sda2 /dev/urandom swap\nroot UUID=2 none luks\nshort UUID=3\n"
-    fstab = "//nas/x /x cifs credentials=/srv/nas,ro 0 0\nmon:/ /y ceph name=a,secretfile=/etc/y 0 0\n/dev/sda1 / ext4 rw 0 0\n"
-    keys = key_files(crypttab, fstab)
-    assert keys == {"/etc/data.bin", "/srv/nas", "/etc/y"}
+    crypttab = ("data UUID=1 /etc/data\\040x.bin luks", "swap /dev/sda2 /dev/urandom swap", "root UUID=2 none luks", "short UUID=3")
+    fstab = ("//nas/x /x cifs credentials=/srv/nas,ro 0 0", "mon:/ /y ceph name=a,secretfile=/etc/y 0 0", "/dev/sda1 / ext4 rw 0 0", "a b")
+    keys = key_files(map(str.split, crypttab), map(str.split, fstab))
+    assert keys == {"/etc/data x.bin", "/srv/nas", "/etc/y"}
     chosen = choice(["6.12.1"], [], keys)
-    assert [chosen(path, False) for path in ("/etc/data.bin", "/etc/y", "/etc/crypttab")] == [False, False, True]
+    assert [chosen(path, False) for path in ("/etc/data x.bin", "/etc/y", "/etc/crypttab")] == [False, False, True]
 
 
 def test_modules_of_other_kernels_and_what_no_boot_reads_are_left_out_silently() -> None:
