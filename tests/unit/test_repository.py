@@ -211,8 +211,7 @@ USED_BY_OTHERS = re.compile(
 def defined(module: ast.Module) -> t.Iterator[str]:
     """The functions, methods, classes and constants of a file, but for fixtures, which are used by being there."""
     for node in ast.walk(module):
-        is_definition = isinstance(node, (ast.ClassDef, ast.FunctionDef))
-        if is_definition and not any("fixture" in ast.unparse(one) for one in node.decorator_list):
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and not any("fixture" in ast.unparse(one) for one in node.decorator_list):
             yield node.name
     for node in module.body:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []

@@ -133,7 +133,7 @@ def _from_folder(host: Host, folder: str) -> LinuxTree:
 
 
 def _why_not_followed(host: Host, folder: str, name: str) -> str | None:
-    """Why a path in the tree is not read, if that is a link: what lies elsewhere on a host is no source of a kernel."""
+    """Why a path in the tree is not read, if that is a link: what lies elsewhere on a host is not of that source."""
     if host.link(f"{folder}/{name}") is None:
         return None
     place, tree = without_links(f"{folder}/{name}", host.link), without_links(folder or "/", host.link)

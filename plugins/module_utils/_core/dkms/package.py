@@ -316,7 +316,7 @@ class DkmsPackage:
 
     def _rivals(self, kernels: t.Mapping[str, KernelPackage]) -> tuple[tuple[str, str], ...]:
         """Modules that another package of DKMS has installed by the same name for one of the kernels, and that package."""
-        found = {}
+        found: dict[tuple[str, str], None] = {}
         for release in (release for release, kernel in kernels.items() if kernel.level == INSTALLED):
             others = modules_of_others(self._host, self._paths, self._wanted.name, release)
             found.update(

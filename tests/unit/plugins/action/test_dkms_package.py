@@ -106,7 +106,7 @@ def test_a_source_beside_a_variant_is_refused_whether_it_is_there_or_not(source:
     assert not host.calls
 
 
-def test_a_file_on_the_controller_is_no_package(tmp_path: Path) -> None:
+def test_a_file_on_the_controller_is_not_taken_for_a_package(tmp_path: Path) -> None:
     package = tmp_path / "kernel.src.rpm"
     package.write_bytes(b"\xed\xab\xee\xdb")
     with pytest.raises(HostError, match=rf"^source: {package} is a file\. Give the folder with the package's dkms\.conf"):

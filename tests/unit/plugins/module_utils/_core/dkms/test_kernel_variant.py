@@ -354,11 +354,12 @@ UNREAD: dict[str, tuple[t.Callable[[ModelDkms], object], str]] = {
 }
 
 
-def beta(dkms: ModelDkms, folder: str, *names: str) -> None:
+def beta(dkms: ModelDkms, folder: str, *names: str) -> tuple[str, ...]:
     """Files of a second variant, which is another by name alone."""
     for name in names:
         text = linux("6.12.107")[f"drivers/vfio/pci/acme/{name}"]
         dkms.tree.file(f"{folder}/{name}", text.replace("ACME_VFIO", "BETA_VFIO").replace("acme", "beta"))
+    return names
 
 
 @pytest.mark.parametrize("check_mode", [False, True])

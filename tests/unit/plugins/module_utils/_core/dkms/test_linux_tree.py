@@ -189,7 +189,7 @@ def test_a_large_file_in_an_archive_is_left_out_with_the_reason(tmp_path: Path) 
 
 @pytest.mark.parametrize("name", ["main.o", "acme-vfio-pci.ko", "acme-vfio-pci.mod", "acme-vfio-pci.mod.c", ".main.o.cmd", ".main.o.d"])
 @pytest.mark.parametrize("size", [1, driver_files.LARGEST_SOURCE + 1])
-def test_what_a_build_has_left_in_a_tree_is_no_source(tmp_path: Path, name: str, size: int) -> None:
+def test_what_a_build_has_left_in_a_tree_is_not_taken(tmp_path: Path, name: str, size: int) -> None:
     tree = Tree(tmp_path).file(f"/srv/linux/drivers/vfio/pci/acme/{name}", b"x" * size)
     for one, text in linux("6.12.107").items():
         tree.file(f"/srv/linux/{one}", text)

@@ -17,14 +17,14 @@ from ansible_collections.vfio.variants.tests.unit.module_calls import options_of
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkms.model_dkms import ModelDkms, two_kernels
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13
 
+Arrange = t.Callable[[ModelDkms], object]
+Result = dict[str, t.Any]
 CONF = "PACKAGE_NAME=gpu\nPACKAGE_VERSION=1.0\nBUILT_MODULE_NAME[0]=gpu_vfio_pci\nDEST_MODULE_LOCATION[0]=/updates/dkms\nAUTOINSTALL=yes\n"
 ALIAS = "vfio_pci:v000010DEd00001DB1sv*sd*bc*sc*i*"
-SOURCE = {"source": "/opt/gpu", "remote_src": True}
+SOURCE: Result = {"source": "/opt/gpu", "remote_src": True}
 CHARACTERS = "; letters, digits and . _ + ~ - are allowed, the first a letter, a digit or _."
 INSTALLED = f"Installed are {DEBIAN_12}, {DEBIAN_13}."
 VARIANT = "cannot be a variant's name, which is that of its module without the ending _vfio_pci."
-Arrange = t.Callable[[ModelDkms], object]
-Result = dict[str, t.Any]
 
 
 def run(dkms: ModelDkms, check_mode: bool = False, **given: t.Any) -> Result:
@@ -36,9 +36,18 @@ def with_source(conf: str = CONF, place: str = "/opt/gpu") -> Arrange:
     return lambda dkms: dkms.tree.file(f"{place}/dkms.conf", conf).file(f"{place}/gpu_vfio_pci.c", f"{ALIAS}\n")
 
 
-def installed(dkms: ModelDkms) -> None:
+def installed(dkms: ModelDkms) -> Result:
     with_source()(dkms)
-    run(dkms, **SOURCE)
+    return run(dkms, **SOURCE)
+
+
+def gone(dkms: ModelDkms, *places: str) -> tuple[str, ...]:
+    for path in map(dkms.tree.place, places):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    return places
 
 
 def without(*places: str) -> Arrange:
@@ -46,8 +55,7 @@ def without(*places: str) -> Arrange:
 
     def arrange(dkms: ModelDkms) -> None:
         installed(dkms)
-        for path in map(dkms.tree.place, places):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        gone(dkms, *places)
 
     return arrange
 
@@ -177,7 +185,7 @@ def test_what_cannot_be_done_is_one_sentence_with_what_to_do(tmp_path: Path, cas
 
 LACKING: dict[str, tuple[Arrange, Result, str, str]] = {
     "DKMS": (
-        lambda dkms: [with_source()(dkms), dkms.tree.place("/usr/sbin/dkms").unlink()],
+        lambda dkms: [with_source()(dkms), gone(dkms, "/usr/sbin/dkms")],
         SOURCE,
         "This host lacks the command dkms",
         "Install dkms.",
@@ -189,10 +197,7 @@ LACKING: dict[str, tuple[Arrange, Result, str, str]] = {
         "Install dkms.",
     ),
     "the headers, by a link that leads nowhere": (
-        lambda dkms: [
-            with_source()(dkms),
-            shutil.rmtree(dkms.tree.place(f"/usr/src/linux-headers-{DEBIAN_13}")),
-        ],
+        lambda dkms: [with_source()(dkms), gone(dkms, f"/usr/src/linux-headers-{DEBIAN_13}")],
         SOURCE,
         f"This host lacks the headers of kernel {DEBIAN_13}",
         f"Install linux-headers-{DEBIAN_13}, or set kernels to those for which a build is possible.",
@@ -220,7 +225,7 @@ def test_a_module_that_another_package_has_installed_too_is_a_warning_until_one_
     with_source()(dkms)
     run(dkms, **SOURCE, kernels=[DEBIAN_12])
     with_source(CONF.replace("=gpu\n", "=other\n"), "/opt/other")(dkms)
-    other = {"source": "/opt/other", "remote_src": True}
+    other: Result = {"source": "/opt/other", "remote_src": True}
     said = (
         "DKMS's package gpu has a module gpu_vfio_pci, too, and a kernel loads one of a name: which of both was built last. "
         "Remove one of both packages, such as by name=gpu and state=absent."
