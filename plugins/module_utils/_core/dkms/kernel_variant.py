@@ -11,7 +11,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.driver_fi
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.kernel_identity import KernelIdentity, SourcePlace, source_places
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.linux_tree import LinuxTree, NotLinuxError, read_tree
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.paths import DkmsPaths
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import SUFFIX, KernelVariant, PackageRequest, PackageSource
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import KernelVariant, PackageRequest, PackageSource
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.variant_package import (
     RELEASE,
     VERSION,
@@ -24,7 +24,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache imp
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import kconfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import kernel_config
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, chosen_releases, installed_releases
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import (
+    VARIANT_SUFFIX,
+    Kernel,
+    chosen_releases,
+    installed_releases,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.variant_source import Variant
@@ -102,7 +107,7 @@ class _Finder:
             return why
 
     def _of(self, release: str, is_chosen: bool) -> VariantForKernel:
-        module = self._wanted.name + SUFFIX
+        module = self._wanted.name + VARIANT_SUFFIX
         if self._has_itself(release, module):
             raise NoVariantError(f"kernel {release} has {module} itself", provided=True)
         if not RELEASE.fullmatch(release):

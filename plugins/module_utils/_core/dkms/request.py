@@ -14,7 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import digest, read_files, unpack
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut, shown
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, variant_name
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile
@@ -25,16 +25,8 @@ PackageOption = t.Literal["present", "installed", "built", "absent"]
 RunStep = t.Literal["look", "build", "finish"]
 """Which part of a run one call of the module is: see the module's action plugin."""
 CONF, MANIFEST = "dkms.conf", "modules.json"
-SUFFIX = "_vfio_pci"
-"""How the modules of variants end."""
 VARIANT = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
 MODULE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
-
-
-def variant_name(module: str) -> str:
-    """What a variant is called here: its module's name, without the ending that all have."""
-    plain = module.replace("-", "_")
-    return plain[: -len(SUFFIX)] if plain.endswith(SUFFIX) else plain
 
 
 @dataclasses.dataclass(frozen=True)

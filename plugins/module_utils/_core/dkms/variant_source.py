@@ -12,8 +12,8 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.driver_files import DRIVERS, ID_LISTS
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import variant_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import kconfig
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import variant_name
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.linux_tree import LinuxTree
