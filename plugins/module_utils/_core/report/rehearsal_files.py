@@ -40,6 +40,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.report.secret_
     without_secrets,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.credentials import sealed
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedules import is_executable
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
@@ -201,7 +202,8 @@ def _add_noted(host: Host, listed: TreeList, noted: t.Iterable[str], keys: t.Con
         if MADE_BY_THE_KERNEL.fullmatch(path) or path in listed.entries or not host.is_file(path):
             continue
         if path in keys or is_secret(path, _is_script(host, path)):
-            if not path.startswith("/etc/") or _is_program(host, path) or _is_named(path, answer):
+            # Settings below /etc that hold secrets bind no driver unless the forecast names them; a program there may.
+            if not path.startswith("/etc/") or is_executable(host, path) or _is_named(path, answer):
                 missing.append(LeftOutFile(path, "something that starts by itself reads it, and it may hold secrets"))
             continue
         listed.add_file(path)
@@ -217,12 +219,6 @@ def _is_script(host: Host, path: str) -> bool:
 
 def _is_named(path: str, answer: str) -> bool:
     return json.dumps(path)[1:-1] in answer
-
-
-def _is_program(host: Host, path: str) -> bool:
-    """Settings below /etc that hold secrets bind no driver unless the forecast names them; a program there may."""
-    status = host.stat(path)
-    return status is not None and status.st_mode & 0o111 != 0
 
 
 def _functions(host: Host, hardware: tuple[Device, ...] | None) -> list[Result]:

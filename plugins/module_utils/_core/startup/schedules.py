@@ -142,6 +142,7 @@ def local_scripts(host: Host) -> t.Iterator[ScheduledJob]:
 
 
 def is_executable(host: Host, path: str) -> bool:
+    """Whether there is a file that somebody may run."""
     status = host.stat(path) if host.is_file(path) else None
     return status is not None and status.st_mode & 0o111 != 0
 
