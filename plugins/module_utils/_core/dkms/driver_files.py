@@ -49,17 +49,27 @@ class Keeper:
         self._size = 0
         self.files: dict[str, bytes] = {}
         self.left_out: dict[str, str] = {}
+        self.links: dict[str, str] = {}
+        """Of an archive: what each link says, by its path as if the archive were unpacked in the root."""
 
     def leave_out(self, name: str, why: str) -> None:
         """A folder of a driver, or a file that a build would read, is not kept."""
         if _READ.search(name) or is_folder_of_driver(name):
             self.left_out.setdefault(name, why)
+            self._check()
 
     def add(self, name: str, content: bytes) -> None:
         self._size += len(content)
-        if self._size > MOST_BYTES or len(self.files) >= MOST_FILES:
-            raise HostError(f"{self._where} has more in {DRIVERS} than a kernel's source.", "Give a kernel's source tree.")
         self.files.setdefault(name, content)
+        self._check()
+
+    def add_link(self, path: str, target: str) -> None:
+        self.links[path] = target
+        self._check()
+
+    def _check(self) -> None:
+        if self._size > MOST_BYTES or len(self.files) + len(self.left_out) + len(self.links) > MOST_FILES:
+            raise HostError(f"{self._where} has more in {DRIVERS} than a kernel's source.", "Give a kernel's source tree.")
 
 
 def is_wanted(name: str) -> bool:
@@ -82,6 +92,7 @@ def keep_from_archive(host: Host, file: t.BinaryIO, keeper: Keeper) -> None:
     """
     with contextlib.suppress(_EnoughError), unpacked_if_packed(host, file, LARGEST_ARCHIVE) as stream:
         _keep_members(stream, keeper)
+    _keep_linked(keeper)
 
 
 def members_of(stream: FileReader | Unpacker) -> t.Iterator[tuple[tarfile.TarInfo, t.IO[bytes] | None]]:
@@ -104,21 +115,19 @@ class _EnoughError(Exception):
 def _keep_members(stream: FileReader | Unpacker, keeper: Keeper) -> None:
     """Raises _EnoughError as soon as nothing more can come: a folder's files are together in an archive."""
     seen_drivers = False
-    links: dict[str, str] = {}
-    try:
-        for member, content in members_of(stream):
-            name = _below(member.name)
-            if member.issym() or member.islnk():
-                links[_as_absolute(member.name)] = member.linkname if member.issym() else _as_absolute(member.linkname)
-            elif content is not None and is_wanted(name) and member.size <= LARGEST_SOURCE:
-                keeper.add(name, content.read())
-            elif content is not None and is_wanted(name):
-                keeper.leave_out(name, TOO_LARGE)
-            seen_drivers = seen_drivers or name.startswith(f"{DRIVERS}/")
-            if seen_drivers and not name.startswith(DRIVERS) and keeper.files.keys() >= SINGLE:
-                raise _EnoughError
-    finally:
-        _keep_linked(links, keeper)
+    for member, content in members_of(stream):
+        name = _below(member.name)
+        if not (is_wanted(name) or is_folder_of_driver(name)):
+            pass
+        elif member.issym() or member.islnk():
+            keeper.add_link(_as_absolute(member.name), member.linkname if member.issym() else _as_absolute(member.linkname))
+        elif content is not None and member.size > LARGEST_SOURCE:
+            keeper.leave_out(name, TOO_LARGE)
+        elif content is not None and is_wanted(name):
+            keeper.add(name, content.read())
+        seen_drivers = seen_drivers or name.startswith(f"{DRIVERS}/")
+        if seen_drivers and not name.startswith(DRIVERS) and keeper.files.keys() >= SINGLE:
+            raise _EnoughError
 
 
 def _as_absolute(name: str) -> str:
@@ -131,14 +140,14 @@ def _below(name: str) -> str:
     return _as_absolute(name)[1:].partition("/")[2]
 
 
-def _keep_linked(links: t.Mapping[str, str], keeper: Keeper) -> None:
+def _keep_linked(keeper: Keeper) -> None:
     """A link counts as what was kept of where it leads; what was not is not known any more."""
-    for path in links:
-        name, place = _below(path[1:]), without_links(path, links.get)
+    for path in keeper.links:
+        name, place = _below(path[1:]), without_links(path, keeper.links.get)
         target = "" if place is None else _below(place[1:])
         linked = {name + one[len(target) :]: kept for one, kept in keeper.files.items() if one == target or one.startswith(f"{target}/")}
         for one, content in linked.items():
             if is_wanted(one):
                 keeper.add(one, content)
-        if not linked and (is_wanted(name) or is_folder_of_driver(name)):
+        if not linked:
             keeper.leave_out(name, "is a link that leads to no file of a driver in that archive")

@@ -209,6 +209,18 @@ def test_more_than_a_kernel_has_is_refused(tmp_path: Path) -> None:
         read(tmp_path, archive({**linux("6.12.107"), **many}, kind="w"))
 
 
+@pytest.mark.parametrize("name", ["drivers/vfio/pci/acme/{}.c", "drivers/vfio/pci/{}"])
+def test_more_links_than_a_kernel_has_files_are_refused(tmp_path: Path, name: str) -> None:
+    buffer = io.BytesIO(archive(linux("6.12.107"), kind="w"))
+    with tarfile.open(fileobj=buffer, mode="a") as opened:
+        for number in range(driver_files.MOST_FILES):
+            member = tarfile.TarInfo(f"linux-source-6.12/{name.format(number)}")
+            member.type, member.linkname = tarfile.SYMTYPE, "main.c"
+            opened.addfile(member)
+    with pytest.raises(HostError, match="has more in drivers/vfio/pci than a kernel's source"):
+        read(tmp_path, buffer.getvalue())
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\xfd7zXZ\0\0\0", archive(linux("6.12.107"))[:300]])
 def test_what_is_not_an_archive_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(HostError, match=r"^/srv/linux\.tar "):
