@@ -191,7 +191,7 @@ def _source(host: Host, source: FolderOnHost | SentSources | KernelVariant | Non
 
 def no_folder(path: str) -> HostError:
     """The error for a file in the place of a package's folder."""
-    return HostError(f"source: {cut(path)} is a file.", f"Give the folder with the package's {CONF}, of an archive or a package unpacked.")
+    return HostError(f"source: {cut(path)} is a file.", f"Give the folder with the package's {CONF}; an archive has to be unpacked first.")
 
 
 def _source_on_host(host: Host, folder: str) -> PackageSource:

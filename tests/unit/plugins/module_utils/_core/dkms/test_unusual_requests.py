@@ -95,12 +95,12 @@ REFUSED: dict[str, tuple[Arrange, Result, str]] = {
     "a package of sources": (
         lambda dkms: dkms.tree.file("/opt/gpu.src.rpm", "x"),
         {"source": "/opt/gpu.src.rpm", "remote_src": True},
-        "source: /opt/gpu.src.rpm is a file. Give the folder with the package's dkms.conf, of an archive or a package unpacked.",
+        "source: /opt/gpu.src.rpm is a file. Give the folder with the package's dkms.conf; an archive has to be unpacked first.",
     ),
     "the file for its folder": (
         with_source(),
         {"source": "/opt/gpu/dkms.conf", "remote_src": True},
-        "source: /opt/gpu/dkms.conf is a file. Give the folder with the package's dkms.conf, of an archive or a package unpacked.",
+        "source: /opt/gpu/dkms.conf is a file. Give the folder with the package's dkms.conf; an archive has to be unpacked first.",
     ),
     "a relative path": (
         with_source(),
