@@ -70,8 +70,11 @@ _SETTINGS = re.compile(
     r"/(?:etc|usr/local/lib)/(?:systemd|udev|modprobe\.d|modules-load\.d|tmpfiles\.d|sysctl\.d|dracut\.conf\.d|dracut/modules\.d|pam\.d"
     r"|cron\.[a-z]+|init\.d|rc.?\.d|default|initramfs-tools/(?:conf\.d|hooks|modules|scripts)|kernel|mkinitcpio\.(?:conf\.)?d|binfmt\.d|profile\.d)/.*"
 )
-#: Ordinary files of packages with such names, without which programs do not run.
-_OF_PACKAGES = re.compile(r"(?:/usr)?/(?:lib|lib32|lib64|libx32|bin|sbin)/.*|/usr/(?:share|libexec)/.*")
+#: Ordinary files of packages with such names, and those of languages elsewhere, without which programs do not run.
+_OF_PACKAGES = re.compile(
+    r"(?:/usr)?/(?:lib|lib32|lib64|libx32|bin|sbin)/.*|/usr/(?:share|libexec)/.*"
+    r"|/(?:usr/local|opt)/(?:[^/]+/)*(?:lib(?:32|64)?/(?:python\d[\d.]*|perl5?|ruby)|site-packages|node_modules)/.*"
+)
 _PUBLIC = re.compile(r"/etc/(?:passwd|ssl/certs(?:/.*)?|(?:apt(?!/auth\.conf)|pki/rpm-gpg)/.*)|/usr/local/s?bin/.*")
 _FILE_OF_SHARE = re.compile(r"\b(?:credentials|cred|secretfile|keyfile)=(/[^,]+)")
 _NEVER_OF_PACKAGES = ("/private", "/credstore", "/credstore.encrypted", "/system-connections", "/secureboot", "/sbctl")

@@ -142,6 +142,32 @@ def test_a_word_in_a_name_keeps_nothing_that_decides_a_boot(path: str) -> None:
     assert not is_secret(path)
 
 
+LIBRARIES = (
+    *(
+        "/opt/conda/lib/python3.11/tokenize.py",
+        "/usr/local/lib/python3.13/secrets.py",
+        "/opt/venv/lib/python3.11/site-packages/certifi/cacert.pem",
+    ),
+    *("/opt/agent/node_modules/jsonwebtoken/index.js", "/usr/local/lib/perl5/Token.pm", "/opt/ruby/lib/ruby/3.1.0/securerandom/token.rb"),
+)
+
+
+@pytest.mark.parametrize("path", LIBRARIES)
+def test_what_a_program_is_written_in_is_collected_as_it_is(path: str) -> None:
+    assert not is_secret(path)
+    code = b"token = next(tokens)\npassword = prompt()\n"
+    assert without_secrets(path, code) == code
+    key = b"-----BEGIN PRIVATE KEY-----\n" + b"MIIEvQIBADANBg/+kqhkiG9w0BAQ==\n" * 20 + b"-----END PRIVATE KEY-----\n"
+    assert b"MIIE" not in without_secrets(path, key)
+
+
+@pytest.mark.parametrize(
+    "path", ["/opt/conda/etc/token", "/usr/local/lib/site/token", "/opt/lib/python/token", "/opt/private/lib/python3.11/x.py"]
+)
+def test_beside_them_names_count(path: str) -> None:
+    assert is_secret(path)
+
+
 @pytest.mark.parametrize("path", ["/opt/site/token-bind", "/etc/network/if-up.d/credential", "/etc/NetworkManager/dispatcher.d/90-secret"])
 def test_a_script_is_collected_whatever_its_name_speaks_of(path: str) -> None:
     assert is_secret(path)
