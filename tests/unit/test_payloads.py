@@ -29,19 +29,19 @@ LIMITS = {
     "device_claim": (336, 2_230_000),
     "device_info": (288, 1_900_000),
     "device_table": (0, 0),
-    "dkms_package": (94, 565_000),
+    "dkms_package": (94, 580_000),
     "fleet_report": (0, 0),
-    "host_claims": (392, 2_630_000),
+    "host_claims": (392, 2_640_000),
     "host_report": (0, 0),
     "initramfs": (230, 1_430_000),
     "iommu": (114, 690_000),
     "kernel_cmdline": (111, 670_000),
-    "rehearsal_files": (294, 1_950_000),
+    "rehearsal_files": (299, 1_990_000),
     "rehearse": (0, 0),
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (13, 60_000),
-    "unchanged_record": (390, 2_610_000),
+    "unchanged_record": (390, 2_620_000),
 }
 """Files of the core, and their bytes of source, by module."""
 IMPORTED = {"boot_policy": 1_840_000, "claim_info": 1_820_000, "device_claim": 600_000, "host_claims": 2_080_000}
