@@ -57,6 +57,11 @@ class ActionModule(ActionBase):
         given = {name: value for name, value in self._task.args.items() if name != "_run"}
         refuse_unusable(given)
         source = given.get("source")
+        if source and given.get("variant"):
+            raise HostError(
+                "source: variant is built from a kernel's own source, and source names the folder of a DKMS package.",
+                "Leave one of both out; kernel_sources names the source of a kernel.",
+            )
         if not source or not isinstance(source, str) or boolean(given.get("remote_src", False), strict=False):
             return {**given, "_run": {}}, None
         folder = self._folder(source)

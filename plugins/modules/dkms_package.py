@@ -68,6 +68,7 @@ options:
         and packages of sources C(kernel*.src.rpm).
       - What says of which version and release its package is, as a package of sources and the folders of SUSE and of C(rpmbuild) do, is
         taken for the kernels of that package alone. In a package of sources no patch may change the driver; if one does, that is said.
+      - A link in a folder or an archive counts as what it leads to there. One that leads out of it is not followed, and that is said.
     type: list
     elements: path
     default: []
@@ -92,6 +93,7 @@ options:
     description:
       - The kernels to build the package for.
       - V(all) means every kernel that is installed with its modules, V(running) the running one; anything else is a release.
+      - O(state=absent) removes the package from all kernels, and refuses a list of others.
       - A kernel that the package's C(dkms.conf) excludes is skipped and reported in RV(skipped_kernels). It is an error if it
         was listed explicitly, or if no other is left.
       - If the sources are replaced, other kernels that already have the package are updated too, so that no kernel keeps

@@ -9,7 +9,7 @@ import functools
 import typing as t
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import CONF, MANIFEST
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import CONF, MANIFEST, no_folder
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile, digest, pack, read_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -27,6 +27,8 @@ class SourceArchive:
     def read(cls, folder: Path) -> SourceArchive:
         """Raises HostError when the folder is not a DKMS source package."""
         place = folder.resolve()
+        if place.is_file():
+            raise no_folder(str(folder))
         if not (place / CONF).is_file():
             raise HostError(
                 f"source: there is no {cut(str(folder))}/{CONF} on the controller.", "Name the folder that holds the package's dkms.conf."

@@ -15,19 +15,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import OWN, SetOverride
 
 
-def _field(name: str, change: Callable[[t.Any], t.Any]) -> Broken:
-    """The class with one field changed whenever it is made."""
-
-    def broken(right: t.Any) -> t.Any:
-        def made(*arguments: t.Any, **named: t.Any) -> t.Any:
-            whole = right(*arguments, **named)
-            return dataclasses.replace(whole, **{name: change(getattr(whole, name))})
-
-        return made
-
-    return broken
-
-
 def _without_effect(kind: str) -> Broken:
     """Events in which one kind of effect is missing."""
     return lambda right: lambda self, device: tuple(effect for effect in right(self, device) if type(effect).__name__ != kind)

@@ -10,7 +10,6 @@ _MANY = ",".join(["1"] * 40)
 # 1023 characters behind the `=`, and one more.
 _FITS = "ids=8086:10d3" + ",10de:1b80" * 101 + ":0:0"
 _TOO_LONG = f"{_FITS}0"
-SERIAL_IDS = "options vfio-pci ids=1b36:0002\n"
 
 
 def _options(name: str, *lines: str, cmdline: str = "", missing: tuple[str, ...] = ("rival_pci",)) -> Corner:

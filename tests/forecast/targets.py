@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from machine import FUNCTIONS, PHYSICAL_FUNCTION, VIRTUAL_MODALIAS
+from machine import FUNCTIONS, PHYSICAL_FUNCTION
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
 
@@ -84,7 +84,6 @@ class Target:
 
 TARGETS = tuple(Target(function.address, function.modalias, *_MODELS[function.model]) for function in FUNCTIONS)
 NATIVES = (*sorted({native for target in TARGETS for native in target.natives}), VIRTUAL_NATIVE)
-VIRTUAL_DEVICE = f"0x{VIRTUAL_MODALIAS[18:22].lower()}"
 
 
 def neighbours(target: Target) -> list[Target]:

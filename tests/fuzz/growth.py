@@ -18,18 +18,10 @@ MOST = 1.6 * TIMES
 """By so much at most may the work grow where the input grows `TIMES` times: the square would be 16 times."""
 SMALL = 5000
 """Instructions that are too few to tell."""
-ANYWHERE = (
-    "a", " ", "\n", "a\n", "a ", "a=b\n", "\\\n", "\\", "{\n", "}\n", "(", "()", "[", "[a", "[!", '"', "'", "$(", "`", "${", "$", "a,", "/",
-    "*", "?", "\udcff", "\udcff\n", "<a>", "<", ">", "<<a\n", "- ", "if true; then\n", "a\\\n", "#", "\0", "0", "a&&", "a|", "a;", "&",
-    "case a in\n", "%", "@", "\t", "a()\n{\n", "for a in b; do\n", "a > b\n", "\r", "[x{n}]\n", "a{n}:\n", "<a{n}>", "- a{n}\n",
-    "a{n}=b\n", "a{n}=$a{n}\n", "A=$A$A\n", "v{n}=$v\n", "f{n}() {{ a; }}\n", ". /a{n}\n", "/usr/bin/a{n}\n", "modprobe a{n}\n",
-    "echo a > /sys/bus/pci/drivers/a{n}/unbind\n", "systemctl start a{n}\n", "case a{n} in\n", "${{a{n}", "$((a{n}+", "set a{n}=b\n",
-)  # fmt: skip
-"""``{n}`` is the number of the repetition."""
 
 
 def repeated(unit: str, times: int) -> bytes:
-    """The unit so many times, each time with its number."""
+    """The unit so many times, each time with its number in the place of ``{n}``."""
     return "".join(unit.format(n=number) if "{n}" in unit else unit for number in range(times)).encode("utf-8", "surrogateescape")
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import collections
 import functools
 import re
 import subprocess
@@ -198,6 +199,40 @@ def test_a_name_that_means_two_things_is_noticed(second: str) -> None:
     first = "@dataclasses.dataclass\nclass Judge:\n    name: str\n\nclass _Reader:\n    pass\n\nLIMIT = 3"
     modules = {"guards.py": ast.parse(first), "programs.py": ast.parse(f"{second}\n\nclass _Reader:\n    pass\n\nLIMIT = 4")}
     assert defined_twice(modules) == {"Judge": ["guards.py", "programs.py"]}
+
+
+USED_BY_OTHERS = re.compile(
+    r"__\w+__|Test\w+|test_\w+|pytest_\w+|pytestmark|visit_\w+|DOCUMENTATION|EXAMPLES|RETURN|ActionModule|FilterModule|ModuleDocFragment"
+    r"|(?:create|exec)_module|get_source|get_code|find_spec|seekable|log_message|do_[A-Z]+"
+)
+"""Names that pytest, Ansible and Python's own library look for."""
+
+
+def defined(module: ast.Module) -> t.Iterator[str]:
+    """The functions, methods, classes and constants of a file, but for fixtures, which are used by being there."""
+    for node in ast.walk(module):
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and not any("fixture" in ast.unparse(one) for one in node.decorator_list):
+            yield node.name
+    for node in module.body:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+def unused(modules: t.Mapping[str, ast.Module], texts: t.Iterable[str]) -> dict[str, str]:
+    """The names that no text has a second time, with the file that defines each."""
+    words = collections.Counter(word for one in texts for word in re.findall(r"\w+", one))
+    found = ((name, path) for path, module in modules.items() for name in defined(module))
+    return {name: path for name, path in found if words[name] < 2 and not USED_BY_OTHERS.fullmatch(name)}
+
+
+def test_nothing_is_defined_that_nobody_uses() -> None:
+    code = [path for path in TEXTS if path.suffix not in (".md", ".rst", ".json", ".jsonl")]
+    assert unused({str(path): parsed(path) for path in below("plugins/", "tests/", "tools/")}, map(text, code)) == {}
+
+
+def test_what_nobody_uses_is_noticed() -> None:
+    source = "A = 1\nB = A\n\n@pytest.fixture\ndef c():\n    pass\n\nclass D:\n    def e(self):\n        pass\n\ndef f():\n    D()\n"
+    assert unused({"x.py": ast.parse(source)}, [source]) == {"B": "x.py", "e": "x.py", "f": "x.py"}
 
 
 def test_every_python_file_defers_its_annotations() -> None:

@@ -10,7 +10,6 @@ from host_builder import UNITS, HostBuilder
 from world_configuration import Entry
 
 _TARGETS = ("multi-user.target", "multi-user.target", "sysinit.target", "basic.target", "graphical.target", "default.target")
-_DEFAULT_TARGETS = ("multi-user.target", "graphical.target")
 #: Units of the packages that run once in a boot.
 _EXTENDED = ("systemd-udev-trigger.service", "systemd-modules-load.service", "systemd-sysctl.service", "systemd-tmpfiles-setup.service")
 

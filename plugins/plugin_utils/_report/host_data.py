@@ -22,10 +22,6 @@ class BootOutcome:
     claimed: str | None = None
     would_change: str | None = None
 
-    @property
-    def is_as_claimed(self) -> bool:
-        return self.claimed is not None and self.driver == self.claimed and self.certainty == CERTAIN
-
 
 @dataclass(frozen=True)
 class ClaimResult:

@@ -138,7 +138,10 @@ def _written(host: Host, judged: JudgedPolicy) -> dict[str, t.Any]:
 def prepare(
     host: Host, request: PolicyRequest, check_mode: bool, predicts: bool = True
 ) -> tuple[PolicyPlan, PolicyFacts, tuple[Boot, ...]]:
-    """The policy, what it was planned from, and the boots that it leads to if ``predicts``.  Nothing is written but the cache."""
+    """The policy, what it was planned from, and the boots that it leads to if ``predicts``.
+
+    Nothing is written but the cache; unless in check mode, a module may be loaded to learn its driver's name.
+    """
     refuse_distribution(host, "policy", request.allow_unsupported)
     cache = Cache(host, not check_mode)
     loader = with_pending(next_boot.read(host), request.pending_arguments if check_mode else ())

@@ -16,6 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot import ch
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_systemd import UNITS
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import systemd_version
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedules import is_executable
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import mask_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules as udev
 
@@ -59,8 +60,7 @@ class Driverctl:
         if program is None or _is_extended(host):
             unknown = {address: dataclasses.replace(assigned, when=CHANGED) for address, assigned in saved.items() if assigned.driver}
             return cls(may_take=unknown)
-        status = host.stat(program[1]) if host.is_file(program[1]) else None
-        if status is None or not status.st_mode & 0o111:
+        if not is_executable(host, program[1]):
             return cls()
         return cls(saved, adds_ids=b"new_id" in host.read_bytes(program[1]))
 
@@ -83,8 +83,7 @@ def why_idle(host: Host) -> tuple[str, str] | None:
     program = _START.search(_unit(host) or "")
     if program is None:
         return None
-    status = host.stat(program[1]) if host.is_file(program[1]) else None
-    return None if status is not None and status.st_mode & 0o111 else (FOLDER, f"{program[1]}, which {UNIT} runs, is not a program")
+    return None if is_executable(host, program[1]) else (FOLDER, f"{program[1]}, which {UNIT} runs, is not a program")
 
 
 def masked(host: Host, by_word: t.Collection[str], source: str) -> t.Iterator[tuple[str, str]]:

@@ -12,12 +12,16 @@ import dataclasses
 import re
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import extended_regex
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut, shown
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 
 MODULE_ARRAYS = ("BUILT_MODULE_NAME", "BUILT_MODULE_LOCATION", "DEST_MODULE_NAME", "DEST_MODULE_LOCATION")
+LONGEST_NAME = 120
+"""Characters of a name and of a version, which together are the name of a directory (``NAME_MAX`` in linux/limits.h)."""
 # What can be a directory's name, and does not lead out of its parent.
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]*", re.ASCII)
+# What can set a variable that is not named in the file.
+_RUNS_OTHERS = re.compile(r"(?:^|[\s;&|])(?:\.|source|eval)[ \t]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +50,11 @@ class DkmsConf:
         names = (read.get("DEST_MODULE_NAME", index) or read.get("BUILT_MODULE_NAME", index) or only for index in range(highest + 1))
         return tuple(name for name in names if name)
 
+    @property
+    def lists_all(self) -> bool:
+        """Whether `modules` are all: nothing else that the file runs can add one."""
+        return bool(self.modules) and not _RUNS_OTHERS.search(self.text)
+
     def exclusion(self, release: str, arch: str, config: str | None) -> str | None:
         """Why the package is not for a kernel, None if it is.
 
@@ -64,6 +73,8 @@ class DkmsConf:
     def _required(self, variable: str, option: str) -> str:
         read = Assignments.parse(self.text)
         value = read.get(variable)
+        if variable not in self.text and not _RUNS_OTHERS.search(self.text):
+            raise HostError(f"{self.where} has no {variable}, without which DKMS refuses it.", "Write it there, as dkms(8) says.")
         if variable in read.unknown or value is None:
             raise HostError(f"{variable} in {self.where} cannot be determined without running it.", f"Set the option {option}.")
         return checked(value, f"{variable} in {self.where}")
@@ -72,7 +83,9 @@ class DkmsConf:
 def checked(value: str, what: str) -> str:
     """A package's name or version, refused if it cannot be part of a path."""
     if not NAME.fullmatch(value):
-        raise HostError(f"{what} is '{cut(value)}'; letters, digits and . _ + ~ - are allowed, the first a letter, a digit or _.")
+        raise HostError(f"{what} is {shown(value)}; letters, digits and . _ + ~ - are allowed, the first a letter, a digit or _.")
+    if len(value) > LONGEST_NAME:
+        raise HostError(f"{what} is {shown(value)}; at most {LONGEST_NAME} characters are allowed.")
     return value
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.driver_files import DRIVERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.kernel_identity import KernelIdentity, SourcePlace, source_places
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.linux_tree import LinuxTree, NotLinuxError, read_tree
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.paths import DkmsPaths
@@ -18,12 +19,17 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.variant_p
     package_files,
     package_name,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.variant_source import SUFFIX, variants_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.variant_source import variants_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import kconfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import kernel_config
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, chosen_releases, installed_releases
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import (
+    VARIANT_SUFFIX,
+    Kernel,
+    chosen_releases,
+    installed_releases,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.variant_source import Variant
@@ -101,7 +107,7 @@ class _Finder:
             return why
 
     def _of(self, release: str, is_chosen: bool) -> VariantForKernel:
-        module = self._wanted.name + SUFFIX
+        module = self._wanted.name + VARIANT_SUFFIX
         if self._has_itself(release, module):
             raise NoVariantError(f"kernel {release} has {module} itself", provided=True)
         if not RELEASE.fullmatch(release):
@@ -131,7 +137,9 @@ class _Finder:
         variant = known.get(self._wanted.name)
         if variant is None:
             others = ", ".join(sorted(known)) or "none"
-            raise NoVariantError(f"Linux {tree.version} has no variant {self._wanted.name}; it has {others}", advises=bool(known))
+            unread = "".join(f"; {_unread(tree, name)}" for name in tree.left_out if name.startswith(DRIVERS))
+            why = f"Linux {tree.version} has no variant {self._wanted.name}; it has {others}{unread}"
+            raise NoVariantError(why, advises=bool(known or unread))
         return self._checked(kernel, tree, variant)
 
     def _checked(self, kernel: KernelIdentity, tree: LinuxTree, variant: Variant) -> VariantForKernel:
@@ -139,6 +147,8 @@ class _Finder:
         if config is None:
             raise NoVariantError(f"there is no configuration of kernel {kernel.release}, neither in its headers nor in /boot")
         options = kconfig.enabled(config)
+        if variant.left_out:
+            raise NoVariantError(_unread(tree, variant.left_out[0]), advises=True)
         changed = next((name for name in variant.files if name in tree.patched), None)
         if changed is not None:
             raise NoVariantError(
@@ -198,6 +208,11 @@ class _Finder:
         if error is not None:
             return None if isinstance(error, NotLinuxError) else error.msg.rstrip(".")
         return place.called
+
+
+def _unread(tree: LinuxTree, name: str) -> str:
+    """Why a path of a kernel's source was not read, and what to do."""
+    return f"in {tree.where}, {name} {tree.left_out[name]}: put what belongs there in its place"
 
 
 def _is_of(tree: LinuxTree, place: SourcePlace, kernel: KernelIdentity) -> bool:

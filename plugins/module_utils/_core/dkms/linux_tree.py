@@ -16,13 +16,16 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.driver_fi
     LARGEST_SOURCE,
     MAKEFILE,
     SINGLE,
+    TOO_LARGE,
     Keeper,
+    is_folder_of_driver,
     is_wanted,
     keep_from_archive,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.rpm_file import MAGIC
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_rpm import read_source_rpm
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError, cut, shown
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import without_links
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -38,12 +41,14 @@ class LinuxTree:
     """``files`` by their path in the tree; ``where`` is the folder, the archive or the package, which ``package`` names.
 
     ``patched``: files of the drivers that the package changes by a patch before it is built, and that patch.
+    ``left_out``: folders and files of the drivers, and the top Makefile, that are there and were not read, and why.
     """
 
     where: str
     files: t.Mapping[str, bytes]
     package: str | None = None
     patched: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    left_out: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def version(self) -> str | None:
@@ -56,19 +61,28 @@ class LinuxTree:
     @property
     def has_code(self) -> bool:
         """False for what packages of headers have: every Makefile and Kconfig, and nothing that these build."""
-        return any(name.endswith(".c") for name in self.files) or not any(name.endswith("/Kconfig") for name in self.files)
+        return any(name.endswith(".c") for name in (*self.files, *self.left_out)) or not any(
+            name.endswith("/Kconfig") for name in self.files
+        )
 
     def text(self, path: str) -> str:
         return self.files.get(path, b"").decode("utf-8", "surrogateescape")
 
     def encoded(self) -> t.Any:
         files = {name: base64.b64encode(content).decode() for name, content in self.files.items()}
-        return {"where": self.where, "files": files, "package": self.package, "patched": dict(self.patched)}
+        return {
+            "where": self.where,
+            "files": files,
+            "package": self.package,
+            "patched": dict(self.patched),
+            "left_out": dict(self.left_out),
+        }
 
     @classmethod
     def decoded(cls, value: t.Any) -> LinuxTree:
         files = {str(name): base64.b64decode(content) for name, content in value["files"].items()}
-        return cls(str(value["where"]), files, value["package"], {str(name): str(patch) for name, patch in value["patched"].items()})
+        patched, left_out = ({str(name): str(what) for name, what in value[key].items()} for key in ("patched", "left_out"))
+        return cls(str(value["where"]), files, value["package"], patched, left_out)
 
 
 class NotLinuxError(HostError):
@@ -79,7 +93,8 @@ def read_tree(host: Host, where: str) -> LinuxTree:
     """The source at ``where``.  Raises NotLinuxError if that is not a kernel's source, HostError if it cannot be read."""
     tree = _from_folder(host, where) if host.is_dir(where) else _from_file(host, where)
     if tree.version is None:
-        raise NotLinuxError(f"{cut(where)} is not the source of a kernel: {_LACKS}.", _instead(host, where))
+        lacks = f"its {MAKEFILE} {tree.left_out[MAKEFILE]}" if MAKEFILE in tree.left_out else _LACKS
+        raise NotLinuxError(f"{cut(where)} is not the source of a kernel: {lacks}.", _instead(host, where))
     return tree
 
 
@@ -94,25 +109,45 @@ def _instead(host: Host, where: str) -> str:
 
 def _from_folder(host: Host, folder: str) -> LinuxTree:
     here = folder.rstrip("/")
-    names = [name for name in sorted(SINGLE) if host.is_file(f"{here}/{name}")]
-    for one in host.names(f"{here}/{DRIVERS}"):
-        place = f"{here}/{DRIVERS}/{one}"
-        below = [f"{one}/{name}" for name in host.names(place)] if host.is_dir(place) and host.link(place) is None else [one]
-        names += [f"{DRIVERS}/{name}" for name in below if is_wanted(f"{DRIVERS}/{name}")]
     keeper = Keeper(folder)
-    for name in names:
-        # A link could lead anywhere; a kernel's source has none there.
-        if host.is_file(f"{here}/{name}") and host.link(f"{here}/{name}") is None:
-            keeper.add(name, host.read_bytes(f"{here}/{name}", LARGEST_SOURCE))
-    return LinuxTree(folder, keeper.files)
+    names = sorted(SINGLE)
+    for one in host.names(f"{here}/{DRIVERS}"):
+        place = f"{DRIVERS}/{one}"
+        why = _why_not_followed(host, here, place) if is_folder_of_driver(place) else None
+        if why is not None:
+            keeper.leave_out(place, why)
+        names += (
+            [f"{place}/{name}" for name in host.names(f"{here}/{place}")] if why is None and host.is_dir(f"{here}/{place}") else [place]
+        )
+    for name in filter(is_wanted, names):
+        why = _why_not_followed(host, here, name)
+        if why is None and host.is_file(f"{here}/{name}"):
+            status = host.stat(f"{here}/{name}")
+            if status is None or status.st_size <= LARGEST_SOURCE:
+                keeper.add(name, host.read_bytes(f"{here}/{name}", LARGEST_SOURCE))
+                continue
+            why = TOO_LARGE
+        if why is not None:
+            keeper.leave_out(name, why)
+    return LinuxTree(folder, keeper.files, left_out=keeper.left_out)
+
+
+def _why_not_followed(host: Host, folder: str, name: str) -> str | None:
+    """Why a path in the tree is not read, if that is a link: what lies elsewhere on a host is not of that source."""
+    if host.link(f"{folder}/{name}") is None:
+        return None
+    place, tree = without_links(f"{folder}/{name}", host.link), without_links(folder or "/", host.link)
+    if place is None or not host.exists(place):
+        return "is a link that leads to nothing"
+    return None if place.startswith(f"{tree}/") else f"is a link to {cut(place)}, which is not in that folder"
 
 
 def _from_file(host: Host, path: str) -> LinuxTree:
     if not host.is_file(path):
         raise HostError(f"There is no {shown(path)} on this host.", "Give a folder or an archive with the source of a kernel.")
     if host.head(path, len(MAGIC)) == MAGIC:
-        package, files, patched = read_source_rpm(host, path)
-        return LinuxTree(path, files, package.full_name, patched)
+        package, kept, patched = read_source_rpm(host, path)
+        return LinuxTree(path, kept.files, package.full_name, patched, kept.left_out)
     keeper = Keeper(path)
     try:
         with host.open(path) as file:
@@ -124,4 +159,4 @@ def _from_file(host: Host, path: str) -> LinuxTree:
         raise HostError(f"{path} {why}.", _AGAIN if not is_none else "Give a folder, a tar archive or a package of sources.") from error
     except (tarfile.TarError, CorruptFileError, EOFError, OSError) as error:
         raise HostError(f"{path} cannot be unpacked: {error}.", _AGAIN) from error
-    return LinuxTree(path, keeper.files)
+    return LinuxTree(path, keeper.files, left_out=keeper.left_out)

@@ -174,6 +174,14 @@ class ExpectedModule:
         return {"aliases": list(self.aliases)}
 
 
+def no_module(name: str, release: str, found: t.Iterable[str]) -> HostError:
+    """The error for a module that a package does not have, of those that it has."""
+    return HostError(
+        f"The package has no module {name} for kernel {release}; it has {', '.join(found) or 'none'}.",
+        "Check BUILT_MODULE_NAME in its dkms.conf, and the option modules or its modules.json.",
+    )
+
+
 def parse_manifest(text: str, where: str) -> tuple[ExpectedModule, ...]:
     """The modules that a package's modules.json lists: ``{"modules": [{"name": …, "aliases": […]}]}``."""
     try:
@@ -201,10 +209,7 @@ def check_build(host: Host, release: str, modules: t.Mapping[str, str], expected
     for wanted in expected:
         built = known.get(normalize_module_name(wanted.name))
         if built is None:
-            raise HostError(
-                f"The package has no module {wanted.name} for kernel {release}; it has {', '.join(found) or 'none'}.",
-                "Check BUILT_MODULE_NAME in its dkms.conf, and the option modules or its modules.json.",
-            )
+            raise no_module(wanted.name, release, found)
         lacking = sorted(set(wanted.aliases) - set(built.aliases))
         if lacking:
             raise HostError(

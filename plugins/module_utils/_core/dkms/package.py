@@ -17,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_ch
     StagedBuild,
     check_build,
     check_installation,
+    no_module,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package_report import FoundModule, KernelPackage, PackageReport
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.paths import DkmsPaths
@@ -26,6 +27,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_mod
     check_forgotten,
     check_removed,
     known_modules,
+    modules_of_others,
     read_stale_indices,
     read_stale_modules,
 )
@@ -33,6 +35,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import untold
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import (
     Requirement,
     kernel_config,
@@ -69,6 +72,7 @@ class DkmsPackage:
         self._modules = self._known_modules()
         stale = read_stale_indices(host, self._paths, self._modules)
         self.plan = dataclasses.replace(self._decide(), stale_indices=stale)
+        self._check_listed()
 
     # -- deciding
 
@@ -129,6 +133,16 @@ class DkmsPackage:
                 {"skipped_kernels": {release: excluded[release] for release in refused}},
             )
 
+    def _check_listed(self) -> None:
+        """An expected module that dkms.conf does not name will not be built, for whatever kernel."""
+        if self._conf is None or not self._conf.lists_all:
+            return
+        for release in self.plan.builds:
+            known = set(map(normalize_module_name, self._conf.modules))
+            missing = [module.name for module in self._expected(release) if normalize_module_name(module.name) not in known]
+            if missing:
+                raise no_module(missing[0], release, self._conf.modules)
+
     @property
     def needs_files(self) -> bool:
         """Whether the contents of the sources must be sent to the host."""
@@ -136,12 +150,15 @@ class DkmsPackage:
 
     def missing(self) -> tuple[Requirement, ...]:
         """What the plan needs and the host lacks."""
-        tools = (
+        tools = self._missing_commands()
+        kernels = (found for release in self.plan.builds for found in missing_for_kernel(self._host, release))
+        return tuple(dict.fromkeys((*tools, *kernels)))
+
+    def _missing_commands(self) -> tuple[Requirement, ...]:
+        return (
             *(missing_for_change(self._host) if self.plan.needs_dkms else ()),
             *(missing_for_build(self._host) if self.plan.builds else ()),
         )
-        kernels = (found for release in self.plan.builds for found in missing_for_kernel(self._host, release))
-        return tuple(dict.fromkeys((*tools, *kernels)))
 
     # -- doing
 
@@ -150,11 +167,19 @@ class DkmsPackage:
         lacking = self.missing()
         if lacking:
             packages = " ".join(dict.fromkeys(found.package for found in lacking))
+            commands = {found.package for found in self._missing_commands()}
+            others = "" if commands else ", or set kernels to those for which a build is possible"
             raise HostError(
                 f"This host lacks {', '.join(found.what for found in lacking)}.",
-                f"Install {packages}, or set kernels to those for which a build is possible.",
+                f"Install {packages}{others}.",
                 {"missing_packages": packages.split(" ")},
             )
+
+    def _named(self, release: str) -> tuple[str, ...]:
+        """The modules that the package will have for a kernel, as far as that is known before it is built, spelt as it does."""
+        listed = self._conf.modules if self._conf is not None else ()
+        spelt = {normalize_module_name(name): name for name in listed}
+        return tuple(spelt.get(normalize_module_name(module.name), module.name) for module in self._expected(release)) or listed
 
     def clear(self) -> None:
         """Remove what aborted runs left behind."""
@@ -252,12 +277,12 @@ class DkmsPackage:
 
     def prediction(self) -> PackageReport:
         """The report as it will be: of the modules, only the expected aliases are known."""
-        listed = tuple(ExpectedModule(name) for name in self._conf.modules) if self._conf is not None else ()
-        kernels = {
-            release: KernelPackage(level, {module.name: module for module in self._expected(release) or listed})
-            for release, level in self.plan.result.items()
-        }
+        kernels = {release: KernelPackage(level, self._predicted(release)) for release, level in self.plan.result.items()}
         return dataclasses.replace(self._report(kernels, self.missing()), new=self._new())
+
+    def _predicted(self, release: str) -> dict[str, ExpectedModule]:
+        aliases = {normalize_module_name(module.name): module.aliases for module in self._expected(release)}
+        return {name: ExpectedModule(name, aliases.get(normalize_module_name(name), ())) for name in self._named(release)}
 
     def _new(self) -> tuple[str, ...]:
         """Kernels that do not have the package's modules yet, or of other sources."""
@@ -282,12 +307,28 @@ class DkmsPackage:
             before=before,
             after=after,
             lacking=lacking,
+            rivals=self._rivals(kernels),
             old_in_use=old,
             replaced=tuple(name for name in old if release in self.plan.installs and isinstance(loaded[name], ExpectedModule)),
             enrolment=None if self.plan.version is None else required(self._host, kernels),
             exposed_key=None if self.plan.version is None else exposed(self._host),
             origins={release: origin for release, origin in self._origins().items() if release in kernels},
         )
+
+    def _rivals(self, kernels: t.Mapping[str, KernelPackage]) -> tuple[tuple[str, str], ...]:
+        """Modules that another package of DKMS has installed by the same name for one of the kernels, and that package."""
+        found: dict[tuple[str, str], None] = {}
+        for release in (release for release, kernel in kernels.items() if kernel.level == INSTALLED):
+            others = modules_of_others(self._host, self._paths, self._wanted.name, release)
+            found.update(
+                {
+                    (name, others[plain]): None
+                    for name in kernels[release].modules
+                    for plain in [normalize_module_name(name)]
+                    if plain in others
+                }
+            )
+        return tuple(found)
 
     def _source_of(self, release: str, name: str, module: FoundModule | ExpectedModule) -> str | None:
         """The checksum of the sources of a module for a kernel, None if it has none; UNBUILT if only its build will show it."""

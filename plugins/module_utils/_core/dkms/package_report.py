@@ -66,6 +66,8 @@ class PackageReport:
     after: str
     lacking: tuple[Requirement, ...] = ()
     """What the plan needs and the host lacks; only in a prediction."""
+    rivals: tuple[tuple[str, str], ...] = ()
+    """Modules of which another package of DKMS, which is named, has one by the same name, and has installed it, too."""
     recovery: Recovery | None = None
     old_in_use: tuple[str, ...] = ()
     """Modules of which the running kernel has loaded another version than is installed, or than will be."""
@@ -117,7 +119,13 @@ class PackageReport:
     def _warnings(self) -> Result:
         fails = "outside of check mode this would fail unless an earlier task installs"
         lacking = [f"This host lacks {found.what}; {fails} {found.package}." for found in self.lacking]
+        rivals = [
+            f"DKMS's package {other} has a module {name}, too, and a kernel loads one of a name: which of both was built last. "
+            f"Remove one of both packages, such as by name={other} and state=absent."
+            for name, other in self.rivals
+        ]
         old = [warning_of(name) for name in self.old_in_use]
         enrol = [one for one in (self.enrolment, self.exposed_key) if one is not None]
         missing: Result = {"missing_packages": [found.package for found in self.lacking]} if self.lacking else {}
-        return {**missing, "warnings": [*lacking, *old, *enrol]} if lacking or old or enrol else missing
+        said = [*lacking, *rivals, *old, *enrol]
+        return {**missing, "warnings": said} if said else missing

@@ -12,9 +12,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule, parse_manifest
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import ABSENT, INSTALLED, BuildLevel
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import digest, read_files, unpack
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut, shown
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, variant_name
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile
@@ -26,6 +26,7 @@ RunStep = t.Literal["look", "build", "finish"]
 """Which part of a run one call of the module is: see the module's action plugin."""
 CONF, MANIFEST = "dkms.conf", "modules.json"
 VARIANT = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
+MODULE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +57,11 @@ class KernelVariant:
     name: str
 
     def __post_init__(self) -> None:
-        if not VARIANT.fullmatch(self.name):
+        meant = variant_name(self.name.lower())
+        if not VARIANT.fullmatch(self.name) or meant != self.name:
+            like = f"Did you mean {meant}?" if VARIANT.fullmatch(meant) else "Such are mlx5, nvgrace_gpu, qat and virtio."
             raise HostError(
-                f"variant: {cut(self.name)!r} cannot be a variant's name, which is that of its module without the ending _vfio_pci.",
-                "Such are mlx5, nvgrace_gpu, qat and virtio.",
+                f"variant: {cut(self.name)!r} cannot be a variant's name, which is that of its module without the ending _vfio_pci.", like
             )
 
 
@@ -91,6 +93,11 @@ class PackageRequest:
         for place in self.kernel_sources:
             if not place.startswith("/"):
                 raise HostError(f"kernel_sources: {cut(place)!r} is not an absolute path.", "Give folders or archives on the managed host.")
+        if self.level == ABSENT and self.kernels != (ALL,):
+            raise HostError("kernels: state=absent removes the package from all kernels.", "Leave kernels out.")
+        for module in self.modules or ():
+            if not MODULE.fullmatch(module.name):
+                raise HostError(f"modules: {shown(module.name)} cannot be a module's name.", "Give it as lsmod does, without .ko.")
 
     @property
     def level(self) -> BuildLevel:
@@ -140,6 +147,9 @@ def read_wanted(host: Host, request: PackageRequest, variant: PackageSource | No
     """The requested package; ``variant`` is that of the request's own.  Raises HostError if the request contradicts the sources."""
     source = _source(host, request.source) if variant is None else variant
     name, version = request.name, request.version
+    for option, given in (("name", name), ("version", version)):
+        if given is not None:
+            checked(given, option)
     if source is not None:
         name = _agreed("name", name, lambda: source.conf.name, source)
         # To remove a package is to remove every version, unless one is given.
@@ -148,8 +158,8 @@ def read_wanted(host: Host, request: PackageRequest, variant: PackageSource | No
     if name is None:
         raise HostError("name: without source, the package's name is needed.", "Set name, or source.")
     return WantedPackage(
-        name=checked(name, "name"),
-        version=None if version is None else checked(version, "version"),
+        name=name,
+        version=version,
         level=request.level,
         kernels=request.kernels,
         source=source,
@@ -179,7 +189,16 @@ def _source(host: Host, source: FolderOnHost | SentSources | KernelVariant | Non
     return _source_on_host(host, source.path) if isinstance(source, FolderOnHost) else _source_from_controller(host, source)
 
 
+def no_folder(path: str) -> HostError:
+    """The error for a file in the place of a package's folder."""
+    return HostError(f"source: {cut(path)} is a file.", f"Give the folder with the package's {CONF}; an archive has to be unpacked first.")
+
+
 def _source_on_host(host: Host, folder: str) -> PackageSource:
+    if not folder.startswith("/"):
+        raise HostError(f"source: {cut(folder)!r} is not an absolute path.", "Give the folder's whole path, or leave remote_src out.")
+    if host.is_file(folder):
+        raise no_folder(folder)
     if not host.is_file(f"{folder}/{CONF}"):
         raise HostError(f"source: there is no {cut(folder)}/{CONF} on this host.", "Give the folder with the package's dkms.conf.")
     files = read_files(host, folder)

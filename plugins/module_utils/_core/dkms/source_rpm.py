@@ -39,7 +39,7 @@ _LONGEST_LINE = 1 << 16
 _KERNEL = re.compile(r"^VERSION[ \t]*=", re.MULTILINE)
 
 
-def read_source_rpm(host: Host, path: str) -> tuple[RpmFile, t.Mapping[str, bytes], Patched]:
+def read_source_rpm(host: Host, path: str) -> tuple[RpmFile, Keeper, Patched]:
     """The package, the files of the drivers in the kernel's archive in it, and those of them that its patches change.
 
     Raises HostError if it has no source of a kernel, or cannot be read.
@@ -47,7 +47,7 @@ def read_source_rpm(host: Host, path: str) -> tuple[RpmFile, t.Mapping[str, byte
     package = read_rpm(host, path)
     if not package.has_sources:
         raise HostError(f"{path} is not a package of sources.", "Give the package whose name ends in .src.rpm, a folder, or an archive.")
-    kept: t.Mapping[str, bytes] = {}
+    kept: Keeper | None = None
     patched: dict[str, str] = {}
     try:
         with files_of(host, path, package) as files:
@@ -58,18 +58,18 @@ def read_source_rpm(host: Host, path: str) -> tuple[RpmFile, t.Mapping[str, byte
                     patched.update({changed: one for changed, one in _changes(host, content, name) if changed not in patched})
     except (tarfile.TarError, CorruptFileError, EOFError, OSError) as error:
         raise HostError(f"{path} cannot be unpacked: {error}.", "Download it again.") from error
-    if not kept:
+    if kept is None:
         raise HostError(
             f"{path} has no archive with the source of a kernel in it.", "Give a folder or an archive with the source of the kernel."
         )
     return package, kept, patched
 
 
-def _kernel_in(host: Host, content: RpmContent, path: str) -> t.Mapping[str, bytes]:
-    """The files of the drivers; none if the archive is of something else, such as the checks of a kernel's interface."""
+def _kernel_in(host: Host, content: RpmContent, path: str) -> Keeper | None:
+    """The files of the drivers; None if the archive is of something else, such as the checks of a kernel's interface."""
     keeper = Keeper(path)
     keep_from_archive(host, t.cast("t.BinaryIO", content), keeper)
-    return keeper.files if _KERNEL.search(keeper.files.get(MAKEFILE, b"").decode("utf-8", "replace")) else {}
+    return keeper if _KERNEL.search(keeper.files.get(MAKEFILE, b"").decode("utf-8", "replace")) else None
 
 
 def _changes(host: Host, content: RpmContent, name: str) -> list[tuple[str, str]]:

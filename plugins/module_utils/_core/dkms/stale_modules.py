@@ -54,7 +54,7 @@ def module_files(
 
     In folders that others install to as well, only those of the package's ``versions``, or of those in DKMS's tree, and links to them.
     """
-    wanted = {normalize_module_name(name) for name in modules} - _of_others(host, paths, package, release)
+    wanted = {normalize_module_name(name) for name in modules} - modules_of_others(host, paths, package, release).keys()
     own = tuple(dict.fromkeys((OWN, destination(host))))
     known = _versions_of(host, paths, package) if versions is None else versions
     found = []
@@ -146,12 +146,14 @@ def check_forgotten(host: Host, paths: DkmsPaths, release: str, modules: t.Itera
         raise HostError(f"depmod's files of kernel {release} still name the module {stale[0]}, which is gone.", f"Run `depmod {release}`.")
 
 
-def _of_others(host: Host, paths: DkmsPaths, package: str, release: str) -> frozenset[str]:
-    """The modules of other DKMS packages that are installed for a kernel."""
+def modules_of_others(host: Host, paths: DkmsPaths, package: str, release: str) -> dict[str, str]:
+    """The modules of other DKMS packages that are installed for a kernel, by their normalized names, and each one's package."""
     others = (name for name in host.names(paths.tree) if name != package and not name.startswith("."))
-    links = (f"{paths.tree}/{name}/{entry}" for name in others for entry in host.names(f"{paths.tree}/{name}"))
-    active = (link for link in links if link.rsplit("/", 1)[1].startswith(f"kernel-{release}-") and host.link(link) is not None)
-    return frozenset(normalize_module_name(module) for link in active for module in built_modules(host, link))
+    links = ((name, f"{paths.tree}/{name}/{entry}") for name in others for entry in host.names(f"{paths.tree}/{name}"))
+    active = (
+        (name, link) for name, link in links if link.rsplit("/", 1)[1].startswith(f"kernel-{release}-") and host.link(link) is not None
+    )
+    return {normalize_module_name(module): name for name, link in active for module in built_modules(host, link)}
 
 
 def _version(host: Host, path: str) -> str | None:

@@ -13,11 +13,11 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.driver_files import DRIVERS, ID_LISTS
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import kconfig
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import variant_name
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.linux_tree import LinuxTree
 
-SUFFIX = "_vfio_pci"
 NEEDED = "VFIO_PCI_CORE"
 _OBJECT = re.compile(r"^obj-\$\(CONFIG_(\w+)\)[ \t]*[+:]?=[ \t]*([\w-]+)\.o[ \t]*$", re.MULTILINE)
 _LICENCE = re.compile(rb"SPDX-License-[I]dentifier:[ \t]*([^*\r\n]+)")
@@ -36,7 +36,10 @@ _LONGEST_TABLE = 1 << 18
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """``option`` is its option in Kconfig, without ``CONFIG_``; ``files`` those that a build needs, by their path in the tree."""
+    """``option`` is its option in Kconfig, without ``CONFIG_``; ``files`` those that a build needs, by their path in the tree.
+
+    ``left_out``: those of them that are there and were not read.
+    """
 
     name: str
     module: str
@@ -44,6 +47,7 @@ class Variant:
     option: str
     entries: tuple[kconfig.ConfigOption, ...]
     files: t.Mapping[str, bytes]
+    left_out: tuple[str, ...]
     ids: tuple[tuple[int, int], ...] | None
     """Vendor and device; None if they are written so that only a compiler can tell."""
 
@@ -112,12 +116,6 @@ def alias(vendor: int, device: int) -> str:
     return f"vfio_pci:v{vendor:08X}d{device:08X}sv*sd*bc*sc*i*"
 
 
-def variant_name(module: str) -> str:
-    """What a variant is called here: its module's name, without the ending that all have."""
-    plain = module.replace("-", "_")
-    return plain[: -len(SUFFIX)] if plain.endswith(SUFFIX) else plain
-
-
 def variants_of(tree: LinuxTree) -> dict[str, Variant]:
     """The variants that a kernel's source has, by their names here."""
     found = {}
@@ -132,8 +130,9 @@ def _variant(tree: LinuxTree, folder: str, option: str, module: str) -> Variant:
     own = {name: content for name, content in tree.files.items() if name.startswith(f"{folder}/")}
     shared = {f"{DRIVERS}/{name}" for text in _texts(own) for name in _INCLUDE.findall(text)}
     files = {**own, **{name: tree.files[name] for name in sorted(shared) if name in tree.files}}
+    left_out = tuple(name for name in tree.left_out if name.startswith(f"{folder}/") or name in shared)
     entries = kconfig.parse(tree.text(f"{folder}/Kconfig"))
-    return Variant(variant_name(module), module, folder, option, entries, files, _ids(tree, own))
+    return Variant(variant_name(module), module, folder, option, entries, files, left_out, _ids(tree, own))
 
 
 def _texts(files: t.Mapping[str, bytes]) -> list[str]:

@@ -157,7 +157,7 @@ def _refuse_number(place: OptionPath, value: float) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise HostError(f"{_named(place)}: {value} is not a finite number.", "Write a number with digits.")
     if not -LARGEST_NUMBER <= value < LARGEST_NUMBER:
-        raise HostError(f"{_named(place)}: a number of {int(value).bit_length()} bits is too large.", "Allowed are 64 bits.")
+        raise HostError(f"{_named(place)}: a number of {int(value).bit_length()} bits is too large.", "Allowed are at most 64 bits.")
 
 
 def _named(place: OptionPath) -> str:

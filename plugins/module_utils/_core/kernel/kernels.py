@@ -25,7 +25,8 @@ _DEP_LINE = re.compile(r"^((?:[^:\n]*/)?([^/:\n]+?)\.ko(?:\.(?:gz|xz|zst))?):[ \
 _BUILTIN_LINE = re.compile(r"^(?:[^\n]*/)?([^/\n]+?)\.ko$", re.MULTILINE)
 # Where distributions put the kernel: Debian and most others; ppc64el; arm64; Fedora and rpm-ostree.
 IMAGES = ("/boot/vmlinuz-{0}", "/boot/vmlinux-{0}", "/boot/Image-{0}", "/lib/modules/{0}/vmlinuz")
-_VARIANT = "_vfio_pci"
+VARIANT_SUFFIX = "_vfio_pci"
+"""How the modules of VFIO drivers for certain devices end."""
 PENDING = ""
 """The path of a module that is not installed yet."""
 
@@ -217,9 +218,9 @@ def unknown_module_error(name: str, kernels: t.Sequence[Kernel], option: str, ke
     candidates = (kernel.nearest(name) for kernel in reversed(kernels))
     nearest = next(iter(difflib.get_close_matches(name.lower(), keywords, 1, NEAR)), None) or next(filter(None, candidates), None)
     where = f" in {_listed([kernel.release for kernel in kernels])}" if kernels else ", as no kernel is installed with its modules"
-    is_variant = normalize_module_name(name).endswith(_VARIANT)
+    is_variant = normalize_module_name(name).endswith(VARIANT_SUFFIX)
     # What one variant is called is like what every other is called, and vfio-pci.
-    is_meant = nearest is not None and not (is_variant and f"_{nearest}".endswith(_VARIANT) and not _is_like(name, nearest))
+    is_meant = nearest is not None and not (is_variant and f"_{nearest}".endswith(VARIANT_SUFFIX) and not _is_like(name, nearest))
     meant = f"Did you mean {nearest}? " if is_meant else ""
     built = ", or have it built (vfio_drivers_variants, for a variant of the kernel's own)" if is_variant else ""
     return HostError(
@@ -228,9 +229,15 @@ def unknown_module_error(name: str, kernels: t.Sequence[Kernel], option: str, ke
     )
 
 
+def variant_name(module: str) -> str:
+    """What a variant is called in options: its module's name, without the ending that all have."""
+    plain = normalize_module_name(module)
+    return plain[: -len(VARIANT_SUFFIX)] if plain.endswith(VARIANT_SUFFIX) else plain
+
+
 def _is_like(name: str, other: str) -> bool:
     """Whether two variants' names are like each other without the ending that all of them have."""
-    first, second = (f"_{normalize_module_name(one)}"[: -len(_VARIANT)] for one in (name, other))
+    first, second = (f"_{normalize_module_name(one)}"[: -len(VARIANT_SUFFIX)] for one in (name, other))
     return bool(difflib.get_close_matches(first, [second], 1, NEAR))
 
 
@@ -256,16 +263,17 @@ RUNNING = "running"
 def chosen_releases(host: Host, wanted: t.Sequence[str], option: str = "kernels") -> tuple[str, ...]:
     """The releases that ``all``, ``running`` or a list of releases stands for, each once.
 
-    Raises HostError, naming the release, if one is not installed.
+    Raises HostError if that names no kernel, or, naming the release, one that is not installed.
     """
+    if not wanted:
+        raise HostError(f"{option}: the list is empty.", f"Give {ALL}, {RUNNING} or releases, or leave {option} out.")
     installed = installed_releases(host)
-    if ALL in wanted:
-        return installed
-    releases = dict.fromkeys(running_release(host) if item == RUNNING else item for item in wanted)
+    named = (item for item in wanted if item != ALL)
+    releases = dict.fromkeys(running_release(host) if item == RUNNING and ALL not in wanted else item for item in named)
     for release in releases:
-        if release not in installed:
+        if release not in installed and release != RUNNING:
             raise _unknown(release, installed, option)
-    return tuple(releases)
+    return installed if ALL in wanted else tuple(releases)
 
 
 def _unknown(release: str, installed: tuple[str, ...], option: str) -> HostError:

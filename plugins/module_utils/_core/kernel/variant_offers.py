@@ -9,14 +9,13 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import kconfig
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import version_key
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import variant_name, version_key
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.known_variants import DEVICES, NEEDS
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 
 _ID = re.compile(r"^(?:vfio_)?pci:v([0-9A-F]{8})d([0-9A-F]{8})sv")
-_SUFFIX = "_vfio_pci"
 Configuration = t.Callable[[str], t.Optional[str]]
 """What a kernel was built with, by its release; None if that is not known."""
 
@@ -49,7 +48,7 @@ def _sentence(key: tuple[int, int], module: str, since: str, kernels: t.Sequence
     buildable = [release for release in new_enough if not unmet[release]]
     if not buildable:
         return f"{served}, and {_without(unmet)}, which it depends on"
-    name = module[: -len(_SUFFIX)] if module.endswith(_SUFFIX) else module
+    name = variant_name(module)
     where = "" if len(buildable) == len(lacking) else f" for {', '.join(buildable)}"
     return f"{served}; `vfio_drivers_variants: [{name}]` builds it{where} from the kernel's source"
 

@@ -125,8 +125,8 @@ def mounts(host: Host) -> t.Iterator[MountUse]:
         fields, rest = head.split(), tail.split(" ")
         if len(fields) < 6 or len(rest) < 2:
             continue
-        place, kind, source = _plain(fields[4]), rest[0], _plain(rest[1])
-        options = tuple(_plain(option) for option in rest[2].split(",")) if len(rest) > 2 else ()
+        place, kind, source = unescaped(fields[4]), rest[0], unescaped(rest[1])
+        options = tuple(unescaped(option) for option in rest[2].split(",")) if len(rest) > 2 else ()
         if kind != "autofs":
             # An automount that is idle has no source; what it will mount is in fstab or in a unit.
             yield MountUse(f"{source} is mounted at {place}", guard_of(place), source, kind, options, fields[2], place, is_mounted=True)
@@ -140,15 +140,12 @@ def _swaps(host: Host) -> t.Iterator[MountUse]:
     for line in _lines(host, SWAPS)[1:]:
         fields = line.split()
         if fields:
-            yield MountUse(f"{_plain(fields[0])} is in use as swap", "swap", _plain(fields[0]))
+            yield MountUse(f"{unescaped(fields[0])} is in use as swap", "swap", unescaped(fields[0]))
 
 
 def _fstab(host: Host) -> t.Iterator[MountUse]:
-    for number, line in enumerate(_raw_lines(host, FSTAB), 1):
-        fields = line.split()
-        if len(fields) < 2 or fields[0].startswith("#"):
-            continue
-        source, place = _plain(fields[0]), _plain(fields[1])
+    for number, fields in rows_of(host, FSTAB):
+        source, place = unescaped(fields[0]), unescaped(fields[1])
         kind, options = (fields[2] if len(fields) > 2 else ""), tuple(fields[3].split(",")) if len(fields) > 3 else ()
         is_swap = kind == "swap" or place in ("none", "swap")
         guard: MountGuard = "data_mounts" if is_swap else guard_of(place)
@@ -178,19 +175,16 @@ def _units(host: Host) -> t.Iterator[MountUse]:
 
 def _crypttab(host: Host, path: str, needed: t.Collection[str] | None) -> t.Iterator[MountUse]:
     """What is unlocked at boot, and the disks with the keys and headers for that; ``needed`` are disks of the system, None if all are."""
-    for number, line in enumerate(_raw_lines(host, path), 1):
-        fields = line.split()
-        if len(fields) < 2 or fields[0].startswith("#"):
-            continue
+    for number, fields in rows_of(host, path):
         options = fields[3].split(",") if len(fields) > 3 else []
         if {"nofail", "noauto"}.intersection(options):
             continue
         where = f"({path}:{number})"
         yield MountUse(f"{fields[1]} is unlocked at boot {where}", "root" if needed is None else "data_mounts", fields[1])
-        is_needed = needed is None or f"/dev/mapper/{_plain(fields[0])}" in needed or bool(_EARLY.intersection(options))
+        is_needed = needed is None or f"/dev/mapper/{unescaped(fields[0])}" in needed or bool(_EARLY.intersection(options))
         guard: MountGuard = "root" if is_needed else "data_mounts"
         files = [fields[2] if len(fields) > 2 else "", *(option[len("header=") :] for option in options if option.startswith("header="))]
-        for file in map(_plain, files):
+        for file in map(unescaped, files):
             on_disk = _ON_A_DISK.match(file)
             if on_disk is not None and on_disk[1] not in _NO_DISKS:
                 yield MountUse(f"{on_disk[1]} is needed to unlock {fields[0]} at boot {where}", guard, on_disk[1])
@@ -202,14 +196,21 @@ def _crypttab(host: Host, path: str, needed: t.Collection[str] | None) -> t.Iter
 def _checked_disks(host: Host) -> t.Iterator[MountUse]:
     """Disks that are checked as they are read, and those with the sums for that (veritytab(5), integritytab(5))."""
     for table, columns in CHECKED.items():
-        for number, line in enumerate(_raw_lines(host, table), 1):
-            fields = line.split()
+        for number, fields in rows_of(host, table):
             options = fields[columns + 1].split(",") if len(fields) > columns + 1 else []
-            if len(fields) < 2 or fields[0].startswith("#") or {"nofail", "noauto"}.intersection(options):
+            if {"nofail", "noauto"}.intersection(options):
                 continue
             guard: MountGuard = "root" if fields[0] in ("root", "usr") or _EARLY.intersection(options) else "data_mounts"
-            for disk in map(_plain, fields[1:columns]):
+            for disk in map(unescaped, fields[1:columns]):
                 yield MountUse(f"{disk} is needed for {fields[0]} at boot ({table}:{number})", guard, disk)
+
+
+def rows_of(host: Host, path: str) -> t.Iterator[tuple[int, list[str]]]:
+    """The number and the fields of each line of a table such as fstab and crypttab, but for remarks and what has one field alone."""
+    for number, line in enumerate(_raw_lines(host, path), 1):
+        fields = line.split()
+        if len(fields) > 1 and not fields[0].startswith("#"):
+            yield number, fields
 
 
 def _lines(host: Host, path: str) -> tuple[str, ...]:
@@ -220,6 +221,6 @@ def _raw_lines(host: Host, path: str) -> tuple[str, ...]:
     return tuple((host.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape").split("\n"))
 
 
-def _plain(text: str) -> str:
+def unescaped(text: str) -> str:
     """Without the octal escapes of mangle() in the kernel and of getmntent(3): a blank is `\\040`."""
     return ESCAPE.sub(lambda found: chr(int(found[1], 8)), text)

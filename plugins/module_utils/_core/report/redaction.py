@@ -19,23 +19,30 @@ KINDS = (
     "names and passwords in URLs",
 )
 
-_PEM = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY[A-Z ]*)-----.*?(?:-----END \1-----|\Z)", re.DOTALL)
+_PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY[A-Z ]*)-----.*?(?:-----END \1-----|\Z)", re.DOTALL)
 #: A whole one, so that a program which only looks for such lines stays what it is.
 _WHOLE_PEM = re.compile(
-    rb"(-----BEGIN (?:[A-Z]{2,12} ){0,2}PRIVATE KEY(?: BLOCK)?-----)"
+    rb"(-----BEGIN (?:[A-Z][A-Z0-9]{1,11} ){0,2}PRIVATE KEY(?: BLOCK)?-----)"
     rb"(?:\r?\n|\\n|[A-Za-z0-9+/=]|[A-Z][A-Za-z-]{1,30}: [^\r\n\\]{0,200}(?:\r?\n|\\n)){40,20000}"
-    rb"(-----END (?:[A-Z]{2,12} ){0,2}PRIVATE KEY(?: BLOCK)?-----)"
+    rb"(-----END (?:[A-Z][A-Z0-9]{1,11} ){0,2}PRIVATE KEY(?: BLOCK)?-----)"
 )
 _NAMES_OF_SECRETS = (
     r"(?:passw(?:or)?d|passphrase|passwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|preshared[_-]?key"
-    r"|psk|auth[_-]?(?:key|tok)|encryption[_-]?key|luks[_-]?key|account[_-]?key|client[_-]?key[_-]?data|wep[_-]?key"
-    r"|requirepass|masterauth|community"
+    r"|psk|auth[_-]?(?:key|tok(?!_reqd))|encryption[_-]?key|luks[_-]?key|account[_-]?key|client[_-]?key[_-]?data|(?:wep|wpa)[_-]?key"
+    r"|requirepass|masterauth|community|consumer[_-]?key|dhchap[_-]?(?:ctrl[_-]?)?key|authpass|(?:bind|root)pw|pri_exp"
+    r"|hashedkey|_auth(?=[ =])"
     r"|(?<![\w-])[\w-]{1,60}[_-](?:pass|pwd)(?=[\"'\s=:]))[\w.-]{0,60}"
 )
 _QUOTED_OR_WORD = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\"';,&|)]+)"
-#: `name=value`, `name: value`, `--name value`, `"name": "value"`.
+#: `name=value`, `name: value`, `name:: value`, `<name>value`, `-name value`, `--name value`, `"name": "value"`.
+#: The next line has a name of its own.
 _SECRET = re.compile(
-    rf"(?i)({_NAMES_OF_SECRETS}[\"']?\s{{0,8}}(?:==|:=|\+=|[=:])\s{{0,8}}|--[\w-]{{0,60}}{_NAMES_OF_SECRETS}\s{{1,8}})({_QUOTED_OR_WORD})"
+    rf"(?i)({_NAMES_OF_SECRETS}[\"']?[ \t]{{0,8}}(?:==|:=|::|\+=|[=:])[ \t]{{0,8}}|<{_NAMES_OF_SECRETS}>"
+    rf"|(?<![\w-])--?[\w-]{{0,60}}{_NAMES_OF_SECRETS}[ \t]{{1,8}})(?![|>][+-]?\d?[ \t]{{0,8}}\n)({_QUOTED_OR_WORD})"
+)
+#: YAML's texts of several lines.
+_BLOCK = re.compile(
+    rf"(?i)({_NAMES_OF_SECRETS}[\"']?:[ \t]{{1,8}}[|>][+-]?\d?[ \t]{{0,8}}\n)((?:[ \t]{{1,80}}[^\n]{{0,4000}}(?:\n|\Z)){{1,200}})"
 )
 #: systemd's credentials may be units and rules, which act on drivers, so that only those named as secrets are taken out.
 _CREDENTIAL = re.compile(
@@ -45,27 +52,39 @@ _VAULT = re.compile(r"(\$ANSIBLE_VAULT;)[\w.;-]{1,200}(?:\r?\n[ \t]{0,80}[0-9a-f
 #: A netrc and apt's auth.conf; settings of daemons that have a blank before the value.
 _NETRC = re.compile(r"(?i)(\b(?:login|machine)\s{1,80}\S{1,200}\s{1,80}password\s{1,80})(\S+)")
 _DIRECTIVE = re.compile(
-    r"(?im)((?:^|[{;])[ \t]{0,80}(?:requirepass|masterauth|auth_pass|auth_key|r[ow]community6?|secret|(?:root)?bindpw|rootpw"
-    r"|\w{1,60}(?:_passwd|password)|neighbor[ \t]{1,8}\S{1,80}[ \t]{1,8}password"
+    r"(?im)((?:^|[{;])[ \t]{0,80}(?:requirepass|masterauth|auth_pass|auth_key|r[ow]community6?|secret|wpa-psk|wireless-key\d?(?:[ \t]+s:)?"
+    r"|byte[ \t]+HashedKey|bindpw|root(?:bind)?pw|def\w*passphrase|\w{1,60}(?:_passwd|password)"
+    r"|pass(?=[ \t]*=[ \t]*\S{6})[ \t]*=|(?:IPSec|Xauth) (?:secret|password)|(?:incoming|outgoing)user[ \t]+\S+"
+    r"|createUser[ \t]+\S+[ \t]+\S+|neighbor[ \t]{1,8}\S{1,80}[ \t]{1,8}password"
     # In pam.d the word begins a line that decides who may log in.
-    r"|(?:enable[ \t]{1,8})?password(?![ \t]{1,80}(?:required|requisite|sufficient|optional|include|substack|\[)))[ \t]{1,80})"
-    r"(\"[^\"\n]*\"|[^\s;=:\"]+)"
+    r"|(?:enable[ \t]{1,8})?password(?![ \t]{1,80}(?:required|requisite|sufficient|optional|include|substack|\[))"
+    r"(?:[ \t]+\S+(?=[ \t]+\S+[ \t]*$))?"
+    r"|allow[ \t]+[^\s:]+:|MONITOR[ \t]+\S+[ \t]+\d+[ \t]+\S+)"
+    r"[ \t]{0,80})(?<=[\s:=])(\"[^\"\n]*\"|[^\s;=:\"$()]+)"
 )
 #: Values that are no secrets: what nsswitch.conf says of users, without which no program knows one, and switches.
 _USERS = re.compile(r"passwd(?:_compat)?\s*:\s*")
 _SOURCES = frozenset(("files", "compat", "systemd", "db", "sss", "ldap", "winbind", "nis", "altfiles", "extrausers", "cache"))
 _SWITCHES = frozenset(("yes", "no", "true", "false", "on", "off", "none", "null", "0", "1"))
-#: `sshpass -p VALUE`, `curl -u NAME:VALUE`, what HAProxy's users have, and the registries of a container's client.
+#: Of MACsec, in a .netdev of systemd.
+_MACSEC = re.compile(r"(?m)^([ \t]{0,80}Key[ \t]{0,80}=[ \t]{0,80})([0-9a-fA-F]{32,64})$")
+#: `password "value"` and the like, in whatever place of a line; PAM's lines have no quotes there.
+_QUOTED = re.compile(r"(?i)(\b(?:password|passphrase|passwd|(?:shared-)?secret)[ \t]{1,80})(\"[^\"\n]{1,200}\")")
+#: `sshpass -p VALUE`, `curl -u NAME:VALUE` and the like, what HAProxy's users have, and the registries of a container's client.
 _OPTION = re.compile(
-    r"(\bsshpass\s{1,8}-p\s{0,8}|\bcurl\s[^\n|;&]{0,400}?(?:-u|--user)[ =]{0,8}[^\s:]{1,200}:|\binsecure-password\s{1,80}"
-    r"|\b(?:mysql|mariadb)(?:-?(?:dump|admin))?(?=\s)[^\n|;&]{0,400}?\s-p(?=[^\s-])"
+    r"(\bsshpass\s{1,8}-p\s{0,8}|\b(?:mysql|mariadb)[\w-]*(?=\s)[^\n|;&]{0,400}?\s-p(?=[^\s-])|\bipmitool\s[^\n|;&]{0,400}?-P\s{1,8}"
+    r"|\bldap\w+\s[^\n|;&]{0,400}?(?<=\s)-w\s{0,8}|\bredis-cli\s[^\n|;&]{0,400}?(?<=\s)-a\s{1,8}"
+    r"|\bsmbclient\s[^\n|;&]{0,400}?-U\s{0,8}[^\s%]{1,200}%"
+    r"|(?<=\s)pass:(?=\S)|\b(?:echo|printf)\s{1,8}(?:-n\s{1,8}|['\"]?%s['\"]?\s{1,8})?(?=[^\s|$]{1,200}\s{0,8}\|\s{0,8}(?:\S{0,40}/)?cryptsetup\s)"
+    r"|\bcurl\s[^\n|;&]{0,400}?(?:-u|--user)[ =]{0,8}[^\s:]{1,200}:|\binsecure-password\s{1,80}"
     r"|\bstats\s{1,8}auth\s{1,8}[^\s:]{1,200}:|\"auth\"\s{0,8}:\s{0,8}(?=\"[A-Za-z0-9+/=]{8,}\"))([^\s|;&,}]+)"
 )
-_BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s+)([A-Za-z0-9._~+/=-]{8,})")
+_BEARER = re.compile(r"(?i)\b((?:bearer|authorization[\"']?[ \t]{0,8}[:=][ \t]{0,8}[\"']?basic)[ \t]+)([A-Za-z0-9._~+/=-]{8,})")
 _URL = re.compile(r"(\b[a-z][a-z0-9+.-]{0,30}://)([^/\s:@\"']{1,200})(:[^/\s@\"']{0,200})?@")
 _ISCSI = re.compile(r"(?i)\b((?:netroot|root)=iscsi:)([^@\s]{1,300})@")
 _HASH = re.compile(
-    r"\$(?:1|2[abxy]?|5|6|7|y|gy|sha1|argon2id?)\$[A-Za-z0-9./$=,+-]{8,}|\bgrub\.pbkdf2\.[A-Za-z0-9.]+|\bAAAA[A-Za-z0-9+/=]{40,}"
+    r"\{(?:S?(?:SHA|MD5)\d{0,3}|CRYPT|PLAIN|CLEARTEXT|[A-Z0-9-]{2,12}-CRYPT|PBKDF2[\w-]{0,12})\}[^\s:\"']{4,}|\bDHHC-1:\d\d:[A-Za-z0-9+/=]+:?"
+    r"|\$(?:1|2[abxy]?|5|6|7|y|gy|apr1|sha1|argon2id?)\$[A-Za-z0-9./$=,+-]{8,}|\bgrub\.pbkdf2\.[A-Za-z0-9.]+|\bAAAA[A-Za-z0-9+/=]{40,}"
 )
 _TOKENS = re.compile(
     r"\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}"
@@ -106,9 +125,10 @@ class Redactor:
         text = _VAULT.sub(rf"\1{REDACTED}", text)
         text = _URL.sub(rf"\1{REDACTED}@", text)
         text = _ISCSI.sub(rf"\1{REDACTED}@", text)
+        text = _BLOCK.sub(lambda found: f"{found[1]}{_indent(found[2])}{REDACTED}\n", text)
         text = _SECRET.sub(lambda found: found[0] if _stays(found) else found[1] + _in_same_quotes(found[2], REDACTED), text)
         text = _CREDENTIAL.sub(rf"\1{REDACTED}", text)
-        for pattern in (_NETRC, _DIRECTIVE, _OPTION, _BEARER):
+        for pattern in (_NETRC, _DIRECTIVE, _QUOTED, _MACSEC, _OPTION, _BEARER):
             text = pattern.sub(lambda found: found[1] + _in_same_quotes(found[2], REDACTED), text)
         return _TOKENS.sub(REDACTED, _HASH.sub(REDACTED, text))
 
@@ -174,6 +194,10 @@ def _stays(found: re.Match[str]) -> bool:
     value = found[2].strip("\"'").lower()
     begins_line = found.start() == 0 or found.string[found.start() - 1] == "\n"
     return value in _SWITCHES or (begins_line and value in _SOURCES and _USERS.fullmatch(found[1]) is not None)
+
+
+def _indent(lines: str) -> str:
+    return lines[: len(lines) - len(lines.lstrip(" \t"))]
 
 
 def _in_same_quotes(value: str, instead: str) -> str:

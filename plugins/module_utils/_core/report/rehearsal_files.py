@@ -27,6 +27,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.imag
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import built_in_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import secure_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import CRYPTTAB, FSTAB, rows_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.collection import answer_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.described_functions import in_place
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.rehearsal_signatures import signatures
@@ -35,9 +36,11 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.report.secret_
     TOPS,
     choice,
     is_secret,
+    key_files,
     without_secrets,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.credentials import sealed
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedules import is_executable
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
@@ -53,6 +56,7 @@ _KERNELS = ("/boot/vmlinuz-{0}", "/boot/vmlinux-{0}", "/usr/lib/modules/{0}/vmli
 #: By which the root file system can be shown to an initramfs, and the file system that it must know.
 STORAGE = ("virtio_blk", "ahci", "nvme")
 FILE_SYSTEM = "ext4"
+_SCRIPT = b"#!"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,11 +91,12 @@ def gather(root: str, runner: Runner | None, request: FilesRequest) -> Result:
     plain = Host(root, runner)
     entries = _entries(plain, answer, request.kernels)
     releases = [entry.release for entry in entries]
-    listed = TreeList(plain.root, choice(releases, request.exclude), without_secrets, request.size_limit)
+    keys = key_files(*([row for _number, row in rows_of(plain, table)] for table in (CRYPTTAB, FSTAB)))
+    listed = TreeList(plain.root, choice(releases, request.exclude, keys), without_secrets, request.size_limit)
     for top in (*TOPS, MODULES, *(f"{MODULES}/{release}" for release in releases)):
         if top not in listed.entries:
             listed.add_tree(top)
-    missing = _add_noted(plain, listed, noted, json.dumps(answer))
+    missing = _add_noted(plain, listed, noted, keys, json.dumps(answer))
     kernels = [_kernel(plain, entry, listed) for entry in entries]
     facts = {
         "forecast": answer,
@@ -110,17 +115,17 @@ def _entries(host: Host, answer: Result, kernels: t.Sequence[str]) -> list[BootE
     """Those of the kernels that are asked for: `next`, `all`, or releases."""
     found = next_boot.read(host).entries
     chosen = answer["next_boot"]["release"]
-    names = list(found) if "all" in kernels else [chosen if name == "next" else name for name in kernels]
-    if None in names:
+    names = [chosen if name == "next" else name for name in kernels if name != "all"]
+    if None in names and "all" not in kernels:
         raise HostError(
             f"kernels: which kernel boots next cannot be determined. {answer['next_boot']['reason']}", "Name the release of the kernel."
         )
-    unknown = [name for name in names if name not in found]
+    unknown = [name for name in names if name is not None and name not in found]
     if unknown:
         raise HostError(
             f"kernels: the boot loader starts no kernel {unknown[0]}.", f"Allowed are next, all, and {', '.join(sorted(found))}."
         )
-    return [found[str(name)] for name in dict.fromkeys(names)]
+    return list(found.values()) if "all" in kernels else [found[str(name)] for name in dict.fromkeys(names)]
 
 
 def _signed_start(host: Host, listed: TreeList) -> Result | None:
@@ -187,7 +192,7 @@ def _real(host: Host, path: str) -> str:
     return followed(host.root, path)[len(root) :]
 
 
-def _add_noted(host: Host, listed: TreeList, noted: t.Iterable[str], answer: str) -> list[LeftOutFile]:
+def _add_noted(host: Host, listed: TreeList, noted: t.Iterable[str], keys: t.Container[str], answer: str) -> list[LeftOutFile]:
     """What starts by itself, or is read by that, outside of what is collected anyway; returned is what cannot be collected.
 
     ``answer`` is the forecast's, as JSON.
@@ -196,8 +201,9 @@ def _add_noted(host: Host, listed: TreeList, noted: t.Iterable[str], answer: str
     for path in noted:
         if MADE_BY_THE_KERNEL.fullmatch(path) or path in listed.entries or not host.is_file(path):
             continue
-        if is_secret(path):
-            if not path.startswith("/etc/") or _is_program(host, path) or _is_named(path, answer):
+        if path in keys or is_secret(path, _is_script(host, path)):
+            # Settings below /etc that hold secrets bind no driver unless the forecast names them; a program there may.
+            if not path.startswith("/etc/") or is_executable(host, path) or _is_named(path, answer):
                 missing.append(LeftOutFile(path, "something that starts by itself reads it, and it may hold secrets"))
             continue
         listed.add_file(path)
@@ -206,14 +212,13 @@ def _add_noted(host: Host, listed: TreeList, noted: t.Iterable[str], answer: str
     return [*missing, *(LeftOutFile(path, "passwords, tokens or keys were taken out of it") for path in changed)]
 
 
+def _is_script(host: Host, path: str) -> bool:
+    """Texts lose their passwords and keys, so that a script is sent although its name speaks of such."""
+    return host.head(path, len(_SCRIPT)) == _SCRIPT
+
+
 def _is_named(path: str, answer: str) -> bool:
     return json.dumps(path)[1:-1] in answer
-
-
-def _is_program(host: Host, path: str) -> bool:
-    """Settings below /etc that hold secrets bind no driver unless the forecast names them; a program there may."""
-    status = host.stat(path)
-    return status is not None and status.st_mode & 0o111 != 0
 
 
 def _functions(host: Host, hardware: tuple[Device, ...] | None) -> list[Result]:

@@ -26,7 +26,6 @@ CRON_FOLDER = "/etc/cron.d"
 SYSTEM_TABLES = ("/etc/crontab", CRON_FOLDER)
 ANACRON = "/etc/anacrontab"
 JOBS = ("/var/spool/cron/atjobs", "/var/spool/at")
-INIT_SCRIPTS = "/etc/init.d"
 RUN_LEVELS = tuple(
     f"/etc/{folder}" for folder in ("rcS.d", "rc2.d", "rc3.d", "rc4.d", "rc5.d", "rc.d/rc3.d", "rc.d/rc5.d", "rcB.d", "boot.d")
 )
@@ -143,6 +142,7 @@ def local_scripts(host: Host) -> t.Iterator[ScheduledJob]:
 
 
 def is_executable(host: Host, path: str) -> bool:
+    """Whether there is a file that somebody may run."""
     status = host.stat(path) if host.is_file(path) else None
     return status is not None and status.st_mode & 0o111 != 0
 

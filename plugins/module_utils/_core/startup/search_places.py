@@ -26,7 +26,6 @@ _MAKES = re.compile(r"\bmake\b([^\n;|&]*)")
 _FOLDER = re.compile(r"(?<![\w.*?])((?:\"?\$\{?\w+\}?\"?)?(?:/[\w.+:@%-]+)*)/\*(?:\.\w+)?(?![\w/*])")
 _PARTS = re.compile(r"\brun-parts\b([^\n;|&]*)")
 _FOUND = re.compile(rf"\bfind\s+({_WORD})[^\n;|&]*-exec(?:dir)?\b")
-_PLAYED = re.compile(r"(?<![\w./-])([\w./-]+\.ya?ml)\b")
 
 
 @dataclasses.dataclass(frozen=True)

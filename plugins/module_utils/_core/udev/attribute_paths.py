@@ -21,7 +21,6 @@ OF_DRIVER = frozenset(("bind", "unbind", "new_id", "remove_id"))
 OF_BUS = frozenset(("drivers_probe", "drivers_autoprobe", "rescan"))
 ACTING = OF_DEVICE | OF_DRIVER | OF_BUS
 """The attributes that decide which driver a PCI function has; sriov_numvfs makes further functions (boot/read_runtime.py)."""
-BUS_RESCAN = "rescan"
 _VIRTUAL = re.compile(r"virtfn([0-9]{1,5})")
 
 

@@ -19,5 +19,5 @@ def parse_size(option: str, text: str) -> int:
         raise HostError(f"{option}: {shown(text)} is not a size.", "Write a number with K, M, G or T, such as 8G.")
     size = int(match[1]) * _UNITS[match[2].upper()]
     if size > LARGEST:
-        raise HostError(f"{option}: {shown(text)} is too large.", f"Allowed are {LARGEST >> 40}T.")
+        raise HostError(f"{option}: {shown(text)} is too large.", f"Allowed are at most {LARGEST >> 40}T.")
     return size

@@ -5,10 +5,14 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from ansible_collections.vfio.variants.plugins.action.dkms_package import ActionModule
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.plugin_utils.source_archive import SourceArchive
 
 DONE = {"changed": True, "kernels": {}}
 Answer = dict[str, t.Any]
@@ -89,3 +93,21 @@ def test_a_build_that_fails_ends_the_task(fails: str, capsys: pytest.CaptureFixt
     assert host.outcome() == {"failed": True, "msg": f"cannot be built for {fails}"}
     assert len(host.calls) == (2 if fails == "6.1" else 3)
     assert f"kernel {fails} " in capsys.readouterr().out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("source", ["/usr/src/linux-source-6.12", "vfio-variants", "nothing"])
+def test_a_source_beside_a_variant_is_refused_whether_it_is_there_or_not(source: str) -> None:
+    host = Host(None)
+    host._task = t.cast("t.Any", SimpleNamespace(args={"variant": "mlx5", "source": source}))
+    with pytest.raises(
+        HostError, match=r"^source: variant is built from a kernel's own source.*kernel_sources names the source of a kernel"
+    ):
+        host._arguments()
+    assert not host.calls
+
+
+def test_a_file_on_the_controller_is_not_taken_for_a_package(tmp_path: Path) -> None:
+    package = tmp_path / "kernel.src.rpm"
+    package.write_bytes(b"\xed\xab\xee\xdb")
+    with pytest.raises(HostError, match=rf"^source: {package} is a file\. Give the folder with the package's dkms\.conf"):
+        SourceArchive.read(package)

@@ -19,11 +19,17 @@ def test_name_and_version_are_read() -> None:
     assert (read.name, read.version) == ("gpu-driver", "1.2~rc1+git")
 
 
-@pytest.mark.parametrize("text", ["", "PACKAGE_NAME=$(basename $PWD)", "[ -e x ] && PACKAGE_NAME=gpu"])
+@pytest.mark.parametrize("text", ["PACKAGE_NAME=$(basename $PWD)", "[ -e x ] && PACKAGE_NAME=gpu", ". ./name", "x=1; source ./name"])
 def test_a_name_that_only_running_would_show_asks_for_the_option(text: str) -> None:
     with pytest.raises(
         HostError, match=r"PACKAGE_NAME in package/dkms\.conf cannot be determined without running it\. Set the option name"
     ):
+        _name = conf(text).name
+
+
+@pytest.mark.parametrize("text", ["", "# PACKAGE\n", "PACKAGE_VERSION=1.0\nMAKE='make -C dir'\n"])
+def test_a_name_that_nothing_sets_is_said_to_be_missing(text: str) -> None:
+    with pytest.raises(HostError, match=r"package/dkms\.conf has no PACKAGE_NAME, without which DKMS refuses it"):
         _name = conf(text).name
 
 

@@ -280,7 +280,7 @@ def test_a_candidate_of_a_release_is_built_from_that_candidate_alone(dkms: Model
             run(dkms, places=places, kernels=(release,))
 
 
-@pytest.mark.parametrize("name", ["acmee", "mlx5", "acme_vfio_pci"])
+@pytest.mark.parametrize("name", ["acmee", "mlx5", "acme_vfio"])
 def test_a_variant_that_the_kernel_does_not_have_is_not_answered_with_another_kernel(dkms: ModelDkms, name: str) -> None:
     with pytest.raises(HostError, match=rf"Linux 6\.12\.107 has no variant {name}; it has acme\.$") as caught:
         run(dkms, variant=name)
@@ -317,6 +317,63 @@ MISSING: dict[str, tuple[t.Callable[[ModelDkms], object], str]] = {
         r"built without CONFIG_VFIO_PCI_CORE",
     ),
 }
+
+
+NO_BETA = "Linux 6.12.107 has no variant beta; it has acme"
+UNREAD: dict[str, tuple[t.Callable[[ModelDkms], object], str]] = {
+    "the driver's folder is elsewhere": (
+        lambda dkms: dkms.tree.link("/srv/linux/drivers/vfio/pci/beta", "/srv/beta"),
+        f"{NO_BETA}; in /srv/linux, drivers/vfio/pci/beta is a link to /srv/beta, which is not in that folder",
+    ),
+    "its Makefile is elsewhere": (
+        lambda dkms: dkms.tree.link("/srv/linux/drivers/vfio/pci/beta/Makefile", "/srv/beta/Makefile"),
+        f"{NO_BETA}; in /srv/linux, drivers/vfio/pci/beta/Makefile is a link to /srv/beta/Makefile, which is not in that folder",
+    ),
+    "its only code is elsewhere": (
+        lambda dkms: [
+            beta(dkms, "/srv/linux/drivers/vfio/pci/beta", "Makefile", "Kconfig"),
+            dkms.tree.link("/srv/linux/drivers/vfio/pci/beta/main.c", "/srv/beta/main.c"),
+        ],
+        "in /srv/linux, drivers/vfio/pci/beta/main.c is a link to /srv/beta/main.c, which is not in that folder",
+    ),
+    "its code is larger than any": (
+        lambda dkms: [
+            beta(dkms, "/srv/linux/drivers/vfio/pci/beta", "Makefile", "Kconfig"),
+            dkms.tree.file("/srv/linux/drivers/vfio/pci/beta/main.c", "x" * (5 << 20)),
+        ],
+        "in /srv/linux, drivers/vfio/pci/beta/main.c has more than 4 MiB",
+    ),
+    "a header that it shares is elsewhere": (
+        lambda dkms: [
+            beta(dkms, "/srv/linux/drivers/vfio/pci/beta", "Makefile", "Kconfig"),
+            dkms.tree.file("/srv/linux/drivers/vfio/pci/beta/main.c", f'#include "../shared.h"\n{driver(ACME)}'),
+            dkms.tree.link("/srv/linux/drivers/vfio/pci/shared.h", "/srv/beta/main.c"),
+        ],
+        "in /srv/linux, drivers/vfio/pci/shared.h is a link to /srv/beta/main.c, which is not in that folder",
+    ),
+}
+
+
+def beta(dkms: ModelDkms, folder: str, *names: str) -> tuple[str, ...]:
+    """Files of a second variant, which is another by name alone."""
+    for name in names:
+        text = linux("6.12.107")[f"drivers/vfio/pci/acme/{name}"]
+        dkms.tree.file(f"{folder}/{name}", text.replace("ACME_VFIO", "BETA_VFIO").replace("acme", "beta"))
+    return names
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+@pytest.mark.parametrize("case", UNREAD)
+def test_what_was_not_read_of_a_driver_is_named_and_nothing_else_is_blamed(dkms: ModelDkms, case: str, check_mode: bool) -> None:
+    places = named("/srv/linux", LINUX)(dkms)
+    beta(dkms, "/srv/beta", "Makefile", "Kconfig", "main.c")
+    UNREAD[case][0](dkms)
+    before = files(dkms)
+    with pytest.raises(HostError) as caught:
+        run(dkms, variant="beta", places=places, check_mode=check_mode)
+    assert caught.value.msg.endswith(f": {UNREAD[case][1]}: put what belongs there in its place.")
+    assert (caught.value.hint, files(dkms)) == (None, before)
+    assert run(dkms, places=places, check_mode=check_mode)["changed"], "the driver beside it is whole"
 
 
 @pytest.mark.parametrize("case", MISSING)

@@ -20,7 +20,6 @@ if t.TYPE_CHECKING:
 
 COLDPLUG = {"/usr/lib/udev/rules.d/80-drivers.rules": 'ACTION=="add", ENV{MODALIAS}=="?*", RUN{builtin}+="kmod load"\n'}
 AFTER_NOUVEAU = "softdep nouveau post: vfio-pci\noptions vfio-pci ids=10de:1db1\n"
-BEFORE_NOUVEAU = "softdep nouveau pre: vfio-pci\n"
 LATE, IN_TIME = {"nouveau", "vfio-pci"}, {"nouveau"}
 
 

@@ -324,6 +324,24 @@ def test_chosen_kernels_are_each_told_once_in_the_order_of_the_choice(tmp_path: 
         chosen_releases(host, ["9"], "natives")
 
 
+@pytest.mark.parametrize(
+    ("named", "sentence"),
+    [
+        ([], r"kernels: the list is empty\."),
+        (["all", "9.9"], r"kernels: kernel 9\.9 is not installed\."),
+        ([DEBIAN_12, "all", "6.*"], r"kernels: kernel 6\.\* is not installed\."),
+    ],
+)
+def test_a_choice_of_no_kernel_or_of_one_that_is_not_there_beside_all_is_refused(tmp_path: Path, named: list[str], sentence: str) -> None:
+    with pytest.raises(HostError, match=rf"^{sentence}"):
+        chosen_releases(two_kernels(tmp_path).host(), named)
+
+
+def test_the_running_kernel_is_one_of_all(tmp_path: Path) -> None:
+    assert chosen_releases(two_kernels(tmp_path).host(), ["running", "all"]) == (DEBIAN_12, DEBIAN_13)
+    assert chosen_releases(Tree(tmp_path / "image").kernel(DEBIAN_12).host(), ["running", "all"]) == (DEBIAN_12,)
+
+
 @pytest.mark.parametrize(("name", "shown"), [("", "''"), (" ", "' '"), ("6\x00", r"'6\\x00'"), ("6.18 x", "6.18 x")])
 def test_the_name_of_a_kernel_that_is_not_there_is_shown_so_that_it_can_be_seen(tmp_path: Path, name: str, shown: str) -> None:
     with pytest.raises(HostError, match=rf"^kernels: kernel {shown} is not installed"):

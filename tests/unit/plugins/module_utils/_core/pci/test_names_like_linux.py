@@ -37,7 +37,7 @@ def test_each_attribute_that_can_be_written_acts_on_drivers_or_leaves_them_alone
     written = {name for name, is_written in attributes().items() if is_written}
     assert len(written) > 15
     assert written == attribute_paths.ACTING | {"sriov_numvfs"} | HARMLESS
-    assert {*rule_effects._EFFECT_OF, attribute_paths.BUS_RESCAN} == attribute_paths.ACTING
+    assert {*rule_effects._EFFECT_OF, "rescan"} == attribute_paths.ACTING
 
 
 @pytest.mark.parametrize("name", [*sorted(attribute_paths.ACTING), "sriov_numvfs", "reset", "reset_subordinate"])

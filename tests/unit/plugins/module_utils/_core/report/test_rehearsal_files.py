@@ -180,6 +180,32 @@ def test_what_a_unit_runs_is_collected_or_listed_as_missing(tmp_path: Path) -> N
     assert not paths & {"/etc/salt/minion.pem", "/root/.bash_history", "/root/notes"}
 
 
+def test_what_words_and_tables_say_of_a_file_is_seen_beside_what_runs_it(tmp_path: Path) -> None:
+    tree = arch_unified(tmp_path / "root").tree
+    unified(tree, ROOT)
+    tree.file("/opt/site/token-bind", "#!/bin/sh\nAPI_TOKEN=planted\nmodprobe vfio-pci\n", 0o755)
+    tree.file("/opt/site/secret-tool", b"\x7fELF planted", 0o755).file("/opt/site/data.bin", "planted").file("/srv/nas", "planted")
+    tree.file("/etc/crypttab", "data UUID=1 /opt/site/data.bin luks\n").file("/etc/fstab", "//nas/x /x cifs credentials=/srv/nas 0 0\n")
+    started = "ExecStart=/opt/site/token-bind\nExecStart=/opt/site/secret-tool\nExecStart=/bin/cat /opt/site/data.bin /srv/nas\n"
+    tree.file("/etc/systemd/system/token.service", f"[Service]\nType=oneshot\n{started}[Install]\nWantedBy=multi-user.target\n")
+    tree.link("/etc/systemd/system/multi-user.target.wants/token.service", "/etc/systemd/system/token.service")
+    found = listed(tree.root, tmp_path)
+    paths = {entry[0] for entry in found["entries"]}
+    assert {"/opt/site/token-bind", "/etc/systemd/system/token.service"} <= paths
+    assert not paths & {"/opt/site/secret-tool", "/opt/site/data.bin", "/srv/nas"}
+    why = {one["path"]: one["why"] for one in found["missing"]}
+    assert why["/opt/site/token-bind"] == "passwords, tokens or keys were taken out of it"
+    assert why["/opt/site/secret-tool"] == "something that starts by itself reads it, and it may hold secrets"
+
+
+@pytest.mark.parametrize("kernels", [("all", "9.9"), ("9.9",)])
+def test_a_kernel_that_no_loader_starts_is_refused_beside_all_too(tmp_path: Path, kernels: tuple[str, ...]) -> None:
+    tree = arch_unified(tmp_path / "root").tree
+    unified(tree, ROOT)
+    with pytest.raises(HostError, match=rf"^kernels: the boot loader starts no kernel 9\.9\. Allowed are next, all, and {ARCH}"):
+        gather(str(tree.root), None, FilesRequest(str(tmp_path), kernels, 1 << 30))
+
+
 V100 = "pci:v000010DEd00001DB1sv000010DEsd00001212bc03sc02i00"
 BRIDGE = "pci:v00008086d00002030sv00008086sd00000000bc06sc04i00"
 

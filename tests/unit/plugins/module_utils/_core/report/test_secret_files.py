@@ -6,7 +6,13 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.secret_files import SECRETS, choice, is_secret, without_secrets
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.secret_files import (
+    SECRETS,
+    choice,
+    is_secret,
+    key_files,
+    without_secrets,
+)
 from ansible_collections.vfio.variants.tests.unit.rooms import ROOT
 
 
@@ -57,6 +63,130 @@ def test_what_may_hold_secrets_stays(path: str) -> None:
 )
 def test_what_decides_a_boot_is_collected(path: str) -> None:
     assert not is_secret(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/etc/rabbitmq/.erlang.cookie",
+            "/opt/db/.mylogin.cnf",
+            "/etc/redis/users.acl",
+            "/etc/pgbouncer/userlist.txt",
+            "/etc/mongo/keyfile",
+        ),
+        *(
+            "/etc/borg/passphrase",
+            "/etc/samba/passdb.tdb",
+            "/opt/krb/service.kt",
+            "/etc/initramfs-tools/etc/dropbear/dropbear_rsa_host_key",
+        ),
+        *("/etc/luks.bin", "/etc/cryptkey", "/etc/crypto_keyfile.bin", "/crypto_keyfile.bin", "/etc/lukskey", "/etc/mongod.key-file"),
+        *(
+            "/etc/tpm2-tss/system/keystore/x.json",
+            "/etc/acme/account.conf",
+            "/etc/traefik/acme.json",
+            "/etc/dma/auth.conf",
+            "/etc/mail/authinfo",
+        ),
+        *("/opt/x/.mozilla/firefox/a/logins.json", "/opt/x/.electrum/wallets/w", "/opt/rke/cluster.rkestate", "/opt/tf/terraform.tfstate"),
+        *(
+            "/etc/tailscale/authkey",
+            "/etc/n2n/edge.conf",
+            "/etc/softether/vpn_server.config",
+            "/etc/xl2tpd/l2tp-secrets",
+            "/etc/ModemManager/pin",
+        ),
+        *(
+            "/etc/ntp.keys",
+            "/etc/ntp/keys",
+            "/etc/chrony/chrony.keys",
+            "/etc/nvme/hostkey",
+            "/etc/heartbeat/authkeys",
+            "/etc/ha.d/authkeys",
+        ),
+        *(
+            "/etc/x11vnc.pass",
+            "/opt/x/.google_authenticator",
+            "/etc/users.oath",
+            "/etc/yubico/x",
+            "/etc/u2f_mappings",
+            "/etc/xrdp/rsakeys.ini",
+        ),
+        *("/opt/x/.m2/settings.xml", "/opt/x/.terraform.d/credentials.tfrc.json", "/opt/x/.vnc/passwd", "/opt/x/.password-store/a"),
+    ],
+)
+def test_what_has_keys_in_odd_places_stays(path: str) -> None:
+    assert is_secret(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/usr/local/lib/systemd/system/token-bind.service",
+            "/etc/default/secret-agent",
+            "/etc/initramfs-tools/scripts/init-top/cryptkey-bind",
+        ),
+        *("/etc/initramfs-tools/hooks/keyfile", "/etc/kernel/postinst.d/zz-token", "/usr/local/lib/udev/rules.d/60-token.rules"),
+        *("/etc/dracut/modules.d/90cryptkey/module-setup.sh", "/etc/mkinitcpio.d/linux-luks-key.preset", "/etc/profile.d/tokens.sh"),
+        *(
+            "/etc/modprobe.d/keyboard.conf",
+            "/opt/site/bin/monkeys",
+            "/etc/keyboard",
+            "/etc/cryptsetup-initramfs/conf-hook",
+            "/opt/acme/bind.sh",
+        ),
+    ],
+)
+def test_a_word_in_a_name_keeps_nothing_that_decides_a_boot(path: str) -> None:
+    assert not is_secret(path)
+
+
+LIBRARIES = (
+    *(
+        "/opt/conda/lib/python3.11/tokenize.py",
+        "/usr/local/lib/python3.13/secrets.py",
+        "/opt/venv/lib/python3.11/site-packages/certifi/cacert.pem",
+    ),
+    *("/opt/agent/node_modules/jsonwebtoken/index.js", "/usr/local/lib/perl5/Token.pm", "/opt/ruby/lib/ruby/3.1.0/securerandom/token.rb"),
+)
+
+
+@pytest.mark.parametrize("path", LIBRARIES)
+def test_what_a_program_is_written_in_is_collected_as_it_is(path: str) -> None:
+    assert not is_secret(path)
+    code = b"token = next(tokens)\npassword = prompt()\n"
+    assert without_secrets(path, code) == code
+    key = b"-----BEGIN PRIVATE KEY-----\n" + b"MIIEvQIBADANBg/+kqhkiG9w0BAQ==\n" * 20 + b"-----END PRIVATE KEY-----\n"
+    assert b"MIIE" not in without_secrets(path, key)
+
+
+@pytest.mark.parametrize(
+    "path", ["/opt/conda/etc/token", "/usr/local/lib/site/token", "/opt/lib/python/token", "/opt/private/lib/python3.11/x.py"]
+)
+def test_beside_them_names_count(path: str) -> None:
+    assert is_secret(path)
+
+
+@pytest.mark.parametrize("path", ["/opt/site/token-bind", "/etc/network/if-up.d/credential", "/etc/NetworkManager/dispatcher.d/90-secret"])
+def test_a_script_is_collected_whatever_its_name_speaks_of(path: str) -> None:
+    assert is_secret(path)
+    assert not is_secret(path, is_script=True)
+
+
+@pytest.mark.parametrize("path", ["/root/.ssh/bind", "/etc/ssl/private/bind.sh", "/etc/wireguard/up.sh", "/opt/bind.key"])
+def test_a_script_stays_where_keys_are(path: str) -> None:
+    assert is_secret(path, is_script=True)
+
+
+def test_files_that_unlock_disks_and_shares_are_known_by_the_tables_that_name_them() -> None:
+    crypttab = ("data UUID=1 /etc/data\\040x.bin luks", "swap /dev/sda2 /dev/urandom swap", "root UUID=2 none luks", "short UUID=3")
+    fstab = ("//nas/x /x cifs credentials=/srv/nas,ro 0 0", "mon:/ /y ceph name=a,secretfile=/etc/y 0 0", "/dev/sda1 / ext4 rw 0 0", "a b")
+    keys = key_files(map(str.split, crypttab), map(str.split, fstab))
+    assert keys == {"/etc/data x.bin", "/srv/nas", "/etc/y"}
+    chosen = choice(["6.12.1"], [], keys)
+    assert [chosen(path, False) for path in ("/etc/data x.bin", "/etc/y", "/etc/crypttab")] == [False, False, True]
 
 
 def test_modules_of_other_kernels_and_what_no_boot_reads_are_left_out_silently() -> None:
