@@ -56,6 +56,14 @@ def without(lines: t.Sequence[Line]) -> tuple[Line, ...]:
     return tuple(found)
 
 
+def without_printing(texts: t.Sequence[str]) -> t.Sequence[str]:
+    """Logical lines of the shell without what they print or log, as far as nothing reads it again."""
+    whole = "\n".join(texts)
+    if _READ_AGAIN.search(whole) is not None or _is_captured(whole):
+        return texts
+    return [_PRINTS.sub(r"\1 \3", text) if len(text) <= LONGEST_LINE else text for text in texts]
+
+
 _FUNCTION = re.compile(r"(?:^|[\n;])\s*(?:function\s+)?([\w.:-]+)\s*\(\s*\)|(?:^|[\n;])\s*function\s+([\w.:-]+)")
 
 
