@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import (
     iommu,
+    kernel_indexes,
     kernel_words,
     read_modules,
     read_root,
@@ -89,7 +90,11 @@ def _boot(
     starting = startup.read(
         machine.host, kernel, machine.inventory, entry.cmdline, entry.cmdline_source, read_root.init_is_systemd(machine.host)
     )
-    root = dataclasses.replace(root, influences=(*root.influences, *starting.early))
+    root = dataclasses.replace(
+        root,
+        influences=(*root.influences, *starting.early),
+        doubts=(*root.doubts, *kernel_indexes.doubts(machine.host, kernel.release)),
+    )
     root = with_judged_commands(root, machine.host, machine.inventory)
     early = None if image.early is None else image.early.stage
     if early is not None and rebuilt_with is not None:
