@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import (
+    built_in_words,
     iommu,
     kernel_indexes,
     kernel_words,
@@ -83,7 +84,7 @@ def _boot(
     facts: LaterFacts,
     rebuilt_with: t.Collection[str] | None,
 ) -> Boot:
-    entry = found or without_entry(machine.host, kernel.release)
+    entry = built_in_words.with_built_in_words(machine.host, found or without_entry(machine.host, kernel.release))
     image = read_image.find(machine.host, entry, machine.cache, machine.inventory)
     inherited = () if image.early is None else image.early.blacklisted
     root = read_root.read_stage(machine.host, kernel, rules, entry.cmdline, entry.cmdline_source, inherited, machine.inventory)
