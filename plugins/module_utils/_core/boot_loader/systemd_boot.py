@@ -28,6 +28,11 @@ if t.TYPE_CHECKING:
 
 COUNTER = re.compile(r"\+(\d+)(?:-(\d+))?(?=\.(?:conf|efi)$)", re.IGNORECASE)
 SAVED = "@saved"
+ARCHITECTURES = {"x86_64": "x64", "i686": "ia32", "aarch64": "aa64", "armv7l": "arm", "riscv64": "riscv64", "loongarch64": "loongarch64"}
+"""EFI_MACHINE_TYPE_NAME by machine (src/boot/util.h)."""
+VERSION = re.compile(r"systemd-boot (\d+)")
+COUNTED_NAMES, PLAIN_NAMES = 257, 259
+"""Up to the first version an entry's ID has its boot counter in it, from the other on it has not; some of the versions between are either."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +45,8 @@ class Candidate:
     sort_key: str
     machine_id: str
     version: str
+    name: str
+    """The file's name, with the counter."""
 
 
 def menu(files: BootFiles) -> Menu | None:
@@ -82,12 +89,29 @@ def _default(
     doubts: list[str] = []
     for pattern, source, is_preference in _default_patterns(files, place, settings):
         wanted = pattern.lower()
-        for candidate in ordered:
-            if matches(candidate.item.id, wanted) and not (is_preference and candidate.tries_left == 0):
-                return candidate.item, f"{source} names {pattern}", tuple(doubts)
+        found = [_named(ordered, wanted, is_preference, is_plain) for is_plain in _kinds_of_names(files)]
+        if found[0] != found[-1]:
+            doubts.append(f"{source} names {pattern}, which is an entry's name with its boot counter for some versions of systemd-boot.")
+        candidate = next(filter(None, reversed(found)), None)
+        if candidate is not None:
+            return candidate.item, f"{source} names {pattern}", tuple(doubts)
         if wanted.startswith("auto-"):
             doubts.append(f"{source} names {pattern}, an entry that systemd-boot generates only if it finds that system.")
     return ordered[0].item, f"{place}: the first entry is the default", tuple(doubts)
+
+
+def _named(ordered: t.Sequence[Candidate], wanted: str, is_preference: bool, is_plain: bool) -> Candidate | None:
+    """The first entry whose ID, without its counter or with it, agrees with a pattern."""
+    usable = (candidate for candidate in ordered if not (is_preference and candidate.tries_left == 0))
+    return next((candidate for candidate in usable if matches(candidate.item.id if is_plain else candidate.name, wanted)), None)
+
+
+def _kinds_of_names(files: BootFiles) -> tuple[bool, ...]:
+    """Whether an entry's ID is its name without the boot counter, by the version of the loader that ran; both if that is not known."""
+    said = VERSION.match(efi_variables.text(files.host, "LoaderInfo") or "")
+    if said is None or COUNTED_NAMES < int(said[1]) < PLAIN_NAMES:
+        return (False, True)
+    return (int(said[1]) >= PLAIN_NAMES,)
 
 
 def _default_patterns(files: BootFiles, place: str, settings: t.Mapping[str, str]) -> t.Iterator[tuple[str, str, bool]]:
@@ -115,7 +139,7 @@ def _settings(files: BootFiles) -> tuple[str, dict[str, str]]:
         text = files.text(place)
         if text is not None:
             lines = (line.split(None, 1) for line in text.splitlines() if not line.lstrip().startswith("#"))
-            return place, {words[0]: words[1].strip() for words in lines if len(words) == 2}
+            return place, {words[0]: bls.unquoted(words[1].strip()) for words in lines if len(words) == 2}
     return "systemd-boot", {}
 
 
@@ -128,7 +152,10 @@ def identified(name: str) -> tuple[str, int | None, int]:
 
 
 def _type_1(files: BootFiles, partition: str) -> t.Iterator[Candidate]:
-    for entry in bls.read(files, f"{partition}/loader/entries"):
+    own = ARCHITECTURES.get(files.host.machine)
+    for entry in bls.read(files, f"{partition}/loader/entries", is_systemds=True):
+        if entry.architecture and own and entry.architecture.lower() != own:
+            continue
         program = entry.kernel or entry.efi
         place = partition + "/" + program.replace("\\", "/").lstrip("/") if program else ""
         # systemd-boot skips an entry whose file does not exist.
@@ -136,7 +163,10 @@ def _type_1(files: BootFiles, partition: str) -> t.Iterator[Candidate]:
             continue
         identity, left, done = identified(entry.id)
         item = _linux(files, partition, entry, identity, place) if entry.kernel else _program(files, entry, identity, place)
-        yield Candidate(item, left, done, entry.sort_key, entry.machine_id, entry.version)
+        if entry.is_of_two_kinds:
+            doubt = f"{entry.place} names programs of several kinds: newer versions of systemd-boot leave such an entry out."
+            item = dataclasses.replace(item, doubts=(*item.doubts, doubt))
+        yield Candidate(item, left, done, entry.sort_key, entry.machine_id, entry.version, entry.id.lower())
 
 
 def _linux(files: BootFiles, partition: str, entry: BlsEntry, identity: str, place: str) -> MenuItem:
@@ -174,4 +204,4 @@ def _type_2(files: BootFiles, partition: str) -> t.Iterator[Candidate]:
         names = image.os_release
         key = names.get("IMAGE_ID") or names.get("ID") or ""
         version = next((names[key] for key in ("IMAGE_VERSION", "VERSION", "VERSION_ID", "BUILD_ID") if names.get(key)), "")
-        yield Candidate(unified_entry.item(files, image, identity, f"{folder}/{name}"), left, done, key, "", version)
+        yield Candidate(unified_entry.item(files, image, identity, f"{folder}/{name}"), left, done, key, "", version, name.lower())
