@@ -35,6 +35,8 @@ class BlsEntry:
     initrds: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     architecture: str = ""
+    url: str | None = None
+    """Where the program is fetched from, if it is no file."""
     is_of_two_kinds: bool = False
     """Whether it names programs of several kinds."""
 
@@ -70,6 +72,7 @@ def parse(text: str, place: str, is_systemds: bool = False) -> BlsEntry:
         initrds=tuple(several["initrd"]),
         options=tuple(several["options"]),
         architecture=single.get("architecture", ""),
+        url=single.get("uki-url"),
         is_of_two_kinds=sum(key in single for key in ("linux", "efi", "uki", "uki-url")) > 1,
     )
 

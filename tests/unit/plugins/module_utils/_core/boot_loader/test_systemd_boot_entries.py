@@ -92,3 +92,36 @@ def test_where_the_version_does_not_tell_a_default_with_a_counter_is_doubted(tmp
     tree = host(tmp_path, "258.2-1", f"0f22-{NEW}+3").file(CONF, f"default 0f22-{NEW}.conf\n")
     assert any("boot counter" in doubt for doubt in read(tree).doubts)
     assert read(tree.file(CONF, "default 0f22-6.12*\n")).doubts == ()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "release"),
+    [
+        (f"0f22-{OLD}.conf", OLD),
+        ("0f22-6.1.[0]-*", OLD),
+        ("0f22-6.1.[0-9]-*", OLD),
+        ("0f22-6.1.[]0]-*", OLD),
+        # These exclude nothing: the set has the sign itself.
+        ("0f22-6.1.[!1]-*", NEW),
+        ("0f22-6.1.[^1]-*", NEW),
+        ("0f22-6.1.[!0]-*", OLD),
+        # A class is a set of its letters.
+        ("0f22-6.1.[[:digit:]]-*", NEW),
+        # An open bracket matches nothing, also not itself.
+        ("0f22-6.1.[0-*", NEW),
+    ],
+)
+def test_a_pattern_is_read_as_systemd_boot_reads_it(tmp_path: Path, pattern: str, release: str) -> None:
+    boot = read(host(tmp_path).file(CONF, f"default {pattern}\n"))
+    assert (boot.release, boot.doubts) == (release, ())
+
+
+@pytest.mark.parametrize("pattern", ["auto-windows", "auto*", "*windows*", "auto-poweroff"])
+def test_a_pattern_for_what_the_loader_makes_is_doubted(tmp_path: Path, pattern: str) -> None:
+    assert any("generates only if" in doubt for doubt in read(host(tmp_path).file(CONF, f"default {pattern}\n")).doubts)
+
+
+@pytest.mark.parametrize(("version", "release"), [("257.9-1", NEW), ("258.1", None), ("260", None)])
+def test_what_is_fetched_is_an_entry_for_newer_versions(tmp_path: Path, version: str, release: str | None) -> None:
+    tree = host(tmp_path, version).file("/efi/loader/entries/net.conf", "title Net\nuki-url http://192.0.2.1/x.efi\n")
+    assert read(tree.file(CONF, "default net.conf\n")).release == release
