@@ -29,7 +29,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.blocks
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.line_pieces import pieces
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.literal_conditions import holds
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.printed_text import without_printing
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.printing_commands import without_printing
 
 _EXITS = re.compile(r"\s*exit(?:\s+(?:\d+|\$\?|\"?\$\{?\w+\}?\"?))?\s*;?\s*")
 # Without a program exec only moves the script's own output.
