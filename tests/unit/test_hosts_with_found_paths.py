@@ -62,6 +62,12 @@ HOSTS: dict[str, Drawn] = {
     "power": script(NATIVE, "find /sys/bus/pci/devices/*/power -name control -exec sh -c 'echo auto > {}' \\;"),
     "elsewhere": script(NATIVE, "find /var/lib/site -name remove -exec sh -c 'date > {}' \\;"),
     "files of another kind": script(NATIVE, "find /var/log -name '*.log' | xargs -I{} sh -c 'gzip -c {} > {}.gz'"),
+    "what a test looks at that is made later": script(NATIVE, "while [ ! -S /run/clamav/clamd.ctl ]; do sleep 1; done"),
+    "what a test looks at, too": script(NATIVE, "[ -d /run -a ! -e /run/x ] && mkdir /run/x"),
+    "what a test of bash looks at": script(NATIVE, "if [[ -d /run && ! -e /run/x ]]; then :; fi"),
+    "what is run that is made later": script(ONE_LOST, "if ! /run/site/x; then exit 1; fi"),
+    "what is run that is made later, with an option": script(ONE_LOST, "sudo -n /run/site/x"),
+    "what a shell runs that is made later": script(ONE_LOST, "sh -e /run/site/x"),
     "a folder in which nothing acts": script(NATIVE, "env -C /var/lib/site sh -c 'date > remove'"),
 }
 
