@@ -49,7 +49,8 @@ def menu(files: BootFiles) -> Menu | None:
     if len(texts) > 1:
         doubts.append(f"{' and '.join(configs)} differ; which of them the loader reads cannot be determined.")
     # A default that is a menu's program shows the menu, which has a default of its own.
-    wanted = [label for label in (reader.on_timeout, reader.menu_default, reader.default) if label and not label.split()[0].endswith(".c32")]
+    given = (reader.on_timeout, reader.menu_default, reader.default)
+    wanted = [label for label in given if label and not label.split()[0].endswith(".c32")]
     named = {item.id: item for item in items}
     known = [label for label in wanted if label in named]
     if len(set(known)) > 1:

@@ -11,7 +11,19 @@ LINUX = ("linux", "linuxefi", "linux16", "linux32", "kernel")
 INITRD = ("initrd", "initrdefi", "initrd16", "initrd32")
 HYPERVISOR = ("multiboot", "multiboot2", "xen_hypervisor")
 # They load something else than Linux, in the place of what was loaded before.
-OTHERS = ("chainloader", "ntldr", "freedos", "truecrypt", "plan9", "kfreebsd", "knetbsd", "kopenbsd", "xnu_kernel", "xnu_kernel64", "appleloader")
+OTHERS = (
+    "chainloader",
+    "ntldr",
+    "freedos",
+    "truecrypt",
+    "plan9",
+    "kfreebsd",
+    "knetbsd",
+    "kopenbsd",
+    "xnu_kernel",
+    "xnu_kernel64",
+    "appleloader",
+)
 MODULE = ("module", "module2", "xen_module")
 # Ubuntu's console hand-off to the kernel, which GRUB sets depending on the graphics card: no module and no udev rule reads it.
 IRRELEVANT_VARIABLES = frozenset(("vt_handoff",))

@@ -42,7 +42,7 @@ GENERATED = (
 )
 """IDs of entries that systemd-boot makes by itself, which come after all others (src/boot/boot.c)."""
 COUNTED_NAMES, PLAIN_NAMES = 257, 259
-"""Up to the first version an entry's ID has its boot counter in it, from the other on it has not; some of the versions between are either."""
+"""Up to the first version an entry's ID has its boot counter in it, from the other on it has not; between them it may have."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,8 @@ _NAMES = (
 )
 _GOES = re.compile(
     r"(?:^|[\s;&|({\"'`])(?:(?:cd|pushd)[ \t]+(?:-[LPe@n]+[ \t]+)*(?:--[ \t]+)?"
-    r"|(?:env|sudo|make|git|start-stop-daemon)(?:[ \t][^;|&\n]*?)?[ \t](?:-[CD][ \t]*|--(?:chdir|directory)[ \t=]))(\"[^\"\n]*\"|'[^'\n]*'|[^\s;&|)`\"']+)"
+    r"|(?:env|sudo|make|git|start-stop-daemon)(?:[ \t][^;|&\n]*?)?[ \t](?:-[CD][ \t]*|--(?:chdir|directory)[ \t=]))"
+    r"(\"[^\"\n]*\"|'[^'\n]*'|[^\s;&|)`\"']+)"
 )
 _WRITES = re.compile(rf"((?:>>?\|?|\btee\b(?:[ \t]+-a)?|\bof=)[ \t]*)([\"']?)(?:\./)?({_NAMES})(?=[\"'\s;&|)]|$)")
 _BACK = "$OLDPWD"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-_TOKEN = re.compile(
+_WORD = re.compile(
     r"\s+|\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|\$\{[^{}]*\}|;;&|;;|;&|&&|\|\||&>>?|\d?>>?&\d?|<<<|<<-?|[;&|()]|[^\s\"'\\;&|()<>$]+|[<>$]"
 )
 _CLOSED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.")
@@ -49,11 +49,17 @@ def pieces(texts: t.Sequence[str]) -> list[Piece]:
 
 
 class _Splitter:
-    """Splits one line after the other; it knows in how many `case` it is, and whether a pattern comes next."""
+    """Splits one line after the other; it knows whether a pattern of a `case` comes next."""
 
     def __init__(self) -> None:
-        self._cases = 0
         self._awaits_pattern = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._found: list[str] = []
+        self._waiting = ""
+        self._depth = 0
+        self._at_command, self._of_case, self._is_clear = True, False, True
 
     def pass_over(self) -> None:
         """A line that is not split is a command."""
@@ -63,42 +69,60 @@ class _Splitter:
         """None where that is not clear."""
         if re.search(r"[\"'`]", _CLOSED.sub("", text)):
             return None
-        found: list[str] = []
-        waiting, depth, at_command, of_case = "", 0, True, False
-        for token in _TOKEN.findall(text):
-            if token.isspace():
-                waiting += token
-                continue
-            if depth or (token == "(" and not self._awaits_pattern):
-                depth += {"(": 1, ")": -1}.get(token, 0)
-                waiting += token
-                at_command = False
-                continue
-            if self._awaits_pattern and token != "esac":
-                waiting += token
-                if token == ")":
-                    self._awaits_pattern, at_command = False, True
-                    found, waiting = [*found, waiting], ""
-                continue
-            if token == ")":
-                return None
-            if token in _ENDS_CLAUSE:
-                found += [waiting, token]
-                waiting, at_command, self._awaits_pattern = "", True, True
-            elif token == ";":
-                found, waiting, at_command = [*found, waiting], "", True
-            elif token in _ALONE and (at_command or (token == "{" and _FUNCTION.fullmatch(waiting))):
-                found, waiting, at_command = [*found, waiting + token], "", True
-            elif of_case and token == "in":
-                found, waiting, of_case, at_command = [*found, waiting + token], "", False, True
-                self._awaits_pattern = True
-            else:
-                if at_command and token == "esac":
-                    self._cases, self._awaits_pattern = max(self._cases - 1, 0), False
-                of_case = of_case or (at_command and token == "case")
-                self._cases += at_command and token == "case"
-                at_command = token in ("&&", "||", "|", "&") or (at_command and token in _CONDITIONS)
-                waiting += token
-        if depth or of_case:
+        self._begin()
+        for word in _WORD.findall(text):
+            if word.isspace():
+                self._waiting += word
+            elif not (self._is_inside(word) or self._is_of_pattern(word)):
+                self._take(word)
+        self._end("")
+        if self._depth or self._of_case or not self._is_clear:
             return None
-        return [part for part in (*found, waiting) if part.strip()]
+        return [part for part in self._found if part.strip()]
+
+    def _end(self, word: str) -> None:
+        """A piece ends with a word; what follows is a command."""
+        self._found.append(self._waiting + word)
+        self._waiting, self._at_command = "", True
+
+    def _is_inside(self, word: str) -> bool:
+        """Whether a word belongs to something in parentheses, which stays as it is."""
+        if not self._depth and (word != "(" or self._awaits_pattern):
+            return False
+        self._depth += {"(": 1, ")": -1}.get(word, 0)
+        self._waiting += word
+        self._at_command = False
+        return True
+
+    def _is_of_pattern(self, word: str) -> bool:
+        if not self._awaits_pattern or word == "esac":
+            return False
+        if word == ")":
+            self._awaits_pattern = False
+            self._end(word)
+        else:
+            self._waiting += word
+        return True
+
+    def _take(self, word: str) -> None:
+        if word in _ENDS_CLAUSE:
+            self._end("")
+            self._end(word)
+            self._awaits_pattern = True
+        elif word == ";":
+            self._end("")
+        elif word in _ALONE and (self._at_command or (word == "{" and _FUNCTION.fullmatch(self._waiting))):
+            self._end(word)
+        elif self._of_case and word == "in":
+            self._end(word)
+            self._of_case, self._awaits_pattern = False, True
+        else:
+            self._add(word)
+
+    def _add(self, word: str) -> None:
+        self._is_clear = self._is_clear and word != ")"
+        if self._at_command and word == "esac":
+            self._awaits_pattern = False
+        self._of_case = self._of_case or (self._at_command and word == "case")
+        self._at_command = word in ("&&", "||", "|", "&") or (self._at_command and word in _CONDITIONS)
+        self._waiting += word
