@@ -33,7 +33,7 @@ def doubts(host: Host, release: str) -> t.Iterator[str]:
         if not host.is_file(place):
             yield f"{here} has no {text}.bin, although it has other indexes of depmod: kmod finds {lost} there."
         elif (host.head(place, len(index_file.MAGIC)) or b"") != index_file.MAGIC:
-            yield f"{place} is no index that kmod can read: it finds {lost} there."
+            yield f"{place} is not an index that kmod can read: it finds {lost} there."
         elif _is_newer(host, f"{here}/{text}", place) and not _is_alike(host, f"{here}/{text}", place, text):
             yield f"{place} does not say what {text} beside it says, and kmod reads only that: run `depmod {release}`."
 

@@ -36,7 +36,7 @@ class BlsEntry:
     options: tuple[str, ...] = ()
     architecture: str = ""
     url: str | None = None
-    """Where the program is fetched from, if it is no file."""
+    """Where the program is fetched from, if it is not a file."""
     is_of_two_kinds: bool = False
     """Whether it names programs of several kinds."""
 

@@ -56,7 +56,7 @@ def menu(files: BootFiles) -> Menu | None:
     if len(set(known)) > 1:
         doubts.append(f"{config} sets several defaults ({', '.join(dict.fromkeys(known))}); which one counts depends on the loader.")
     doubts += [
-        f"{config}: the default is `{label}`, which is no entry: what the loader boots in its place depends on the loader."
+        f"{config}: the default is `{label}`, which is not an entry: what the loader boots in its place depends on the loader."
         for label in dict.fromkeys(wanted)
         if label not in named
     ]

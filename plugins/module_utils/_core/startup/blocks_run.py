@@ -50,7 +50,8 @@ def clauses(place: int, texts: t.Sequence[str], depths: t.Sequence[Depth], const
     if any(texts[one].strip() != ";;" for one in marks):
         return ()
     found: list[Clause] = []
-    start, before = place + 1, False
+    start = place + 1
+    before: bool | None = False
     for stop in (*marks, end):
         pattern = _PATTERN.fullmatch(texts[start]) if start < stop else None
         if start >= end:

@@ -38,7 +38,7 @@ def written(text: str, names_sysfs: bool) -> t.Iterator[WrittenAct]:
 
 def _is_in_sysfs(words: str, names_sysfs: bool) -> bool:
     """Whether the folders that are searched may be in sysfs."""
-    places = []
+    places: list[str] = []
     for word in words.split():
         if word.startswith(("-", "(", "!", "\\")) and places:
             break

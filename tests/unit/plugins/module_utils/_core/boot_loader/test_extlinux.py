@@ -55,4 +55,4 @@ def test_the_default_is_the_entry_that_comes_whatever_it_boots(tmp_path: Path, n
 @pytest.mark.parametrize("wanted", ["linux", "l1 single"])
 def test_a_default_that_names_no_entry_is_doubted(tmp_path: Path, wanted: str) -> None:
     boot = read(tmp_path, f"default {wanted}\n{NEWER}{OLDER}")
-    assert any(f"the default is `{wanted}`, which is no entry" in doubt for doubt in boot.doubts)
+    assert any(f"the default is `{wanted}`, which is not an entry" in doubt for doubt in boot.doubts)
