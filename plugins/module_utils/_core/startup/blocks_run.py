@@ -21,6 +21,8 @@ _CASE = re.compile(r"\s*case\s+(\S+)\s+in\s*")
 _PATTERN = re.compile(r"\s*\(?\s*([^()]+?)\s*\)\s*")
 _LEAVES = re.compile(r"\b(?:break|continue)\b")
 _LITERAL = re.compile(r"[\w./:+-]*")
+DEEPEST = 20
+"""So deep blocks are followed: the end of each is looked for."""
 
 Constants = t.Mapping[str, tuple[int, str]]
 """Variables that never change, each with the piece that sets it, and its value."""
@@ -40,7 +42,7 @@ class Clause(t.NamedTuple):
 
 def clauses(place: int, texts: t.Sequence[str], depths: t.Sequence[Depth], constants: Constants) -> tuple[Clause, ...]:
     """Those of the `case` in that place; none if it is not one, or cannot be read."""
-    head = _CASE.fullmatch(texts[place])
+    head = _CASE.fullmatch(texts[place]) if depths[place].depth < DEEPEST else None
     end = None if head is None else end_of(place, ESAC, texts, depths)
     if head is None or end is None:
         return ()
@@ -96,10 +98,11 @@ def blocks_run(texts: t.Sequence[str], depths: t.Sequence[Depth], constants: Con
     open_: list[bool] = []
     decided: list[bool | None] = []
     started: dict[int, bool] = {}
+    is_left = any(map(_LEAVES.search, texts))
     for place, (depth, text, starts) in enumerate(depths):
         if place and depth > len(open_):
             more = depth - len(open_)
-            opened = _opened(place - 1, texts, depths, constants) if more == 1 else None
+            opened = _opened(place - 1, texts, depths, constants, is_left) if more == 1 and depth <= DEEPEST else None
             open_ += [bool(opened) and depths[place - 1].starts] * more
             decided += [opened] * more
             started.update((clause.start, clause.is_run is True) for clause in clauses(place - 1, texts, depths, constants))
@@ -114,12 +117,16 @@ def blocks_run(texts: t.Sequence[str], depths: t.Sequence[Depth], constants: Con
         yield place, starts and all(open_)
 
 
-def _opened(place: int, texts: t.Sequence[str], depths: t.Sequence[Depth], constants: Constants) -> bool | None:
-    """Whether the block is run which a piece opens; of an `if` False where its other branch is."""
+def _opened(place: int, texts: t.Sequence[str], depths: t.Sequence[Depth], constants: Constants, is_left: bool) -> bool | None:
+    """Whether the block is run which a piece opens; of an `if` False where its other branch is.
+
+    ``is_left``: some loop may be left before its end.
+    """
     text, known = texts[place], known_before(constants, place)
     condition = WITH_THEN.fullmatch(text) or IF.fullmatch(text)
     if condition is not None:
-        return holds(condition[1], known) if end_of(place, FI, texts, depths) is not None else None
+        comes_true = holds(condition[1], known)
+        return None if comes_true is None or end_of(place, FI, texts, depths) is None else comes_true
     if OPENS.fullmatch(text):
         is_body = place > 0 and FUNCTION.fullmatch(texts[place - 1]) is not None
         return None if is_body else end_of(place, CLOSES, texts, depths) is not None
@@ -127,7 +134,7 @@ def _opened(place: int, texts: t.Sequence[str], depths: t.Sequence[Depth], const
     if chained is not None and OPENS.fullmatch(chained[3]):
         decides = holds(chained[1], known)
         return decides is not None and decides == (chained[2] == "&&") and end_of(place, CLOSES, texts, depths) is not None
-    if DO.fullmatch(text) is None or not place or any(map(_LEAVES.search, texts)) or end_of(place, DONE, texts, depths) is None:
+    if DO.fullmatch(text) is None or not place or is_left or end_of(place, DONE, texts, depths) is None:
         return None
     loop = LOOP.fullmatch(texts[place - 1])
     if loop is None:

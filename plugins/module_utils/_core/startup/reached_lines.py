@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.block_depths import GOES_ON, QUOTED, Depth, depths_of, end_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.blocks_run import (
     CLOSES,
+    DEEPEST,
     DONE,
     ELIF,
     ELSE,
@@ -68,10 +69,12 @@ def alive(lines: t.Sequence[str], is_run: bool) -> list[str | None]:
     kept = texts if end is None else texts[: end + 1]
     dead = dropped(kept, is_run)
     found: list[str | None] = list(lines)
-    lost = {place for place in range(len(texts)) if place >= len(kept) or place in dead}
-    for line in {parts[place].place for place in lost}:
-        left = [texts[place] for place, part in enumerate(parts) if part.place == line and place not in lost]
-        found[line] = _joined(left) if left else None
+    left: dict[int, list[str]] = {part.place: [] for place, part in enumerate(parts) if place >= len(kept) or place in dead}
+    for place, part in enumerate(parts):
+        if part.place in left and place < len(kept) and place not in dead:
+            left[part.place].append(part.text)
+    for line, rest in left.items():
+        found[line] = _joined(rest) if rest else None
     return found
 
 
@@ -119,6 +122,8 @@ def dropped(texts: t.Sequence[str], is_run: bool) -> frozenset[int]:
 
 
 def _not_taken(place: int, text: str, texts: t.Sequence[str], depths: t.Sequence[Depth], constants: Constants) -> t.Iterable[int]:
+    if depths[place].depth > DEEPEST:
+        return ()
     known = known_before(constants, place)
     whole = _IN_ONE_LINE.fullmatch(text) or SHORT.fullmatch(text)
     if whole is not None and whole.re is _IN_ONE_LINE:
@@ -142,15 +147,14 @@ def _not_taken(place: int, text: str, texts: t.Sequence[str], depths: t.Sequence
 def _branch(start: int, place: int, known: bool, texts: t.Sequence[str], depths: t.Sequence[Depth]) -> t.Iterable[int]:
     """The pieces of the branches that are not taken, of an `if` in piece ``place`` whose `then` is in piece ``start``."""
     inside = depths[place].depth + 1
-    marks = [
-        one
-        for one in range(start + 1, len(depths))
-        if depths[one].depth == inside and (ELIF.fullmatch(texts[one]) or ELSE.fullmatch(texts[one]) or FI.fullmatch(texts[one]))
-    ]
-    end = next((one for one in marks if FI.fullmatch(texts[one])), None)
+    end = end_of(place, FI, texts, depths)
     if end is None:
         return ()
-    marks = [one for one in marks if one <= end]
+    marks = [
+        one
+        for one in range(start + 1, end + 1)
+        if depths[one].depth == inside and (ELIF.fullmatch(texts[one]) or ELSE.fullmatch(texts[one]) or FI.fullmatch(texts[one]))
+    ]
     return range(start + 1, marks[0]) if not known else range(marks[0], end)
 
 
