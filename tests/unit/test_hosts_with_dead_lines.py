@@ -93,6 +93,32 @@ NEVER: dict[str, str] = {
     "a function that is only logged": f'unbind() {{\n  {ACT}\n}}\nlogger -t x "no unbind"\n',
     "how it is used": f"usage() {{\n  cat <<END\nusage: {ACT}\nEND\n  exit 1\n}}\n[ $# -eq 0 ] || usage\n",
 }
+CHANGES = (
+    *(
+        "((D=1))",
+        "((D++))",
+        "let D=1",
+        ": ${D:=1}",
+        "export A=1 D=1",
+        "printf -v D 1",
+        "printf -vD 1",
+        "read -r x D </etc/x",
+        "unset D; D=1",
+    ),
+    *(
+        "for D in 1 2; do :; done",
+        "mapfile -t D </etc/x",
+        "declare D=1",
+        "typeset -i D=1",
+        "D+=1",
+        "D[0]=1",
+        "eval D=1",
+        ". /etc/default/x",
+    ),
+    *("while getopts a:b D; do :; done", "f() { D=1; }\nf", "declare -n R=D\nR=1", ": $((D=1))", "trap 'D=1' DEBUG", "sleep 1 & wait -p D"),
+    *("[ -e /etc/x ] && D=1", 'declare "D=1"', "{ D=1; }", "if x; then D=1; fi"),
+)
+"""What may change a variable that was set to 0 (bash(1))."""
 ACTS: dict[str, str] = {
     "the other branch is taken": f"if false; then\n  :\nelse\n  {ACT}\nfi\n",
     "another condition": f"if false; then\n  :\nelif [ -e /etc/fstab ]; then\n  {ACT}\nfi\n",
@@ -129,6 +155,13 @@ ACTS: dict[str, str] = {
     "exit in some cases": f'case "$1" in stop) exit 0;; esac\n{ACT}\n',
     "exit in a case of a pattern": f'case "$1" in [a-z]*) exit 0;; esac\n{ACT}\n',
     "exit in the other case": f'case "$1" in "") ;; *) exit 0;; esac\n{ACT}\n',
+    "exit in a case of a star in quotes": f'case "$1" in "*") exit 0;; esac\n{ACT}\n',
+    "a case behind that of a star in quotes": f"case start in '*') :;; start) {ACT};; esac\n",
+    "a case in other letters": f"{BASH}shopt -s nocasematch\ncase START in start) {ACT};; esac\n",
+    "exit in a subshell": f"( exit 0 )\n{ACT}\n",
+    "exit in a block of a pipe": f"{{ exit 0; }} | cat\n{ACT}\n",
+    "exit in a branch of a pipe": f"if true; then exit 0; fi | cat\n{ACT}\n",
+    "exit in a loop beside the rest": f"for x in a; do exit 0; done &\n{ACT}\n",
     "the next case, too": f"{BASH}case a in a) :;& b) {ACT};; esac\n",
     "exit in a branch in one line": f"if [ -e /never ]; then exit 0; fi\n{ACT}\n",
     "exit in a shell of its own": f"(exit 0)\n{ACT}\n",
@@ -143,6 +176,14 @@ ACTS: dict[str, str] = {
     "a function in what is said": f'unbind() {{\n  {ACT}\n}}\necho "done: $(unbind)"\n',
     "a text for a shell": f"sh <<END\n{ACT}\nEND\n",
     "a command in a text": f": <<END\n$({ACT})\nEND\n",
+    "a function in the place of false": f"false() {{ :; }}\nif false; then\n  {ACT}\nfi\n",
+    "a function in the place of true": f"true() {{ return 1; }}\ntrue || {ACT}\n",
+    "an alias in the place of false": f"{BASH}shopt -s expand_aliases\nalias false=true\nif false; then\n  {ACT}\nfi\n",
+    "a function in the place of exit": f"{BASH}exit() {{ :; }}\nexit 0\n{ACT}\n",
+    "a function in the place of exec": f"{BASH}exec() {{ :; }}\nexec sleep 1\n{ACT}\n",
+    "a function that bash calls": f"{BASH}command_not_found_handle() {{\n {ACT}\n}}\nxyzzy\n",
+    "a function in what is printed": f'f() {{\n {ACT}\n}}\nlogger -t a "$(f)"\n',
+    **{f"a switch by {change}": f'{BASH}D=0\n{change}\nif [ "$D" = 1 ]; then\n  {ACT}\nfi\n' for change in CHANGES},
 }
 LIBRARY = "/usr/local/lib/gpu.sh"
 PLAIN = "/usr/local/sbin/plain"

@@ -44,7 +44,7 @@ def clauses(place: int, texts: t.Sequence[str], depths: t.Sequence[Depth], const
     """Those of the `case` in that place; none if it is not one, or cannot be read."""
     head = _CASE.fullmatch(texts[place]) if depths[place].depth < DEEPEST else None
     end = None if head is None else end_of(place, ESAC, texts, depths)
-    if head is None or end is None:
+    if head is None or end is None or any("nocasematch" in text for text in texts):
         return ()
     inside = depths[place].depth + 1
     subject = _plain(head[1], known_before(constants, place))
@@ -85,8 +85,9 @@ def _plain(word: str, known: t.Mapping[str, str]) -> str | None:
 
 
 def _agrees(subject: str | None, patterns: str) -> bool | None:
-    alternatives = [one.strip().strip("\"'") for one in patterns.split("|")]
-    if "*" in alternatives:
+    raw = [one.strip() for one in patterns.split("|")]
+    alternatives = [one.strip("\"'") for one in raw]
+    if "*" in raw:
         return True
     if subject is None or not all(map(_LITERAL.fullmatch, alternatives)):
         return None

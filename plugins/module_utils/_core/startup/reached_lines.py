@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from collections import Counter
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.block_depths import GOES_ON, QUOTED, Depth, depths_of, end_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.blocks_run import (
@@ -45,6 +46,14 @@ _CALLS_ANY = re.compile(
 _SOURCES = re.compile(r"(?:^|[\s;&|({])(?:\.|source)\s")
 _CONSTANT = re.compile(r"\s*(?:readonly\s+)?([A-Za-z_]\w*)=(?:\"([\w.-]*)\"|'([\w.-]*)'|([\w.-]*))\s*;?\s*")
 _CHANGES_ANY = re.compile(r"\b(?:eval|getopts|mapfile|readarray)\b")
+_NAME = re.compile(r"(?<![$\w{!#])[A-Za-z_]\w*")
+_IF_UNSET = re.compile(r"\{([A-Za-z_]\w*):?=")
+# `printf -vNAME` and the like.
+_OPTION = re.compile(r"(?<!\S)-([A-Za-z]\w{1,60})(?!\S)")
+# Commands by which it is known what is run, as functions and aliases of the script.
+_OWN = r"(?:true|false|exit|exec|return|test|:|\[)"
+_REPLACES = re.compile(rf"(?<![\w.-])(?:function\s+{_OWN}(?!\S)|{_OWN}\s*\(\s*\))|\balias\s.*(?<![\w.-]){_OWN}=")
+_CALLED_BY_BASH = "command_not_found_handle"
 _OF_GRAMMAR = re.compile(r"\s*(?:then|do|else|\{|.*\bin|[^()]*\))\s*")
 
 
@@ -84,6 +93,8 @@ def _joined(texts: t.Sequence[str]) -> str:
 
 def _end(texts: t.Sequence[str]) -> int | None:
     """The piece by which the script ends; None if that is not clear."""
+    if any(map(_REPLACES.search, texts)):
+        return None
     goes_on_after_exec = any("execfail" in text for text in texts)
     depths = depths_of(texts)
     constants = _constants(texts, depths)
@@ -106,6 +117,8 @@ def _becomes_another(text: str) -> bool:
 
 def dropped(texts: t.Sequence[str], is_run: bool) -> frozenset[int]:
     """The places of pieces that are never run."""
+    if any(map(_REPLACES.search, texts)):
+        return frozenset()
     depths = depths_of(texts)
     constants = _constants(texts, depths)
     dead: set[int] = set()
@@ -177,10 +190,13 @@ def _constants(texts: t.Sequence[str], depths: t.Sequence[Depth]) -> Constants:
     whole = "\n".join(texts)
     if _CHANGES_ANY.search(whole) or any(_SOURCES.search(text) for text in texts):
         return {}
+    words = (word for one in texts for word in _OPTION.findall(one))
+    glued = (word[start:] for word in words for start in range(1, len(word)))
+    mentions = Counter((*_NAME.findall(whole), *_IF_UNSET.findall(whole), *glued))
     found: dict[str, tuple[int, str]] = {}
     for place, (depth, text, starts) in enumerate(depths):
         match = _CONSTANT.fullmatch(text) if text is not None and not depth and starts else None
-        if match is not None and len(re.findall(rf"(?<![$\w{{!#]){match[1]}\b|\{{{match[1]}:?=", whole)) == 1:
+        if match is not None and mentions[match[1]] == 1:
             found[match[1]] = place, match[2] or match[3] or match[4] or ""
     return found
 
@@ -190,7 +206,7 @@ def _constants(texts: t.Sequence[str], depths: t.Sequence[Depth]) -> Constants:
 
 def _uncalled(texts: t.Sequence[str], depths: t.Sequence[Depth], dead: t.Collection[int]) -> set[int]:
     """The bodies of functions whose names stand nowhere but in their own, or in those of others that nothing calls."""
-    bodies = dict(_bodies(texts, depths))
+    bodies = {name: body for name, body in _bodies(texts, depths) if name != _CALLED_BY_BASH}
     found: set[int] = set(dead)
     # What is only printed calls nothing.
     texts = without_printing(texts)
