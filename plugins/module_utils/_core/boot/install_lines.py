@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import end_of_links
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import install_command
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import modprobe_path
@@ -22,6 +24,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 
+_BOTH_OUTPUTS = re.compile(r"&>>?[ \t]*/dev/null(?![\w./-])")
 _MODPROBE = re.compile(r"(?<![\w./-])(?:/usr)?/s?bin/modprobe(?![\w./-])")
 MOST = 100
 """So many commands are judged; distributions have none, a host's guide one or two."""
@@ -36,12 +39,17 @@ def with_judged_commands(stage: Stage, tree: FileTree, inventory: Inventory | No
 
 
 def _with_wrong_paths(stage: Stage, tree: FileTree) -> Stage:
-    """The stage with `false` in place of a modprobe that is not where a line seeks it: to the shell one is as good as the other."""
+    """The stage with `false` in place of a modprobe that is not where a line seeks it: to the shell one is as good as the other.
+
+    Where the shell is bash, `&>` is written in the way of every shell.
+    """
+    is_bash = posixpath.basename(end_of_links("/bin/sh", tree.link)) == "bash"
 
     def corrected(line: Directive) -> Directive:
         if line.command != "install":
             return line
         text = _MODPROBE.sub(lambda found: "false" if modprobe_path.is_wrong(tree, found[0]) else found[0], line.arguments[1])
+        text = _BOTH_OUTPUTS.sub(">/dev/null 2>&1", text) if is_bash else text
         return line if text == line.arguments[1] else dataclasses.replace(line, arguments=(line.arguments[0], text))
 
     directives = tuple(map(corrected, stage.config.directives))

@@ -9,7 +9,9 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import (
+    built_in_words,
     iommu,
+    kernel_indexes,
     kernel_words,
     read_modules,
     read_root,
@@ -82,14 +84,18 @@ def _boot(
     facts: LaterFacts,
     rebuilt_with: t.Collection[str] | None,
 ) -> Boot:
-    entry = found or without_entry(machine.host, kernel.release)
+    entry = built_in_words.with_built_in_words(machine.host, found or without_entry(machine.host, kernel.release))
     image = read_image.find(machine.host, entry, machine.cache, machine.inventory)
     inherited = () if image.early is None else image.early.blacklisted
     root = read_root.read_stage(machine.host, kernel, rules, entry.cmdline, entry.cmdline_source, inherited, machine.inventory)
     starting = startup.read(
         machine.host, kernel, machine.inventory, entry.cmdline, entry.cmdline_source, read_root.init_is_systemd(machine.host)
     )
-    root = dataclasses.replace(root, influences=(*root.influences, *starting.early))
+    root = dataclasses.replace(
+        root,
+        influences=(*root.influences, *starting.early),
+        doubts=(*root.doubts, *kernel_indexes.doubts(machine.host, kernel.release)),
+    )
     root = with_judged_commands(root, machine.host, machine.inventory)
     early = None if image.early is None else image.early.stage
     if early is not None and rebuilt_with is not None:

@@ -34,10 +34,18 @@ class BlsEntry:
     efi: str | None = None
     initrds: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    architecture: str = ""
+    url: str | None = None
+    """Where the program is fetched from, if it is not a file."""
+    is_of_two_kinds: bool = False
+    """Whether it names programs of several kinds."""
 
 
-def parse(text: str, place: str) -> BlsEntry:
-    """The entry in a file's text.  Of a key that is given twice the first counts; `initrd` and `options` are lists."""
+def parse(text: str, place: str, is_systemds: bool = False) -> BlsEntry:
+    """The entry in a file's text.  `initrd` and `options` are lists; of another key that is given twice the first counts for GRUB.
+
+    For systemd-boot the last one counts, and quotes around a value are taken away (line_get_key_value() in src/boot/util.c).
+    """
     single: dict[str, str] = {}
     several: dict[str, list[str]] = {"initrd": [], "options": []}
     source = place
@@ -45,10 +53,10 @@ def parse(text: str, place: str) -> BlsEntry:
         words = line.split(None, 1)
         if len(words) < 2 or words[0].startswith("#"):
             continue
-        key, value = words[0], words[1].strip()
+        key, value = words[0], unquoted(words[1].strip()) if is_systemds else words[1].strip()
         if key in several:
             several[key].append(value)
-        elif key not in single:
+        elif is_systemds or key not in single:
             single[key] = value
             source = f"{place}:{number}" if key in ("linux", "efi", "uki") else source
     return BlsEntry(
@@ -63,16 +71,25 @@ def parse(text: str, place: str) -> BlsEntry:
         efi=single.get("efi") or single.get("uki"),
         initrds=tuple(several["initrd"]),
         options=tuple(several["options"]),
+        architecture=single.get("architecture", ""),
+        url=single.get("uki-url"),
+        is_of_two_kinds=sum(key in single for key in ("linux", "efi", "uki", "uki-url")) > 1,
     )
 
 
-def read(files: BootFiles, folder: str) -> t.Iterator[BlsEntry]:
+def unquoted(value: str) -> str:
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+
+
+def read(files: BootFiles, folder: str, is_systemds: bool = False) -> t.Iterator[BlsEntry]:
     """The entries in a directory, unsorted."""
     for name in files.names(folder):
-        if name.endswith(".conf") and not name.startswith("."):
+        if name.startswith(".") or (is_systemds and name.lower().startswith("auto-")):
+            continue
+        if (name.lower() if is_systemds else name).endswith(".conf"):
             text = files.text(f"{folder}/{name}")
             if text is not None:
-                yield parse(text, f"{folder}/{name}")
+                yield parse(text, f"{folder}/{name}", is_systemds)
 
 
 def read_all(files: BootFiles, folders: t.Iterable[str]) -> tuple[BlsEntry, ...]:

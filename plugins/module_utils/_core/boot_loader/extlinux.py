@@ -24,12 +24,12 @@ MOST_FILES = 16
 
 
 class _Label:
-    def __init__(self, name: str, append: str) -> None:
+    def __init__(self, name: str, append: str, source: str) -> None:
         self.name = name
         self.title = name
         self.append = append
         self.kernel: str | None = None
-        self.source = ""
+        self.source = source
         self.initrds: tuple[str, ...] = ()
 
 
@@ -41,18 +41,25 @@ def menu(files: BootFiles) -> Menu | None:
     config = configs[0]
     reader = _Reader(files)
     reader.read(config)
-    items = tuple(_item(label, posixpath.dirname(config)) for label in reader.labels if label.kernel is not None)
-    if not items:
+    items = tuple(_item(label, posixpath.dirname(config)) for label in reader.labels)
+    if not any(item.kernel for item in items):
         return None
-    defaults = [label for label in (reader.on_timeout, reader.menu_default, reader.default) if label is not None]
-    named = {item.id: item for item in items}
-    known = [label for label in defaults if label in named]
     doubts = list(reader.doubts)
     texts = {files.text(place) for place in configs}
     if len(texts) > 1:
         doubts.append(f"{' and '.join(configs)} differ; which of them the loader reads cannot be determined.")
+    # A default that is a menu's program shows the menu, which has a default of its own.
+    given = (reader.on_timeout, reader.menu_default, reader.default)
+    wanted = [label for label in given if label and not label.split()[0].endswith(".c32")]
+    named = {item.id: item for item in items}
+    known = [label for label in wanted if label in named]
     if len(set(known)) > 1:
         doubts.append(f"{config} sets several defaults ({', '.join(dict.fromkeys(known))}); which one counts depends on the loader.")
+    doubts += [
+        f"{config}: the default is `{label}`, which is not an entry: what the loader boots in its place depends on the loader."
+        for label in dict.fromkeys(wanted)
+        if label not in named
+    ]
     if known:
         default, why = named[known[0]], f"{config}: the default is {known[0]}"
     else:
@@ -67,7 +74,7 @@ def _item(label: _Label, folder: str) -> MenuItem:
         title=label.title,
         id=label.name,
         source=label.source,
-        kernel=_absolute(label.kernel or "", folder),
+        kernel=None if label.kernel is None else _absolute(label.kernel, folder),
         arguments=label.append,
         initrds=tuple(_absolute(path, folder) for path in initrds),
     )
@@ -106,7 +113,7 @@ class _Reader:
     def _take(self, key: str, value: str, here: str) -> None:
         label = self.labels[-1] if self.labels else None
         if key == "label":
-            self.labels.append(_Label(value, self._append))
+            self.labels.append(_Label(value, self._append, here))
         elif key == "default":
             self.default = value
         elif key == "ontimeout":

@@ -23,6 +23,7 @@ SEPARATOR = re.compile(r"(?<!>)>(?!>)")
 # Whatever stands behind the digits (grub_strtoul() in get_entry_number()); what is too large is an error.
 NUMBER = re.compile(r"\s*(0[xX][0-9a-fA-F]{1,8}|0[0-7]*|[1-9][0-9]{0,8})(?![0-9]{9})")
 OF_BLS = "/loader/entries/"
+FOLDER_OF_FEDORA = "/boot/grub2"
 
 
 def menu(files: BootFiles, config: str) -> Menu | None:
@@ -35,21 +36,35 @@ def menu(files: BootFiles, config: str) -> Menu | None:
         return None
     # A doubt about the whole file applies to each entry.
     items = tuple(_items(shell, tuple(shell.doubts)))
+    if shell.left is not None:
+        return _without_menu(shell, config, items)
     if not items:
         return None
     wanted = shell.value("default")
     if wanted is None:
         doubt = f"{config}: which entry is the default cannot be determined without running GRUB."
         return Menu("GRUB", config, items, None, doubt, (*shell.doubts, doubt))
-    default, how, doubts = chosen(items, wanted)
+    default, how, doubts = chosen(items, wanted, files.host.is_dir(FOLDER_OF_FEDORA))
     return Menu("GRUB", config, items, default, f"{config}: {how}", (*shell.doubts, *(f"{config}: {doubt}" for doubt in doubts)))
 
 
-def chosen(items: t.Sequence[MenuItem], wanted: str) -> tuple[MenuItem | None, str, tuple[str, ...]]:
+def _without_menu(shell: Shell, config: str, items: tuple[MenuItem, ...]) -> Menu:
+    """Of a configuration that boots what it has loaded, or leaves GRUB, before there is a menu."""
+    doubts = tuple(shell.doubts)
+    if shell.left != "boot":
+        doubt = f"{config} leaves GRUB by `{shell.left}`, so which boot comes cannot be determined."
+        return Menu("GRUB", config, items, None, doubt, (*doubts, doubt))
+    title = f"`boot` in {shell.place}"
+    item = _item(MenuEntry(title, title, (), shell.place, False, True), shell, doubts, ())
+    return Menu("GRUB", config, (item, *items), item, f"{config}: it boots what it has loaded", doubts)
+
+
+def chosen(items: t.Sequence[MenuItem], wanted: str, may_be_fedoras: bool = False) -> tuple[MenuItem | None, str, tuple[str, ...]]:
     """The item that GRUB boots for this value of `default`, why, and doubts.
 
     The value is a number, a title or an ID; `>` separates a submenu from an item in it, `>>` is a `>` in a title.  If it names no
-    item, or only a submenu, GRUB takes the first item (of the submenu).  (GRUB: grub-core/normal/menu.c)
+    item, or only a submenu, GRUB takes the first item (of the submenu).  Fedora's takes only what is a number as a whole for one.
+    (GRUB: grub-core/normal/menu.c)
     """
     doubts: list[str] = []
     how = f'default="{wanted}"' if wanted else "no default is set"
@@ -61,6 +76,8 @@ def chosen(items: t.Sequence[MenuItem], wanted: str) -> tuple[MenuItem | None, s
         number = _number(head)
         if at is not None and number is not None and number != at and OF_BLS not in level[at].source:
             doubts.append(f"`{head}` begins with a number, which GRUB takes for a place in the menu, and Fedora's GRUB for a title or ID.")
+        elif may_be_fedoras and at is not None and at == number and not head.isalnum():
+            doubts.append(f"`{head}` begins with a number, which GRUB takes for a place in the menu, and Fedora's GRUB for no entry.")
         if at is None and head:
             how += f", but there is no entry {head}: GRUB takes the first"
         at = at or 0
@@ -108,7 +125,7 @@ def _item(entry: MenuEntry, inside: Shell, doubts: tuple[str, ...], children: tu
         title=entry.title,
         id=entry.id,
         source=entry.source or loaded.source or entry.place,
-        kernel=None if entry.is_submenu else loaded.kernel,
+        kernel=None if entry.is_submenu or inside.left not in (None, "boot") else loaded.kernel,
         arguments=loaded.command_line,
         initrds=loaded.initrds,
         children=children,

@@ -10,6 +10,20 @@ import re
 LINUX = ("linux", "linuxefi", "linux16", "linux32", "kernel")
 INITRD = ("initrd", "initrdefi", "initrd16", "initrd32")
 HYPERVISOR = ("multiboot", "multiboot2", "xen_hypervisor")
+# They load something else than Linux, in the place of what was loaded before.
+OTHERS = (
+    "chainloader",
+    "ntldr",
+    "freedos",
+    "truecrypt",
+    "plan9",
+    "kfreebsd",
+    "knetbsd",
+    "kopenbsd",
+    "xnu_kernel",
+    "xnu_kernel64",
+    "appleloader",
+)
 MODULE = ("module", "module2", "xen_module")
 # Ubuntu's console hand-off to the kernel, which GRUB sets depending on the graphics card: no module and no udev rule reads it.
 IRRELEVANT_VARIABLES = frozenset(("vt_handoff",))
@@ -24,6 +38,8 @@ class Loading:
         self.initrds: tuple[str, ...] = ()
         self.source: str | None = None
         self.doubts: list[str] = []
+        self.is_other = False
+        """Whether something else than Linux is loaded."""
         self.hypervisor: str | None = None
         """Xen's file, which starts the kernel as its own guest."""
 
@@ -34,20 +50,24 @@ class Loading:
     def take(self, fields: tuple[str, ...], unknown: tuple[str, ...], here: str, is_certain: bool) -> bool:
         """Whether this command loads something.  ``here`` is its file and line, ``unknown`` the variables in it with unknown values."""
         name = fields[0]
-        if name not in (*LINUX, *INITRD, *HYPERVISOR, *MODULE):
+        if name not in (*LINUX, *INITRD, *HYPERVISOR, *MODULE, *OTHERS):
             return False
         if not is_certain:
             self.doubts.append(f"{here}: whether this `{name}` is run cannot be determined without running GRUB.")
         self.doubts += [f"{here}: the value of ${variable} is unknown." for variable in sorted(set(unknown) - IRRELEVANT_VARIABLES)]
         at = next((at for at, field in enumerate(fields) if at > 0 and not field.startswith("--")), len(fields))
-        if name in INITRD:
+        if name in OTHERS:
+            self.kernel, self.hypervisor, self.is_other = None, None, True
+        elif name in INITRD:
             self._initrd(fields[at:], here)
         elif at == len(fields):
             self.doubts.append(f"{here}: this `{name}` does not name a file.")
         elif name in LINUX:
             self.kernel, self.arguments, self.source, self.initrds = fields[at], fields[at + 1 :], here, ()
+            self.hypervisor, self.is_other = None, False
         elif name in HYPERVISOR:
             self.hypervisor = fields[at] if posixpath.basename(fields[at]).startswith("xen") else None
+            self.kernel, self.initrds, self.is_other = None, (), self.hypervisor is None
         elif self.hypervisor is not None:
             self._module(fields[at], fields[at + 1 :], here)
         return True

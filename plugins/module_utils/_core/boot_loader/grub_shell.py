@@ -42,6 +42,8 @@ FEATURES = (
 )
 # Variables that GRUB, its core image, the firmware or the network sets.
 OF_THE_LOADER = ("cmdpath", "grub_cpu", "grub_platform", "lockdown", "shim_lock", "fw_path", "fw_vendor", "biosnum", "chosen")
+LEAVING = ("exit", "halt", "reboot", "normal_exit")
+"""Commands that end GRUB.  (grub-core/commands/minicmd.c, halt.c, reboot.c)"""
 DEVICE = "device"
 """A placeholder for the device that `search` finds: files are looked up without it."""
 
@@ -59,6 +61,8 @@ class MenuEntry:
     source: str | None = None
     """The file and line that name the kernel, if not the script's (a BLS entry)."""
     doubts: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    """What stands behind the title, which the block has as `$2` and so on."""
 
 
 class Budget:
@@ -90,9 +94,14 @@ class Shell:
         self.budget = budget or Budget()
         self.functions: dict[str, Block] = dict(functions or {})
         self._bls = bls
+        self.left: str | None = None
+        """The command by which GRUB is left, or goes on with another menu; with `boot` it starts what is loaded."""
         self._maybe = 0
+        self._may_have_left = 0
+        self._leaves: str | None = None
         self._depth = 0
         self._parameters: tuple[str, ...] = ()
+        self._has_scope = False
         self._status: bool | None = True
         self._commands: dict[str, t.Callable[[tuple[str, ...], GrubCommand], bool | None]] = {
             "set": self._set,
@@ -105,6 +114,16 @@ class Shell:
             "blscfg": self._blscfg,
             "increment": self._count,
             "decrement": self._count,
+            "eval": self._evaluate,
+            "setparams": self._set_parameters,
+            "shift": self._shift,
+            "unset": self._unset,
+            "read": self._read,
+            "break": self._leave_block,
+            "continue": self._leave_block,
+            "return": self._leave_block,
+            "boot": self._boot,
+            **dict.fromkeys(LEAVING, self._leave),
             "true": lambda _fields, _command: True,
             "false": lambda _fields, _command: False,
         }
@@ -112,7 +131,8 @@ class Shell:
     def inside(self, entry: MenuEntry) -> Shell:
         """A shell to run an entry's block in, with a copy of the current variables and functions."""
         shell = Shell(self.files, entry.place, self.variables, self._bls, self.functions, self.budget)
-        shell._parameters = (entry.title,)
+        shell._parameters = (entry.title, *entry.arguments)
+        shell._has_scope = True
         return shell
 
     # -- running
@@ -120,7 +140,7 @@ class Shell:
     @property
     def is_certain(self) -> bool:
         """Whether the current statement is certain to be run."""
-        return self._maybe == 0
+        return self._maybe == 0 and self._may_have_left == 0
 
     def run_file(self, place: str) -> bool:
         """Run a file, by the host's path; False if it cannot be read."""
@@ -148,6 +168,8 @@ class Shell:
                     self.doubt(f"{self.place} has too many commands to be evaluated.")
                     break
                 self._statement(statement)
+                if self._leaves is not None:
+                    break
         self._depth -= 1
 
     def doubt(self, sentence: str) -> None:
@@ -170,6 +192,8 @@ class Shell:
         entered = self._maybe
         for test, body in condition.branches:
             self.run(test)
+            if self._leaves is not None:
+                break
             holds = self._status
             if holds is not False:
                 self._maybe += holds is None
@@ -181,17 +205,22 @@ class Shell:
         self._maybe = entered
 
     def _loop(self, loop: Loop) -> None:
+        before = self._may_have_left
         if loop.name:
             for value in expand(loop.words, self.value)[0]:
                 self.assign(loop.name, value)
                 self.run(loop.body)
-                if self.budget.commands < 0:
-                    return
+                goes_on = self._leaves in (None, "continue")
+                self._arrive("continue")
+                if self.budget.commands < 0 or not goes_on:
+                    break
         else:
             # The number of iterations is unknown.
             self._maybe += 1
             self.run(loop.body)
             self._maybe -= 1
+        self._arrive("break", "continue")
+        self._may_have_left = before
 
     def _command(self, command: GrubCommand) -> bool | None:
         fields, unknown = expand(command.words, self.value)
@@ -221,6 +250,32 @@ class Shell:
                 self.variables[field.rpartition(":")[2]] = None
         if fields[0].startswith("search.") and len(fields) > 2:
             self.variables[fields[2]] = DEVICE
+
+    # -- leaving
+
+    def _arrive(self, *commands: str) -> None:
+        if self._leaves in commands:
+            self._leaves = None
+
+    def _leave_block(self, fields: tuple[str, ...], _command: GrubCommand) -> bool:
+        if fields[0] == "return" and not self._has_scope:
+            # GRUB takes that for an error, and goes on.
+            return False
+        if self.is_certain:
+            self._leaves = fields[0]
+        else:
+            self._may_have_left += 1
+        return True
+
+    def _leave(self, fields: tuple[str, ...], command: GrubCommand) -> bool:
+        if not self.is_certain:
+            self.doubt(f"{self.place}:{command.line}: whether this `{fields[0]}` is run cannot be determined without running GRUB.")
+            return True
+        self.left = self._leaves = fields[0]
+        return True
+
+    def _boot(self, fields: tuple[str, ...], command: GrubCommand) -> bool:
+        return self._leave(fields, command) if self.loading.kernel is not None or self.loading.is_other else False
 
     # -- variables
 
@@ -255,6 +310,32 @@ class Shell:
             at = 1 if command.words[0].keyword == "set" else 0
             self.assign(name, None if expand(command.words[at : at + 1], self.value)[1] else value)
         return True
+
+    def _unset(self, fields: tuple[str, ...], _command: GrubCommand) -> bool:
+        for name in fields[1:]:
+            self.assign(name, "")
+        return True
+
+    def _read(self, fields: tuple[str, ...], _command: GrubCommand) -> bool | None:
+        for name in fields[1:]:
+            self.variables[name] = None
+        return None
+
+    def _set_parameters(self, fields: tuple[str, ...], _command: GrubCommand) -> bool:
+        self._parameters = fields[1:]
+        return True
+
+    def _shift(self, fields: tuple[str, ...], _command: GrubCommand) -> bool:
+        count = int(fields[1]) if len(fields) > 1 and COUNT.fullmatch(fields[1]) else 1
+        self._parameters = self._parameters[max(count, 0) :]
+        return True
+
+    def _evaluate(self, fields: tuple[str, ...], command: GrubCommand) -> bool | None:
+        if expand(command.words, self.value)[1]:
+            self.doubt(f"{self.place}:{command.line}: what this `eval` runs cannot be determined without running GRUB.")
+            return None
+        self.run(parse(" ".join(fields[1:])).block)
+        return self._status
 
     def _count(self, fields: tuple[str, ...], _command: GrubCommand) -> bool:
         if len(fields) > 1:
@@ -309,7 +390,10 @@ class Shell:
         # Another configuration file starts with an empty menu.
         self.entries.clear()
         self.assign("config_directory", posixpath.dirname(place))
-        return self.run_file(place)
+        found = self.run_file(place)
+        if found and self.is_certain:
+            self._leaves = fields[0]
+        return found
 
     def _blscfg(self, _fields: tuple[str, ...], _command: GrubCommand) -> bool:
         self.entries += [dataclasses.replace(entry, certain=self.is_certain) for entry in self._bls(self)]
@@ -338,15 +422,19 @@ class Shell:
         if self._depth >= DEEPEST:
             self.doubt(f"{self.place}: the function {name} calls itself.")
             return None
-        before, self._parameters = self._parameters, fields[1:]
+        before = self._parameters, self._has_scope, self._may_have_left
+        self._parameters, self._has_scope = fields[1:], True
         self.run(self.functions[name])
-        self._parameters = before
+        self._arrive("return")
+        self._parameters, self._has_scope = before[:2]
+        self._may_have_left = before[2]
         return self._status
 
     def _define(self, fields: tuple[str, ...], command: GrubCommand) -> bool:
         if command.block is None:
             return False
-        title, identity, pending = "", "", list(fields[1:])
+        words: list[str] = []
+        identity, pending = "", list(fields[1:])
         while pending:
             field = pending.pop(0)
             if field in ("--id", "--class", "--users", "--hotkey", "--source"):
@@ -355,6 +443,9 @@ class Shell:
             elif field.startswith("--id="):
                 identity = field[len("--id=") :]
             elif not field.startswith("--"):
-                title = title or field
-        self.entries.append(MenuEntry(title, identity or title, command.block, self.place, fields[0] == "submenu", self.is_certain))
+                words.append(field)
+        title, arguments = (words[0], tuple(words[1:])) if words else ("", ())
+        is_submenu = fields[0] == "submenu"
+        entry = MenuEntry(title, identity or title, command.block, self.place, is_submenu, self.is_certain, arguments=arguments)
+        self.entries.append(entry)
         return True

@@ -28,6 +28,21 @@ if t.TYPE_CHECKING:
 
 COUNTER = re.compile(r"\+(\d+)(?:-(\d+))?(?=\.(?:conf|efi)$)", re.IGNORECASE)
 SAVED = "@saved"
+ARCHITECTURES = {"x86_64": "x64", "i686": "ia32", "aarch64": "aa64", "armv7l": "arm", "riscv64": "riscv64", "loongarch64": "loongarch64"}
+"""EFI_MACHINE_TYPE_NAME by machine (src/boot/util.h)."""
+VERSION = re.compile(r"systemd-boot (\d{1,4})")
+WITH_URLS = 258
+"""The first version that knows `uki-url`."""
+ESCAPED = re.compile(r"\\.")
+BRACKETS = re.compile(r"\[((?:\\.|\]|[^\]\\])(?:\\.|[^\]\\])*)\]")
+NOTHING = "\\"
+GENERATED = (
+    *("auto-osx", "auto-windows", "auto-efi-shell", "auto-efi-default", "auto-reboot-to-firmware-setup", "auto-poweroff", "auto-reboot"),
+    "secure-boot-keys-auto",
+)
+"""IDs of entries that systemd-boot makes by itself, which come after all others (src/boot/boot.c)."""
+COUNTED_NAMES, PLAIN_NAMES = 257, 259
+"""Up to the first version an entry's ID has its boot counter in it, from the other on it has not; between them it may have."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +55,8 @@ class Candidate:
     sort_key: str
     machine_id: str
     version: str
+    name: str
+    """The file's name, with the counter."""
 
 
 def menu(files: BootFiles) -> Menu | None:
@@ -81,13 +98,44 @@ def _default(
     """As config_select_default_entry(): the one-shot entry, that of an EFI variable, that of loader.conf, the first."""
     doubts: list[str] = []
     for pattern, source, is_preference in _default_patterns(files, place, settings):
-        wanted = pattern.lower()
-        for candidate in ordered:
-            if matches(candidate.item.id, wanted) and not (is_preference and candidate.tries_left == 0):
-                return candidate.item, f"{source} names {pattern}", tuple(doubts)
-        if wanted.startswith("auto-"):
+        wanted = as_fnmatch(pattern.lower())
+        found = [_named(ordered, wanted, is_preference, is_plain) for is_plain in _kinds_of_names(files)]
+        if found[0] != found[-1]:
+            doubts.append(f"{source} names {pattern}, which is an entry's name with its boot counter for some versions of systemd-boot.")
+        candidate = next(filter(None, reversed(found)), None)
+        if candidate is not None:
+            return candidate.item, f"{source} names {pattern}", tuple(doubts)
+        if pattern.lower().startswith(GENERATED) or any(matches(name, wanted) for name in GENERATED):
             doubts.append(f"{source} names {pattern}, an entry that systemd-boot generates only if it finds that system.")
     return ordered[0].item, f"{place}: the first entry is the default", tuple(doubts)
+
+
+def _named(ordered: t.Sequence[Candidate], wanted: str, is_preference: bool, is_plain: bool) -> Candidate | None:
+    """The first entry whose ID, without its counter or with it, agrees with a pattern."""
+    usable = (candidate for candidate in ordered if not (is_preference and candidate.tries_left == 0))
+    return next((candidate for candidate in usable if matches(candidate.item.id if is_plain else candidate.name, wanted)), None)
+
+
+def _kinds_of_names(files: BootFiles) -> tuple[bool, ...]:
+    """Whether an entry's ID is its name without the boot counter, by the version of the loader that ran; both if that is not known."""
+    version = _version(files)
+    return (False, True) if version is None or COUNTED_NAMES < version < PLAIN_NAMES else (version >= PLAIN_NAMES,)
+
+
+def _version(files: BootFiles) -> int | None:
+    """That of the loader that ran, as it says."""
+    said = VERSION.match(efi_variables.text(files.host, "LoaderInfo") or "")
+    return None if said is None else int(said[1])
+
+
+def as_fnmatch(pattern: str) -> str:
+    """A pattern of systemd-boot as one of fnmatch(3): it knows no sets that exclude and no classes, and an open bracket matches nothing.
+
+    (efi_fnmatch() in src/boot/efi-string.c)
+    """
+    unclosed = re.search(r"\[", BRACKETS.sub("", ESCAPED.sub("", pattern)))
+    found = BRACKETS.sub(lambda match: "[" + re.sub(r"([!^\[])", r"\\\1", match[1]) + "]", pattern)
+    return NOTHING if unclosed else found
 
 
 def _default_patterns(files: BootFiles, place: str, settings: t.Mapping[str, str]) -> t.Iterator[tuple[str, str, bool]]:
@@ -115,7 +163,7 @@ def _settings(files: BootFiles) -> tuple[str, dict[str, str]]:
         text = files.text(place)
         if text is not None:
             lines = (line.split(None, 1) for line in text.splitlines() if not line.lstrip().startswith("#"))
-            return place, {words[0]: words[1].strip() for words in lines if len(words) == 2}
+            return place, {words[0]: bls.unquoted(words[1].strip()) for words in lines if len(words) == 2}
     return "systemd-boot", {}
 
 
@@ -128,15 +176,24 @@ def identified(name: str) -> tuple[str, int | None, int]:
 
 
 def _type_1(files: BootFiles, partition: str) -> t.Iterator[Candidate]:
-    for entry in bls.read(files, f"{partition}/loader/entries"):
+    own = ARCHITECTURES.get(files.host.machine)
+    for entry in bls.read(files, f"{partition}/loader/entries", is_systemds=True):
+        if entry.architecture and own and entry.architecture.lower() != own:
+            continue
         program = entry.kernel or entry.efi
+        if entry.url and not program and _version(files) not in range(WITH_URLS):
+            item = MenuItem(entry.title or entry.id, entry.id.lower(), entry.place)
+            yield Candidate(item, None, 0, entry.sort_key, entry.machine_id, entry.version, entry.id.lower())
         place = partition + "/" + program.replace("\\", "/").lstrip("/") if program else ""
         # systemd-boot skips an entry whose file does not exist.
         if not program or not files.host.is_file(place):
             continue
         identity, left, done = identified(entry.id)
         item = _linux(files, partition, entry, identity, place) if entry.kernel else _program(files, entry, identity, place)
-        yield Candidate(item, left, done, entry.sort_key, entry.machine_id, entry.version)
+        if entry.is_of_two_kinds:
+            doubt = f"{entry.place} names programs of several kinds: newer versions of systemd-boot leave such an entry out."
+            item = dataclasses.replace(item, doubts=(*item.doubts, doubt))
+        yield Candidate(item, left, done, entry.sort_key, entry.machine_id, entry.version, entry.id.lower())
 
 
 def _linux(files: BootFiles, partition: str, entry: BlsEntry, identity: str, place: str) -> MenuItem:
@@ -174,4 +231,4 @@ def _type_2(files: BootFiles, partition: str) -> t.Iterator[Candidate]:
         names = image.os_release
         key = names.get("IMAGE_ID") or names.get("ID") or ""
         version = next((names[key] for key in ("IMAGE_VERSION", "VERSION", "VERSION_ID", "BUILD_ID") if names.get(key)), "")
-        yield Candidate(unified_entry.item(files, image, identity, f"{folder}/{name}"), left, done, key, "", version)
+        yield Candidate(unified_entry.item(files, image, identity, f"{folder}/{name}"), left, done, key, "", version, name.lower())

@@ -29,6 +29,8 @@ FIRST_TIME = "--first-time"
 SHOWS = re.compile(r"-[qbavsi]*[nDRcVh][qbavsi]*|--(?:dry-run|show|show-?config|show-depends|resolve-alias|show-exports|version|help)")
 """Options with which modprobe loads nothing."""
 HONOURS_BLACKLIST = re.compile(r"-\w*b\w*|--use-blacklist")
+BOTH_OUTPUTS = ["&>", "/dev/null"]
+"""To bash a redirection; to dash a command that runs beside what follows, and one that empties the file (dash(1))."""
 CMDLINE_OPTIONS = ("$CMDLINE_OPTS", "${CMDLINE_OPTS}")
 """What modprobe's caller gave as options: kmod sets it for the command (command_do() in libkmod-module.c)."""
 DEEPEST = 3
@@ -109,6 +111,9 @@ def _words(text: str) -> list[str] | None:
     # A bracket by itself is a command.
     plain = (word for word in words if word not in (*CMDLINE_OPTIONS, "["))
     silent = _without_silencing(words)
+    if silent[-2:] == BOTH_OUTPUTS and NOTHING.fullmatch(silent[0]) and not any(word in SEPARATORS for word in silent):
+        # Whether it is waited for or not, it does nothing.
+        silent = silent[:-2]
     if any(re.search(r"[`$*?\[{]", word) for word in plain):
         return None
     return None if any(re.fullmatch(r"[;&|<>()]+", word) and word not in SEPARATORS for word in silent) else silent
@@ -123,7 +128,7 @@ def _without_silencing(words: t.Sequence[str]) -> list[str]:
             words[place] in ("1", "2") and words[place + 1 : place + 3] == [">", "/dev/null"]
         ):
             place += 3
-        elif words[place] in (">", ">>", "<", "&>") and words[place + 1 : place + 2] == ["/dev/null"]:
+        elif words[place] in (">", ">>", "<") and words[place + 1 : place + 2] == ["/dev/null"]:
             place += 2
         else:
             found.append(words[place])

@@ -16,7 +16,11 @@ _NAMES = (
     "bind|unbind|remove|rescan|reset|reset_method|reset_subordinate|uevent|new_id|remove_id|driver_override|drivers_probe|drivers_autoprobe"
     "|sriov_numvfs|sriov_drivers_autoprobe"
 )
-_GOES = re.compile(r"(?:^|[\s;&|({\"'`])(?:cd|pushd)[ \t]+(?:-[LPe@n]+[ \t]+)*(?:--[ \t]+)?(\"[^\"\n]*\"|'[^'\n]*'|[^\s;&|)`\"']+)")
+_GOES = re.compile(
+    r"(?:^|[\s;&|({\"'`])(?:(?:cd|pushd)[ \t]+(?:-[LPe@n]+[ \t]+)*(?:--[ \t]+)?"
+    r"|(?:env|sudo|make|git|start-stop-daemon)(?:[ \t][^;|&\n]*?)?[ \t](?:-[CD][ \t]*|--(?:chdir|directory)[ \t=]))"
+    r"(\"[^\"\n]*\"|'[^'\n]*'|[^\s;&|)`\"']+)"
+)
 _WRITES = re.compile(rf"((?:>>?\|?|\btee\b(?:[ \t]+-a)?|\bof=)[ \t]*)([\"']?)(?:\./)?({_NAMES})(?=[\"'\s;&|)]|$)")
 _BACK = "$OLDPWD"
 _MAY_BE_SYSFS = re.compile(r"/sys/|/?[^/]*\$")

@@ -57,9 +57,10 @@ _WRITTEN_AT_RUN_TIME = re.compile(rf">\s*[\"']?({_MADE_LATE})")
 _ASSIGNED = re.compile(r"(?<![\w.])\$?([A-Za-z_][\w.]*)\s*=(?!=)\s*([^\n;]*)")
 # Files of one name in many folders.
 _EACH_OF = re.compile(r"\bfor\s+(\w+)\s+in\s+(?:sorted\()?(?:\w+\.)?i?glob\(\s*([rb]?[\"'][^\"'\n]*/[^/*?\[\]\"'\n]+[\"'])\s*\)")
+# Without an interpreter, and a program that runs another one, what has an option before it is looked at by a test.
 _AT_RUN_TIME = re.compile(
-    rf"(?:^|[;&|({{!]|\b(?:then|do|else|exec|sudo|nohup|setsid)\s)\s*(?:(?:/\S*/)?(?:{_INTERPRETERS}|ruby)\s+)?(?:-(?!c\b)\S+\s+)*"
-    rf"[\"']?({_MADE_LATE})"
+    r"(?:^|[;&|({]|\b(?:then|do|else|if|elif|while|until)\s)\s*(?:!\s+)?(?:(?:exec|sudo|nohup|setsid)\s+(?:-(?!c\b)\S+\s+)*)?"
+    rf"(?:(?:/\S*/)?(?:{_INTERPRETERS}|ruby)\s+(?:-(?!c\b)\S+\s+)*)?[\"']?({_MADE_LATE})"
 )
 _UNKNOWN_SCRIPT = re.compile(
     rf"(?:^|[;&|({{!\s/])(?:{_INTERPRETERS}|ruby|source|\.)\s+(?:-(?!\w*c\b)\S+\s+)*"

@@ -30,11 +30,11 @@ def holds(condition: str, constants: t.Mapping[str, str]) -> bool | None:
     negated = False
     while text.startswith("! "):
         negated, text = not negated, text[2:].strip()
-    found = _plain(_with(text, constants))
+    found = _plain(with_constants(text, constants))
     return None if found is None else found != negated
 
 
-def _with(text: str, constants: t.Mapping[str, str]) -> str:
+def with_constants(text: str, constants: t.Mapping[str, str]) -> str:
     """The text with the values of constants, of which a quoted or an unquoted one is one word, for they are words."""
     return re.sub(r"\$(?:(\w+)|\{(\w+)\})", lambda match: constants.get(match[1] or match[2], match[0]), text)
 

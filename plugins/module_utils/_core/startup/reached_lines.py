@@ -1,34 +1,43 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which lines of a shell's script are reached: none behind an `exit` that nothing surrounds, in a branch whose condition is written
+"""What of a shell's script is reached: nothing behind an `exit` to which it is sure to come, in a branch whose condition is written
 down and does not hold, or in a function that nothing calls."""
 
 from __future__ import annotations
 
 import re
 import typing as t
+from collections import Counter
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.block_depths import GOES_ON, QUOTED, Depth, depths_of, end_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.blocks_run import (
+    CLOSES,
+    DEEPEST,
+    DONE,
+    ELIF,
+    ELSE,
+    FI,
+    FUNCTION,
+    IF,
+    LOOP,
+    OPENS,
+    SHORT,
+    THEN,
+    WITH_THEN,
+    Constants,
+    blocks_run,
+    clauses,
+    known_before,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.line_pieces import pieces
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.literal_conditions import holds
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.printing_commands import without_printing
 
 _EXITS = re.compile(r"\s*exit(?:\s+(?:\d+|\$\?|\"?\$\{?\w+\}?\"?))?\s*;?\s*")
 # Without a program exec only moves the script's own output.
 _BECOMES = re.compile(r"\s*exec\s+(?:-a\s+\S+\s+|-[cl]+\s+)*[\w./\"'$~-](?:\d?[<>]+&\d|[^;&|])*;?\s*")
 _REDIRECTS = re.compile(r"\s*exec\s+(?:\d+|\{\w+\})?[<>]")
-_QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|\$\{[^{}]*\}")
-_WORD = re.compile(r"[;&|(){}!]|[^\s;&|(){}!]+")
-# A text of several lines, and what is run at the end.
-_UNCLEAR = re.compile(r"[\"'`]|\btrap\b|<<<")
-_HERE = re.compile(r"<<-?\s*[\"']?(\w+|#+)[\"']?")
-_CHANGES = {"if": 1, "do": 1, "case": 1, "(": 1, "{": 1, "fi": -1, "done": -1, "esac": -1, ")": -1, "}": -1}
-_BEFORE_A_COMMAND = frozenset(("then", "do", "else", "elif", "if", "while", "until", "time"))
-_GOES_ON = re.compile(r"[&|]\s*$")
-_IF, _ELIF, _LOOP = re.compile(r"\s*if\s+(.+)"), re.compile(r"\s*elif\b.*"), re.compile(r"\s*(while|until)\s+(.+?)\s*(?:;\s*do)?\s*")
-_THEN, _ELSE, _FI, _DONE = (re.compile(rf"\s*{word}\s*;?\s*") for word in ("then", "else", "fi", "done"))
-_WITH_THEN = re.compile(r"\s*if\s+(.+?)\s*;\s*then\s*")
 _IN_ONE_LINE = re.compile(r"\s*if\s+([^;]+);\s*then\s+((?:(?!\b(?:else|elif|fi|if)\b).)*);\s*fi\s*;?\s*")
-_SHORT = re.compile(r"\s*((?:!\s+)?(?:\S*/)?(?:true|false|:)|\[\[?\s[^;&|]+\])\s*(&&|\|\|)\s*(.+)")
-_OPENS, _CLOSES = re.compile(r"\{\s*"), re.compile(r"\s*\}\s*;?\s*")
-_FUNCTION = re.compile(r"\s*(?:function\s+([\w.:-]+)\s*(?:\(\s*\))?|([\w.:-]+)\s*\(\s*\))\s*(\{?)\s*")
 _FUNCTION_IN_LINE = re.compile(r"\s*(?:function\s+([\w.:-]+)\s*(?:\(\s*\))?|([\w.:-]+)\s*\(\s*\))\s*\{\s[^{}]*\}\s*;?\s*")
 # By which a function can be called whose name is not written there.
 _CALLS_ANY = re.compile(
@@ -37,18 +46,69 @@ _CALLS_ANY = re.compile(
 _SOURCES = re.compile(r"(?:^|[\s;&|({])(?:\.|source)\s")
 _CONSTANT = re.compile(r"\s*(?:readonly\s+)?([A-Za-z_]\w*)=(?:\"([\w.-]*)\"|'([\w.-]*)'|([\w.-]*))\s*;?\s*")
 _CHANGES_ANY = re.compile(r"\b(?:eval|getopts|mapfile|readarray)\b")
+_NAME = re.compile(r"(?<![$\w{!#])[A-Za-z_]\w*")
+_IF_UNSET = re.compile(r"\{([A-Za-z_]\w*):?=")
+# `printf -vNAME` and the like.
+_OPTION = re.compile(r"(?<!\S)-([A-Za-z]\w{1,60})(?!\S)")
+# Commands by which it is known what is run, as functions and aliases of the script.
+_OWN = r"(?:true|false|exit|exec|return|test|:|\[)"
+_REPLACES = re.compile(rf"(?<![\w.-])(?:function\s+{_OWN}(?!\S)|{_OWN}\s*\(\s*\))|\balias\s.*(?<![\w.-]){_OWN}=")
+_CALLED_BY_BASH = "command_not_found_handle"
+_OF_GRAMMAR = re.compile(r"\s*(?:then|do|else|\{|.*\bin|[^()]*\))\s*")
 
 
-def reached(texts: t.Sequence[str]) -> int:
+def reached(lines: t.Sequence[str]) -> int:
     """How many of a script's logical lines, without their comments, can be run, the last of them included, by which the script ends.
 
     All of them where that is not clear.
     """
+    parts = pieces(lines)
+    end = _end([part.text for part in parts])
+    return len(lines) if end is None else parts[end].place + 1
+
+
+def alive(lines: t.Sequence[str], is_run: bool) -> list[str | None]:
+    """What of each logical line can be run; None if nothing.
+
+    ``is_run`` if the script is a program of its own, whose functions nobody else calls.
+    """
+    parts = pieces(lines)
+    texts = [part.text for part in parts]
+    end = _end(texts)
+    kept = texts if end is None else texts[: end + 1]
+    dead = dropped(kept, is_run)
+    found: list[str | None] = list(lines)
+    left: dict[int, list[str]] = {part.place: [] for place, part in enumerate(parts) if place >= len(kept) or place in dead}
+    for place, part in enumerate(parts):
+        if part.place in left and place < len(kept) and place not in dead:
+            left[part.place].append(part.text)
+    for line, rest in left.items():
+        found[line] = _joined(rest) if rest else None
+    return found
+
+
+def _joined(texts: t.Sequence[str]) -> str:
+    return "".join(text if place == len(texts) - 1 or _OF_GRAMMAR.fullmatch(text) else f"{text};" for place, text in enumerate(texts))
+
+
+def _end(texts: t.Sequence[str]) -> int | None:
+    """The piece by which the script ends; None if that is not clear."""
+    if any(map(_REPLACES.search, texts)):
+        return None
     goes_on_after_exec = any("execfail" in text for text in texts)
-    for number, (_depth, text) in enumerate(_with_depths(texts)):
-        if text is not None and (_EXITS.fullmatch(text) or (not goes_on_after_exec and _becomes_another(text))):
-            return number + 1
-    return len(texts)
+    depths = depths_of(texts)
+    constants = _constants(texts, depths)
+    for place, is_run in blocks_run(texts, depths, constants):
+        text = texts[place]
+        if not is_run:
+            continue
+        chained = SHORT.fullmatch(text)
+        if chained is not None:
+            decides = holds(chained[1], known_before(constants, place))
+            text = chained[3] if decides is not None and decides == (chained[2] == "&&") else ""
+        if _EXITS.fullmatch(text) or (not goes_on_after_exec and _becomes_another(text)):
+            return place
+    return None
 
 
 def _becomes_another(text: str) -> bool:
@@ -56,124 +116,87 @@ def _becomes_another(text: str) -> bool:
 
 
 def dropped(texts: t.Sequence[str], is_run: bool) -> frozenset[int]:
-    """The places of lines that are never run.  ``is_run`` if the script is a program of its own, whose functions nobody else calls."""
-    depths = [depth for depth, _text in _with_depths(texts)]
-    constants = _constants(texts)
+    """The places of pieces that are never run."""
+    if any(map(_REPLACES.search, texts)):
+        return frozenset()
+    depths = depths_of(texts)
+    constants = _constants(texts, depths)
     dead: set[int] = set()
     for place, text in enumerate(texts[: len(depths)]):
-        # After `&&` and `||` a line is a part of the list of commands before it.
-        if place not in dead and not (place and _GOES_ON.search(texts[place - 1])):
-            known = {name: value for name, (since, value) in constants.items() if since < place}
-            dead.update(_not_taken(place, text, texts, depths, known))
+        # After `&&` and `||` a piece is a part of the list of commands before it.
+        if place not in dead and not (place and GOES_ON.search(texts[place - 1])):
+            dead.update(_not_taken(place, text, texts, depths, constants))
     if is_run and not any(_SOURCES.search(text) or _CALLS_ANY.search(text) for text in texts):
         dead |= _uncalled(texts, depths, dead)
     return frozenset(dead)
 
 
-def _with_depths(texts: t.Sequence[str]) -> t.Iterator[tuple[int, str | None]]:
-    """How many blocks each line is in, and its text where it is in none; up to the first line of which that is not clear."""
-    depth, goes_on, until, cases = 0, False, "", 0
-    for place, text in enumerate(texts):
-        if until:
-            until = "" if text.strip() == until else until
-            yield depth, None
-            continue
-        plain = _QUOTED.sub("_", text)
-        here = _HERE.search(text)
-        if here is not None:
-            plain = _HERE.sub(" ", _QUOTED.sub(lambda found: found[0] if _HERE.search(found[0]) else "_", text)).replace('"', "")
-            until = here[1] if any(one.strip() == here[1] for one in texts[place + 1 :]) else ""
-        yield depth, text if depth == 0 and not goes_on else None
-        if _UNCLEAR.search(plain) or (here is not None and not until):
-            return
-        change, cases = _deeper(plain, cases)
-        depth += change
-        if depth < 0:
-            return
-        goes_on = _GOES_ON.search(plain) is not None
-
-
-def _deeper(plain: str, cases: int) -> tuple[int, int]:
-    """How many blocks a line opens, less those that it ends, and in how many `case` it leaves the script: there patterns end with `)`."""
-    found, is_command = 0, True
-    for word in _WORD.findall(plain):
-        is_sign = len(word) == 1 and word in ";&|(){}!"
-        if is_sign or is_command:
-            cases += {"case": 1, "esac": -1}.get(word, 0)
-            found += 0 if cases and word in "()" else _CHANGES.get(word, 0)
-        is_command = is_sign or (is_command and word in _BEFORE_A_COMMAND)
-    return found, max(cases, 0)
-
-
 # -- branches
 
 
-def _not_taken(place: int, text: str, texts: t.Sequence[str], depths: t.Sequence[int], constants: t.Mapping[str, str]) -> t.Iterable[int]:
-    whole = _IN_ONE_LINE.fullmatch(text) or _SHORT.fullmatch(text)
+def _not_taken(place: int, text: str, texts: t.Sequence[str], depths: t.Sequence[Depth], constants: Constants) -> t.Iterable[int]:
+    if depths[place].depth > DEEPEST:
+        return ()
+    known = known_before(constants, place)
+    whole = _IN_ONE_LINE.fullmatch(text) or SHORT.fullmatch(text)
     if whole is not None and whole.re is _IN_ONE_LINE:
-        return (place,) if holds(whole[1], constants) is False else ()
+        return (place,) if holds(whole[1], known) is False else ()
     if whole is not None:
-        return _not_chained(place, whole, texts, depths, constants)
-    loop = _LOOP.fullmatch(text)
+        return _not_chained(place, whole, texts, depths, known)
+    loop = LOOP.fullmatch(text)
     if loop is not None:
-        known = holds(loop[2], constants)
-        end = _end_of(place, _DONE, texts, depths)
-        return range(place, end + 1) if end is not None and known is not None and known == (loop[1] == "until") else ()
-    with_then = _WITH_THEN.fullmatch(text)
-    found = with_then or (_IF.fullmatch(text) if place + 1 < len(depths) and _THEN.fullmatch(texts[place + 1]) else None)
-    known = None if found is None else holds(found[1], constants)
-    return () if known is None else _branch(place if with_then else place + 1, place, known, texts, depths)
+        comes_true = holds(loop[2], known)
+        end = end_of(place, DONE, texts, depths)
+        return range(place, end + 1) if end is not None and comes_true is not None and comes_true == (loop[1] == "until") else ()
+    of_case = [clause for clause in clauses(place, texts, depths, constants) if clause.is_run is False]
+    if of_case:
+        return [one for clause in of_case for one in range(clause.start + 1, clause.end)]
+    with_then = WITH_THEN.fullmatch(text)
+    found = with_then or (IF.fullmatch(text) if place + 1 < len(depths) and THEN.fullmatch(texts[place + 1]) else None)
+    comes_true = None if found is None else holds(found[1], known)
+    return () if comes_true is None else _branch(place if with_then else place + 1, place, comes_true, texts, depths)
 
 
-def _branch(start: int, place: int, known: bool, texts: t.Sequence[str], depths: t.Sequence[int]) -> t.Iterable[int]:
-    """The lines of the branches that are not taken, of an `if` in line ``place`` whose `then` is in line ``start``."""
-    inside = depths[place] + 1
-    marks = [
-        one
-        for one in range(start + 1, len(depths))
-        if depths[one] == inside and (_ELIF.fullmatch(texts[one]) or _ELSE.fullmatch(texts[one]) or _FI.fullmatch(texts[one]))
-    ]
-    end = next((one for one in marks if _FI.fullmatch(texts[one])), None)
+def _branch(start: int, place: int, known: bool, texts: t.Sequence[str], depths: t.Sequence[Depth]) -> t.Iterable[int]:
+    """The pieces of the branches that are not taken, of an `if` in piece ``place`` whose `then` is in piece ``start``."""
+    inside = depths[place].depth + 1
+    end = end_of(place, FI, texts, depths)
     if end is None:
         return ()
-    marks = [one for one in marks if one <= end]
+    marks = [
+        one
+        for one in range(start + 1, end + 1)
+        if depths[one].depth == inside and (ELIF.fullmatch(texts[one]) or ELSE.fullmatch(texts[one]) or FI.fullmatch(texts[one]))
+    ]
     return range(start + 1, marks[0]) if not known else range(marks[0], end)
 
 
 def _not_chained(
-    place: int, found: re.Match[str], texts: t.Sequence[str], depths: t.Sequence[int], constants: t.Mapping[str, str]
+    place: int, found: re.Match[str], texts: t.Sequence[str], depths: t.Sequence[Depth], constants: t.Mapping[str, str]
 ) -> t.Iterable[int]:
     """`false && …` and `true || …`, of one command or of one block in braces."""
     known = holds(found[1], constants)
     if known is None or known == (found[2] == "&&"):
         return ()
-    if _OPENS.fullmatch(found[3]):
-        end = _end_of(place, _CLOSES, texts, depths)
+    if OPENS.fullmatch(found[3]):
+        end = end_of(place, CLOSES, texts, depths)
         return () if end is None else range(place, end + 1)
-    plain = re.sub(r"\d?[<>]+&\d", "", _QUOTED.sub("_", found[3]))
+    plain = re.sub(r"\d?[<>]+&\d", "", QUOTED.sub("_", found[3]))
     return (place,) if re.search(r"[;&|{(]", plain) is None else ()
 
 
-def _end_of(place: int, closes: re.Pattern[str], texts: t.Sequence[str], depths: t.Sequence[int]) -> int | None:
-    """The line that ends the block which line ``place``, or the one behind it, opens."""
-    inside = depths[place] + 1
-    for one in range(place + 1, len(depths)):
-        if depths[one] == inside and closes.fullmatch(texts[one]):
-            return one
-        if depths[one] < inside and one > place + 1:
-            return None
-    return None
-
-
-def _constants(texts: t.Sequence[str]) -> t.Mapping[str, tuple[int, str]]:
-    """Variables that are given one word, once, outside of any block, and that nothing else can change, with the line of that."""
+def _constants(texts: t.Sequence[str], depths: t.Sequence[Depth]) -> Constants:
+    """Variables that are given one word, once, outside of any block, and that nothing else can change, with the piece of that."""
     whole = "\n".join(texts)
     if _CHANGES_ANY.search(whole) or any(_SOURCES.search(text) for text in texts):
         return {}
+    words = (word for one in texts for word in _OPTION.findall(one))
+    glued = (word[start:] for word in words for start in range(1, len(word)))
+    mentions = Counter((*_NAME.findall(whole), *_IF_UNSET.findall(whole), *glued))
     found: dict[str, tuple[int, str]] = {}
-    for place, (depth, text) in enumerate(_with_depths(texts)):
-        match = None if text is None or depth else _CONSTANT.fullmatch(text)
-        if match is not None and len(re.findall(rf"(?<![$\w{{!#]){match[1]}\b|\{{{match[1]}:?=", whole)) == 1:
+    for place, (depth, text, starts) in enumerate(depths):
+        match = _CONSTANT.fullmatch(text) if text is not None and not depth and starts else None
+        if match is not None and mentions[match[1]] == 1:
             found[match[1]] = place, match[2] or match[3] or match[4] or ""
     return found
 
@@ -181,10 +204,12 @@ def _constants(texts: t.Sequence[str]) -> t.Mapping[str, tuple[int, str]]:
 # -- functions
 
 
-def _uncalled(texts: t.Sequence[str], depths: t.Sequence[int], dead: t.Collection[int]) -> set[int]:
+def _uncalled(texts: t.Sequence[str], depths: t.Sequence[Depth], dead: t.Collection[int]) -> set[int]:
     """The bodies of functions whose names stand nowhere but in their own, or in those of others that nothing calls."""
-    bodies = dict(_bodies(texts, depths))
+    bodies = {name: body for name, body in _bodies(texts, depths) if name != _CALLED_BY_BASH}
     found: set[int] = set(dead)
+    # What is only printed calls nothing.
+    texts = without_printing(texts)
     while True:
         calling = {
             name: any(
@@ -200,20 +225,20 @@ def _uncalled(texts: t.Sequence[str], depths: t.Sequence[int], dead: t.Collectio
         found |= more
 
 
-def _bodies(texts: t.Sequence[str], depths: t.Sequence[int]) -> t.Iterator[tuple[str, range]]:
+def _bodies(texts: t.Sequence[str], depths: t.Sequence[Depth]) -> t.Iterator[tuple[str, range]]:
     """The functions that are defined once, outside of any block, each with the lines that it takes."""
     seen: list[str] = []
     found: dict[str, range] = {}
     for place in range(len(depths)):
         text = texts[place]
         one = _FUNCTION_IN_LINE.fullmatch(text)
-        match = one or _FUNCTION.fullmatch(text)
-        if match is None or depths[place]:
+        match = one or FUNCTION.fullmatch(text)
+        if match is None or depths[place].depth:
             continue
         name = match[1] or match[2]
         opens = place if one or match[3] else place + 1
-        is_block = one is None and opens < len(depths) and (match[3] or _OPENS.fullmatch(texts[opens].strip()))
-        end = place if one else _end_of(opens, _CLOSES, texts, depths) if is_block else None
+        is_block = one is None and opens < len(depths) and (match[3] or OPENS.fullmatch(texts[opens].strip()))
+        end = place if one else end_of(opens, CLOSES, texts, depths) if is_block else None
         seen.append(name)
         if end is not None:
             found[name] = range(place, end + 1)

@@ -15,6 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import EVENT_DEVICE, Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import (
     bounds,
+    found_paths,
     guarded_loops,
     indirect_writes,
     kmod_commands,
@@ -159,6 +160,7 @@ class _Script:
         if not line.in_shell:
             return
         yield from indirect_writes.into_folders(line.text, self._variables)
+        yield from found_paths.written(line.text, self._names_sysfs)
         yield from indirect_writes.made_programs(line.text, self._all, self._variables)
         if _PIPED.search(line.text):
             yield tokens.WrittenAct("runs what it is given as a script", indirect_writes.ANYTHING, 0)
@@ -342,7 +344,7 @@ class _Script:
 
 
 def _said(token: WrittenAct) -> str:
-    if token.written.startswith(("runs ", "evaluates ")):
+    if token.written.startswith(("runs ", "evaluates ", "writes ")):
         return token.written
     is_command = " " in token.written or token.written.startswith(("nodedev-", "nodeDevice", "hotplugctl"))
     return f"{'runs' if is_command else 'writes to'} {token.written}"

@@ -12,7 +12,7 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.reached_lines import dropped, reached
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.reached_lines import alive, reached
 
 MOST_LINES = 20_000
 MOST_VALUES = 64
@@ -66,9 +66,11 @@ def lines_of(text: str, shown: str, only_assigns: bool = False, is_trusted: bool
     ``is_run`` if the text is a program of its own, and no part of another one.
     """
     found = _all_lines(text, shown, only_assigns, is_trusted)
-    kept = found[: _end(text, found)]
-    lost = dropped([line.text for line in kept], is_run) if _SCRIPT.match(text) else ()
-    return tuple(line for place, line in enumerate(kept) if place not in lost)
+    if not _SCRIPT.match(text):
+        return tuple(found)
+    left = alive([line.text for line in found], is_run)
+    pairs = ((line, rest) for line, rest in zip(found, left) if rest is not None)
+    return tuple(line if rest == line.text else dataclasses.replace(line, text=rest) for line, rest in pairs)
 
 
 def never_reached(text: str, shown: str) -> tuple[Line, ...]:

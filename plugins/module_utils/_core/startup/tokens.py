@@ -103,6 +103,8 @@ _FOLDER = re.compile(r"[^\s;|&<>()\"'`=]*$")
 # The firmware's framebuffers are platform devices; a host bridge can be one, too.
 _OTHER_BUS = re.compile(
     r"/sys/(?:bus/(?:usb|usb-serial|hid|i2c|serio|scsi|virtio|platform/drivers/[\w-]+-framebuffer)|class/(?:vtconsole|graphics))/"
+    # Folders of files that are kept.
+    r"|/(?:var/(?:log|lib|cache|spool)|etc|home|root|opt|srv|usr|boot)/"
 )
 # What reads an attribute, without a redirection into it.
 _READING = re.compile(
@@ -122,7 +124,7 @@ DEVICE_ID = re.compile(r"(?<![\w:.-])(?:0x)?([0-9a-fA-F]{4})[\s:]+(?:0x)?([0-9a-
 
 
 # Names of attributes that programs have, too.
-_NAMES = (
+NAMES = (
     *("driver_override", "drivers_probe", "drivers_autoprobe", "sriov_drivers_autoprobe", "sriov_numvfs", "new_id", "remove_id"),
     *("bind", "unbind", "remove", "rescan", "reset"),
 )
@@ -134,7 +136,7 @@ def globbed(target: str) -> frozenset[Act]:
     folder, _slash, name = target.strip("\"'").rpartition("/")
     if not re.search(r"[*?\[]", name) or not re.search(r"/sys/|\$", folder):
         return frozenset()
-    named = [one for one in _NAMES if matches(one, name)]
+    named = [one for one in NAMES if matches(one, name)]
     return frozenset(act for one in named for token in acting(f"> /sys/bus/{one}") for act in token.acts)
 
 
@@ -184,7 +186,7 @@ def folder_before(line: str, start: int) -> str:
 
 
 def leads_elsewhere(folder: str) -> bool:
-    """Whether a folder of sysfs is of consoles, or of another bus: what is written there leaves the drivers of PCI functions."""
+    """Whether a folder is of consoles, of another bus, or not of sysfs: what is written there leaves the drivers of PCI functions."""
     return _OTHER_BUS.match(folder) is not None and ".." not in folder
 
 

@@ -37,7 +37,7 @@ _ON_DEMAND = (
     "machines.target",
     "remote-fs-pre.target",
 )
-_PULLS = ("Wants", "Requires", "BindsTo", "Upholds", "OnFailure", "OnSuccess", "Requisite", "PropagatesReloadTo")
+_PULLS = ("Wants", "Requires", "BindsTo", "Upholds", "OnFailure", "OnSuccess", "PropagatesReloadTo")
 _ALWAYS = frozenset(("sysinit.target", "basic.target", "shutdown.target"))
 DEFAULT = "default.target"
 _FALLBACK = "graphical.target"
