@@ -309,8 +309,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims i
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse as parse_hardware
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest, Required, compare
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_line import Detail, answer
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest, ClaimDetail, Required
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_line import answered
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.prediction_check import Prediction
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -320,7 +320,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "group": {"type": "str", "choices": [*t.get_args(GroupMode)], "default": "claim"},
     "root": {"type": "path", "default": "/"},
     "hardware": {"type": "list", "elements": "dict"},
-    "detail": {"type": "str", "choices": [*t.get_args(Detail)], "default": "full"},
+    "detail": {"type": "str", "choices": [*t.get_args(ClaimDetail)], "default": "full"},
     "assumes": {"type": "bool", "default": False},
     "predicted": {"type": "dict"},
 }
@@ -337,6 +337,7 @@ def request(options: t.Mapping[str, t.Any]) -> ClaimCheckRequest:
         hardware=None if options["hardware"] is None else parse_hardware(options["hardware"]),
         assumes=options["assumes"],
         predicted=None if options["predicted"] is None else Prediction.parse(options["predicted"]),
+        detail=options["detail"],
     )
 
 
@@ -347,8 +348,7 @@ def main() -> None:
             mutually_exclusive=CLAIM_EXCLUSIVE,
             supports_check_mode=True,
         )
-    options = module.params
-    run_module(module, lambda host: answer(compare(host, request(options), module.check_mode), options["detail"]), options["root"])
+    run_module(module, lambda host: answered(host, request(module.params), module.check_mode), module.params["root"])
 
 
 if __name__ == "__main__":

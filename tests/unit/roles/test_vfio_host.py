@@ -22,13 +22,19 @@ Task = dict[str, t.Any]
 def tasks(path: Path) -> list[Task]:
     """The tasks of a file, with those of the files that it includes in their place."""
     found: list[Task] = []
-    for task in yaml.safe_load(path.read_text(encoding="utf-8")):
+    for task in _without_blocks(yaml.safe_load(path.read_text(encoding="utf-8"))):
         role, file = task.get("ansible.builtin.include_role"), task.get("ansible.builtin.include_tasks")
         if role is not None:
             found += tasks(ROLES / role["name"].rpartition(".")[2] / "tasks" / role.get("tasks_from", "present.yml"))
         else:
             found += [task] if file is None else tasks(path.parent / file)
     return found
+
+
+def _without_blocks(given: list[Task]) -> t.Iterator[Task]:
+    for task in given:
+        parts = [part for key in ("block", "rescue", "always") for part in task.get(key, ())]
+        yield from _without_blocks(parts) if parts else [task]
 
 
 def calls(name: str, module: str) -> list[tuple[bool, Task]]:

@@ -56,6 +56,9 @@ Claimed = t.Mapping[str, OnKernel]
 """Those on each installed kernel."""
 VFIO_DRIVER = KNOWN_DRIVERS[FALLBACK]
 
+ClaimDetail = t.Literal["line", "full"]
+"""How much `claim_info` returns: one line, or all that it knows."""
+
 
 @dataclasses.dataclass(frozen=True)
 class ClaimCheckRequest:
@@ -75,6 +78,7 @@ class ClaimCheckRequest:
     """Whether to look for contradictions in the host's policy."""
     predicted: Prediction | None = None
     """What was said before the last boot, to be compared with what has come."""
+    detail: ClaimDetail = "full"
 
     def __post_init__(self) -> None:
         if self.claims is not None and not self.claims:

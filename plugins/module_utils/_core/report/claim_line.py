@@ -10,18 +10,23 @@ from collections import Counter
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import UNKNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording import counted
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.summary import NO_DRIVER, alike, how_many
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
+    from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest, ClaimDetail
     from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_status import ClaimCheck
     from ansible_collections.vfio.variants.plugins.module_utils._core.report.summary import Alike
 
-Detail = t.Literal["line", "full"]
-"""How much `claim_info` returns: one line, or all that it knows."""
+
+def answered(host: Host, request: ClaimCheckRequest, check_mode: bool) -> Result:
+    """What `claim_info` returns.  Raises HostError, with that, if a device does not meet the requirement."""
+    return answer(compare(host, request, check_mode), request.detail)
 
 
-def answer(check: ClaimCheck, detail: Detail) -> Result:
+def answer(check: ClaimCheck, detail: ClaimDetail) -> Result:
     """What is returned.  Raises HostError, with that, if a device does not meet the requirement."""
     if detail == "full":
         return check.result()

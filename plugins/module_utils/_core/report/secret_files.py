@@ -45,7 +45,8 @@ SECRETS: dict[str, str] = {
     "credentials of systemd": r"(?:/etc|/usr/lib)/credstore(?:\.encrypted)?",
     "networks": (
         r"(?:/etc|/usr/lib|/usr/local/lib)/NetworkManager/system-connections|.*\.(?:nmconnection|ovpn)|/etc/sysconfig/network-scripts/keys-.*"
-        r"|/etc/(?:wpa_supplicant.*|hostapd.*|iwd|wireguard|openvpn|strongswan|swanctl|ipsec\..*|racoon|ppp|netplan|nebula|tinc|n2n|tailscale|zerotier-one|vpnc|softether|amnezia|xl2tpd|ModemManager)"
+        r"|/etc/(?:wpa_supplicant.*|hostapd.*|iwd|wireguard|openvpn|strongswan|swanctl|ipsec\..*|racoon|ppp|netplan|nebula|tinc|n2n|tailscale"
+        r"|zerotier-one|vpnc|softether|amnezia|xl2tpd|ModemManager)"
     ),
     "agents of management and clusters": (
         r"/etc/(?:kubernetes|rancher|docker/key\.json|containers/auth\.json|salt|puppetlabs|puppet/ssl|chef|teleport.*|vault.*|consul.*"
@@ -55,7 +56,8 @@ SECRETS: dict[str, str] = {
         r"|heartbeat|ha\.d)"
     ),
     BY_NAME: (
-        r".*/[^/]*(?:passw|passphrase|secret|credential|token|apikey|api_key|key-?_?file|crypt(?:o)?[_-]?key|luks[._-]?key|netrc|htpasswd|pgpass|\.my\.cnf|vault[_-]?pass)[^/]*"
+        r".*/[^/]*(?:passw|passphrase|secret|credential|token|apikey|api_key|key-?_?file|crypt(?:o)?[_-]?key|luks[._-]?key|netrc|htpasswd"
+        r"|pgpass|\.my\.cnf|vault[_-]?pass)[^/]*"
         r"|.*/(?:\.[a-z]+_history|\.s3cfg|\.boto|\.npmrc|\.pypirc|\.authinfo|rclone\.conf|pwdfile.*|pin\.txt)"
     ),
 }

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_line import answer, in_one_line
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_line import answered, in_one_line
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.summary import KINDS
 from ansible_collections.vfio.variants.plugins.modules import claim_info
 from ansible_collections.vfio.variants.tests.unit.module_calls import options_of
@@ -22,7 +21,7 @@ GPU = "0000:03:00.0"
 
 
 def asked(tree: Tree, detail: t.Literal["line", "full"], **given: t.Any) -> dict[str, t.Any]:
-    return dict(answer(compare(tree.host(), claim_info.request(options_of(claim_info.ARGUMENTS, **given)), False), detail))
+    return dict(answered(tree.host(), claim_info.request(options_of(claim_info.ARGUMENTS, detail=detail, **given)), False))
 
 
 def host(root: Path) -> Tree:
