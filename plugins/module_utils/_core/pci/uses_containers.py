@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import names_if_any
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import mounted
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import properties
 
 if t.TYPE_CHECKING:
@@ -19,7 +20,6 @@ if t.TYPE_CHECKING:
 FIRST = "/proc/1/ns/mnt"
 EVERY_DEVICE = "/dev/mem"
 """What a container with all devices has, too, which says nothing about one of them."""
-LARGEST = 4 << 20
 FIRST_PROCESS = "1"
 FIRST_NETWORK, NETWORK = "/proc/1/ns/net", "/sys/class/net"
 FOLDERS_OF_NETWORK = (NETWORK, "/sys/devices/virtual/net")
@@ -130,16 +130,8 @@ class Containers:
         return found[-1][0] if found and found[-1][1] == "sysfs" else None
 
     def _places_in_sysfs(self, process: str) -> t.Iterator[str]:
-        return (place for place, _number, _kind in self._mounts(process) if place.startswith("/sys/"))
+        return (one.place for one in mounted(self._host, process) if one.place.startswith("/sys/"))
 
     def _mounted(self, process: str, place: str) -> t.Iterator[tuple[str, str]]:
         """The number and kind of each file system that is mounted there for a process."""
-        return ((number, kind) for where, number, kind in self._mounts(process) if where == place)
-
-    def _mounts(self, process: str) -> t.Iterator[tuple[str, str, str]]:
-        text = (self._host.head(f"/proc/{process}/mountinfo", LARGEST) or b"").decode("utf-8", "surrogateescape")
-        for line in text.splitlines():
-            head, _dash, tail = line.partition(" - ")
-            fields = head.split()
-            if len(fields) > 4:
-                yield fields[4], fields[2], tail.partition(" ")[0]
+        return ((one.number, one.kind) for one in mounted(self._host, process) if one.place == place)

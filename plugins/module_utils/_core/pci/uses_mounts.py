@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_keys 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
-MOUNTINFO, SWAPS, FSTAB, CRYPTTAB = "/proc/self/mountinfo", "/proc/swaps", "/etc/fstab", "/etc/crypttab"
+SWAPS, FSTAB, CRYPTTAB = "/proc/swaps", "/etc/fstab", "/etc/crypttab"
 EARLY_CRYPTTAB = "/etc/crypttab.initramfs"
 """What mkinitcpio puts into the image as crypttab (its hook sd-encrypt)."""
 CHECKED = {"/etc/veritytab": 3, "/etc/integritytab": 2}
@@ -119,17 +119,33 @@ def read_entries(
     return tuple(dict.fromkeys(found))
 
 
-def mounts(host: Host) -> t.Iterator[MountUse]:
-    for line in _lines(host, MOUNTINFO):
+class MountedPlace(t.NamedTuple):
+    """A line of proc_pid_mountinfo(5): the mount's ID, the number and kind of its file system, the folder of that which is at the place."""
+
+    mount: str
+    number: str
+    folder: str
+    place: str
+    kind: str
+    source: str
+    options: tuple[str, ...]
+
+
+def mounted(host: Host, process: str = "self", most: int = LARGEST) -> t.Iterator[MountedPlace]:
+    """What a process has mounted, in order, of at most so many bytes of its table."""
+    for line in _raw_lines(host, f"/proc/{process}/mountinfo", most):
         head, _dash, tail = line.partition(" - ")
         fields, rest = head.split(), tail.split(" ")
-        if len(fields) < 6 or len(rest) < 2:
-            continue
-        place, kind, source = unescaped(fields[4]), rest[0], unescaped(rest[1])
-        options = tuple(unescaped(option) for option in rest[2].split(",")) if len(rest) > 2 else ()
+        if len(fields) > 5 and len(rest) > 1:
+            options = tuple(unescaped(option) for option in rest[2].split(",")) if len(rest) > 2 else ()
+            yield MountedPlace(fields[0], fields[2], unescaped(fields[3]), unescaped(fields[4]), rest[0], unescaped(rest[1]), options)
+
+
+def mounts(host: Host) -> t.Iterator[MountUse]:
+    for _mount, number, _folder, place, kind, source, options in mounted(host):
         if kind != "autofs":
             # An automount that is idle has no source; what it will mount is in fstab or in a unit.
-            yield MountUse(f"{source} is mounted at {place}", guard_of(place), source, kind, options, fields[2], place, is_mounted=True)
+            yield MountUse(f"{source} is mounted at {place}", guard_of(place), source, kind, options, number, place, is_mounted=True)
         elif guard_of(place) != "data_mounts":
             yield MountUse(f"{place} is mounted when it is accessed", guard_of(place), "", kind, options, None, place)
         elif source not in NO_MAPS:
@@ -217,8 +233,8 @@ def _lines(host: Host, path: str) -> tuple[str, ...]:
     return tuple(line for line in _raw_lines(host, path) if line.strip())
 
 
-def _raw_lines(host: Host, path: str) -> tuple[str, ...]:
-    return tuple((host.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape").split("\n"))
+def _raw_lines(host: Host, path: str, most: int = LARGEST) -> tuple[str, ...]:
+    return tuple((host.head(path, most) or b"").decode("utf-8", "surrogateescape").split("\n"))
 
 
 def unescaped(text: str) -> str:

@@ -185,15 +185,16 @@ class Processes:
         if path.startswith("/dev/") or DEV not in path or not path.startswith("/"):
             return None
         mount = MOUNT_ID.search(self._host.text_or_none(f"/proc/{process}/fdinfo/{handle}") or "")
-        for line in self._mounts(process) if mount is not None else ():
-            fields = line.split()
-            place, kind = (fields[4].rstrip("/"), line.partition(" - ")[2].partition(" ")[0]) if len(fields) > 4 else ("", "")
-            if kind == DEVTMPFS and fields[0] == (mount and mount[1]) and f"{place}/" in path:
-                return f"/dev{fields[3].rstrip('/')}/{path.rpartition(f'{place}/')[2]}"
-        return None
+        if mount is None:
+            return None
+        # Few programs have a node by another path.
+        from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import mounted
 
-    def _mounts(self, process: str) -> t.Sequence[str]:
-        return (self._host.head(f"/proc/{process}/mountinfo", LARGEST_MAPS) or b"").decode("utf-8", "surrogateescape").splitlines()
+        for one in mounted(self._host, process, LARGEST_MAPS):
+            place = f"{one.place.rstrip('/')}/"
+            if one.kind == DEVTMPFS and one.mount == mount[1] and place in path:
+                return f"/dev{one.folder.rstrip('/')}/{path.rpartition(place)[2]}"
+        return None
 
     def _mapped(self, process: str, command: str, opened: t.Container[str]) -> t.Iterator[Open]:
         text = (self._host.head(f"/proc/{process}/maps", LARGEST_MAPS) or b"").decode("utf-8", "surrogateescape")
