@@ -32,6 +32,11 @@ def known_before(constants: Constants, place: int) -> dict[str, str]:
     return {name: value for name, (since, value) in constants.items() if since < place}
 
 
+def knows_letters(texts: t.Iterable[str]) -> bool:
+    """Whether a `case` of the script tells capital letters from small ones (`shopt -s nocasematch` of bash(1))."""
+    return not any("nocasematch" in text for text in texts)
+
+
 class Clause(t.NamedTuple):
     """A clause of a `case`: where its pattern stands, where it ends, whether it is run, None if that is not known."""
 
@@ -44,7 +49,7 @@ def clauses(place: int, texts: t.Sequence[str], depths: t.Sequence[Depth], const
     """Those of the `case` in that place; none if it is not one, or cannot be read."""
     head = _CASE.fullmatch(texts[place]) if depths[place].depth < DEEPEST else None
     end = None if head is None else end_of(place, ESAC, texts, depths)
-    if head is None or end is None or any("nocasematch" in text for text in texts):
+    if head is None or end is None:
         return ()
     inside = depths[place].depth + 1
     subject = _plain(head[1], known_before(constants, place))
@@ -99,14 +104,15 @@ def blocks_run(texts: t.Sequence[str], depths: t.Sequence[Depth], constants: Con
     open_: list[bool] = []
     decided: list[bool | None] = []
     started: dict[int, bool] = {}
-    is_left = any(map(_LEAVES.search, texts))
+    is_left, reads_cases = any(map(_LEAVES.search, texts)), knows_letters(texts)
     for place, (depth, text, starts) in enumerate(depths):
         if place and depth > len(open_):
             more = depth - len(open_)
             opened = _opened(place - 1, texts, depths, constants, is_left) if more == 1 and depth <= DEEPEST else None
             open_ += [bool(opened) and depths[place - 1].starts] * more
             decided += [opened] * more
-            started.update((clause.start, clause.is_run is True) for clause in clauses(place - 1, texts, depths, constants))
+            of_case = clauses(place - 1, texts, depths, constants) if reads_cases else ()
+            started.update((clause.start, clause.is_run is True) for clause in of_case)
         del open_[depth:], decided[depth:]
         if depth and text is not None:
             if place in started:

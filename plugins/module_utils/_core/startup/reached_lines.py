@@ -28,6 +28,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.blocks
     blocks_run,
     clauses,
     known_before,
+    knows_letters,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.line_pieces import pieces
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.literal_conditions import holds
@@ -121,10 +122,13 @@ def dropped(texts: t.Sequence[str], is_run: bool) -> frozenset[int]:
         return frozenset()
     depths = depths_of(texts)
     constants = _constants(texts, depths)
+    reads_cases = knows_letters(texts)
     dead: set[int] = set()
     for place, text in enumerate(texts[: len(depths)]):
         # After `&&` and `||` a piece is a part of the list of commands before it.
         if place not in dead and not (place and GOES_ON.search(texts[place - 1])):
+            of_case = clauses(place, texts, depths, constants) if reads_cases and depths[place].depth <= DEEPEST else ()
+            dead.update(one for clause in of_case if clause.is_run is False for one in range(clause.start + 1, clause.end))
             dead.update(_not_taken(place, text, texts, depths, constants))
     if is_run and not any(_SOURCES.search(text) or _CALLS_ANY.search(text) for text in texts):
         dead |= _uncalled(texts, depths, dead)
@@ -148,9 +152,6 @@ def _not_taken(place: int, text: str, texts: t.Sequence[str], depths: t.Sequence
         comes_true = holds(loop[2], known)
         end = end_of(place, DONE, texts, depths)
         return range(place, end + 1) if end is not None and comes_true is not None and comes_true == (loop[1] == "until") else ()
-    of_case = [clause for clause in clauses(place, texts, depths, constants) if clause.is_run is False]
-    if of_case:
-        return [one for clause in of_case for one in range(clause.start + 1, clause.end)]
     with_then = WITH_THEN.fullmatch(text)
     found = with_then or (IF.fullmatch(text) if place + 1 < len(depths) and THEN.fullmatch(texts[place + 1]) else None)
     comes_true = None if found is None else holds(found[1], known)
