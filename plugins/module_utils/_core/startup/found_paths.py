@@ -18,9 +18,10 @@ _RUNS = re.compile(r"\s-(?:exec|execdir|ok|okdir)\s|\|\s*(?:sudo\s+)?(?:xargs|pa
 _NAMED = re.compile(r"\s-i?(?:name|path|wholename)\s+(\"[^\"]*\"|'[^']*'|\S+)")
 _HANDED = re.compile(r"(?:^|[\s;&|({`])(?:xargs|parallel)\s([^\n]*)")
 # Where the command writes: what it is handed, or a file of the folder that it is run in.
-_WRITES = re.compile(r">\s*[\\\"']*(?:\{\}|%|\$\{?[0-9@*]\}?)[\\\"']*(?=[\s;\"'&|)}]|$)|\b(?:tee|cp|dd|install|mv|truncate|sponge)\s")
+_INTO_HANDED = r">\s*[\\\"']*(?:\{\}|%|\$\{?[0-9@*]\}?)[\\\"']*(?=[\s;\"'&|)}]|$)"
+_WRITES = re.compile(rf"{_INTO_HANDED}|\b(?:tee|cp|dd|install|mv|truncate|sponge)\s")
 _IN_FOLDER = re.compile(r"-(?:execdir|okdir)\b.*>\s*[\"']?\w")
-_WRITES_HANDED = re.compile(r">\s*[\\\"']*(?:\{\}|%|\$\{?[0-9@*]\}?)[\\\"']*(?=[\s;\"'&|)}]|$)|\btee\b(?:\s+-a)?\s*(?:\{\}|<|$)")
+_WRITES_HANDED = re.compile(rf"{_INTO_HANDED}|\btee\b(?:\s+-a)?\s*(?:\{{\}}|<|$)")
 _ANY: t.Final[tuple[Act, ...]] = ("bind", "new_id", "override", "remove", "unbind")
 
 

@@ -101,7 +101,7 @@ _MENTIONS = re.compile(
 _PROGRAM = re.compile("|".join(f"(?P<p{index}>{pattern})" for index, (pattern, _acts) in enumerate(_PROGRAMS)))
 _FOLDER = re.compile(r"[^\s;|&<>()\"'`=]*$")
 # The firmware's framebuffers are platform devices; a host bridge can be one, too.
-_OTHER_BUS = re.compile(
+_ELSEWHERE = re.compile(
     r"/sys/(?:bus/(?:usb|usb-serial|hid|i2c|serio|scsi|virtio|platform/drivers/[\w-]+-framebuffer)|class/(?:vtconsole|graphics))/"
     # Folders of files that are kept.
     r"|/(?:var/(?:log|lib|cache|spool)|etc|home|root|opt|srv|usr|boot)/"
@@ -187,7 +187,7 @@ def folder_before(line: str, start: int) -> str:
 
 def leads_elsewhere(folder: str) -> bool:
     """Whether a folder is of consoles, of another bus, or not of sysfs: what is written there leaves the drivers of PCI functions."""
-    return _OTHER_BUS.match(folder) is not None and ".." not in folder
+    return _ELSEWHERE.match(folder) is not None and ".." not in folder
 
 
 def addresses(text: str) -> frozenset[str]:
