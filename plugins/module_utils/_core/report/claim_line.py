@@ -16,19 +16,14 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.report.summary
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
-    from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest, ClaimDetail
-    from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_status import ClaimCheck
+    from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest
     from ansible_collections.vfio.variants.plugins.module_utils._core.report.summary import Alike
 
 
 def answered(host: Host, request: ClaimCheckRequest, check_mode: bool) -> Result:
     """What `claim_info` returns.  Raises HostError, with that, if a device does not meet the requirement."""
-    return answer(compare(host, request, check_mode), request.detail)
-
-
-def answer(check: ClaimCheck, detail: ClaimDetail) -> Result:
-    """What is returned.  Raises HostError, with that, if a device does not meet the requirement."""
-    if detail == "full":
+    check = compare(host, request, check_mode)
+    if request.detail == "full":
         return check.result()
     try:
         return in_one_line(check.result())
