@@ -28,9 +28,11 @@ After=systemd-udevd.service
 Type=simple
 ExecStart=/bin/sh /{REPORTER}
 """
-_PATIENCE = """[Manager]
-DefaultDeviceTimeoutSec=20s
-DefaultTimeoutStartSec=60s
+#: Seconds that systemd waits in the machine.
+_FOR_DEVICE, _FOR_START = 20, 60
+_PATIENCE = f"""[Manager]
+DefaultDeviceTimeoutSec={_FOR_DEVICE}s
+DefaultTimeoutStartSec={_FOR_START}s
 """
 #: Units that wait for a network until a time limit of their own.
 _WAITING_UNITS = "*-wait-online*.service"
@@ -95,9 +97,7 @@ def adapt(root: Path, hold: int, limit: int) -> Changes:
     for unit in sorted((root / "etc/systemd/system").glob("*.mount")):
         if unit.is_symlink():
             continue
-        unit.unlink()
-        unit.symlink_to("/dev/null")
-        changes.said.append(f"{unit.name} is masked: the host's other file systems are absent")
+        changes.said.append(_masked(unit, "the host's other file systems are absent"))
     changes.said += _without_waiting(root)
     _replace(root / "etc/shadow", _locked(root / "etc/passwd"), 0o600)
     if (root / "etc/selinux/config").is_file():
@@ -105,8 +105,8 @@ def adapt(root: Path, hold: int, limit: int) -> Changes:
         changes.said.append("SELinux is off: files of the machine have no labels")
     _replace(root / "etc/systemd/system.conf.d/zz-vfio-variants-rehearsal.conf", _PATIENCE)
     changes.said.append(
-        "systemd waits 20 s for a device and 60 s for the start of a service that sets no limit: what waits for the host's disks or network"
-        " fails then, or goes on"
+        f"systemd waits {_FOR_DEVICE} s for a device and {_FOR_START} s for the start of a service that sets no limit: what waits for the"
+        " host's disks or network fails then, or goes on"
     )
     _replace(root / f"etc/systemd/system/{UNIT}", _UNIT_TEXT)
     wants = root / "etc/systemd/system/sysinit.target.wants"
@@ -122,9 +122,14 @@ def _without_waiting(root: Path) -> t.Iterator[str]:
     for name in sorted(found):
         mask = root / "etc/systemd/system" / name
         if not mask.is_symlink() or mask.readlink() != Path("/dev/null"):
-            mask.unlink(missing_ok=True)
-            mask.symlink_to("/dev/null")
-            yield f"{name} is masked: the host's network is absent"
+            yield _masked(mask, "the host's network is absent")
+
+
+def _masked(unit: Path, why: str) -> str:
+    """Mask a unit in place of what is there, and return the sentence on that."""
+    unit.unlink(missing_ok=True)
+    unit.symlink_to("/dev/null")
+    return f"{unit.name} is masked: {why}"
 
 
 def lay_over(root: Path, files: t.Mapping[str, tuple[str | None, int]]) -> None:
