@@ -346,10 +346,10 @@ UNREAD: dict[str, tuple[t.Callable[[ModelDkms], object], str]] = {
     "a header that it shares is elsewhere": (
         lambda dkms: [
             beta(dkms, "/srv/linux/drivers/vfio/pci/beta", "Makefile", "Kconfig"),
-            dkms.tree.file("/srv/linux/drivers/vfio/pci/beta/main.c", f'#include "../shared.h"\n{driver(ACME)}'),
-            dkms.tree.link("/srv/linux/drivers/vfio/pci/shared.h", "/srv/beta/main.c"),
+            dkms.tree.file("/srv/linux/drivers/vfio/pci/beta/main.c", f'#include "../common.h"\n{driver(ACME)}'),
+            dkms.tree.link("/srv/linux/drivers/vfio/pci/common.h", "/srv/beta/main.c"),
         ],
-        "in /srv/linux, drivers/vfio/pci/shared.h is a link to /srv/beta/main.c, which is not in that folder",
+        "in /srv/linux, drivers/vfio/pci/common.h is a link to /srv/beta/main.c, which is not in that folder",
     ),
 }
 
