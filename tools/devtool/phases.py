@@ -143,13 +143,15 @@ def sanity(workspace: Workspace) -> Iterator[Check]:
     Pylint looks up types and names once more, which mypy in strict mode and ruff do for all files, and takes longer than all other
     tests together: a part of the files. `import` loads each file of the core with all that it needs: that of the modules loads
     every one that a module loads at first, and on the same Python the unit tests load all of them where nothing else of Ansible is.
+    `pep8` takes half of what the others take together, for what ruff has formatted and checked by the same rules.
     """
     copy = workspace.copied("sanity")
     python = ("--python", interpreters.controller().name)
     if chosen("TESTS"):
         yield sanity_check(workspace, copy, *python, *chosen("TESTS"))
         return
-    yield sanity_check(workspace, copy, *python, "--skip-test", "pylint", "--skip-test", "import")
+    skipped = (word for test in ("pylint", "import", "pep8") for word in ("--skip-test", test))
+    yield sanity_check(workspace, copy, *python, *skipped)
     part = linted(workspace)
     yield replace(
         sanity_check(workspace, copy, *python, "--test", "pylint", *part),

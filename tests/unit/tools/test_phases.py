@@ -66,7 +66,7 @@ def test_what_is_left_out_of_one_check_is_in_another(monkeypatch: pytest.MonkeyP
     modules = " ".join(name for name in FILES if name.startswith("plugins/modules/"))
     assert sorted(words(workspace)) == sorted(
         [
-            "--python 3.13 --skip-test pylint --skip-test import",
+            "--python 3.13 --skip-test pylint --skip-test import --skip-test pep8",
             f"--python 3.13 --test pylint {' '.join(linted(workspace))}",
             "--python 3.9 --test compile",
             f"--python 3.9 --test import {modules}",
