@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import cache
+from ansible_collections.vfio.variants.tests.unit import sampling
 
 MEMORY = "/dev/shm"
 LEAST = 4 << 30
@@ -40,15 +41,24 @@ FIRST = (
 _made = pytest.StashKey[str]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--drawn-by", type=int, metavar="NUMBER", help="of tests that take long a sample, by this number; else all of them")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Tests write thousands of small trees, and each change of a host waits for its disk: they are in memory, if there is room."""
+    config.addinivalue_line("markers", sampling.ABOUT)
     if config.option.basetemp is None and _has_room():
         config.stash[_made] = config.option.basetemp = tempfile.mkdtemp(prefix="vfio-variants-tests-", dir=MEMORY)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What takes long in one piece comes first: with two processes, a long file at the end leaves one of them with nothing to do."""
+    number = config.getoption("--drawn-by", None)
+    if number is not None:
+        items[:], left = sampling.drawn(items, number)
+        config.hook.pytest_deselected(items=left)
     items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 
 

@@ -35,6 +35,7 @@ MODULES = {
     "vfio-pci": [ANY_VFIO],
     "mlx5_vfio_pci": ["vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i*"],
 }
+FILES = {name: driver_file(DEBIAN_13, [Driver(name.encode(), (Entry(),))], aliases=aliases) for name, aliases in MODULES.items()}
 MOUNT = "{number} 1 {device} / {place} rw,relatime shared:1 - {kind} {source} {options}\n"
 
 
@@ -43,8 +44,7 @@ class Host:
 
     def __init__(self, root: Path) -> None:
         self.tree = Tree(root).kernel(DEBIAN_13, MODULES, running=True).systemd().cmdline("root=/dev/mapper/root ro")
-        for name, aliases in MODULES.items():
-            content = driver_file(DEBIAN_13, [Driver(name.encode(), (Entry(),))], aliases=aliases)
+        for name, content in FILES.items():
             self.tree.file(f"/lib/modules/{DEBIAN_13}/kernel/drivers/{name}.ko", content)
         self.tree.module("vfio_pci", drivers=["vfio-pci"]).directory("/etc/modprobe.d")
         self.tree.pci("0000:00:00.0", "8086:1237", class_code=0x060000, group=0)

@@ -93,6 +93,7 @@ def recap(output: str) -> dict[str, dict[str, int]]:
     return {name: {key: int(value) for key, value in re.findall(r"(\w+)=(\d+)", counts)} for name, counts in lines}
 
 
+@pytest.mark.sampled(2)
 def test_a_roll_over_hosts_that_are_done_asks_each_of_them_and_drains_none(fleet: Path) -> None:
     done = run(fleet, PLAYBOOKS / "deploy.yml", fleet_drain="/there/is/no/such/file.yml")
     assert done.returncode == 0, done.stdout[-3000:]

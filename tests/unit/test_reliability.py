@@ -18,6 +18,7 @@ RUN = Path(__file__).resolve().parents[1] / "faults/run"
 LEAST_KILLS = 600
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("scenario", "every"),
     [("override to blacklist", 6), ("mixed to none", 12), ("image of ids with", 8), ("converge on a small disk", 900)],

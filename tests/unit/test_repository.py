@@ -40,6 +40,7 @@ def known_to_git() -> list[PurePosixPath]:
 
 FILES = known_to_git()
 PYTHON = [path for path in FILES if path.suffix == ".py"]
+KNOWN = {str(path): path for path in PYTHON}
 TEXTS = [path for path in FILES if path.suffix not in (".bin", ".png", ".rpm", ".svg", ".xz", ".zst")]
 
 
@@ -50,6 +51,11 @@ def text(path: PurePosixPath) -> str:
 @functools.cache
 def parsed(path: PurePosixPath) -> ast.Module:
     return ast.parse(text(path))
+
+
+@functools.cache
+def walked(path: PurePosixPath) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(parsed(path)))
 
 
 def below(*folders: str) -> list[PurePosixPath]:
@@ -116,7 +122,7 @@ def test_nothing_goes_through_a_shell() -> None:
     found = [
         f"{path}:{node.lineno}"
         for path in PYTHON
-        for node in ast.walk(parsed(path))
+        for node in walked(path)
         if isinstance(node, ast.keyword)
         and node.arg in ("shell", "use_unsafe_shell")
         and not (isinstance(node.value, ast.Constant) and node.value.value is False)
@@ -131,8 +137,8 @@ def test_managed_host_code_is_grammar_of_python_3_9() -> None:
 
 def needed(names: t.Iterable[str], seen: set[PurePosixPath]) -> t.Iterator[tuple[PurePosixPath, str]]:
     """What files with these names below the root import, and what the tests' own files that they import do, by file."""
-    for path in map(PurePosixPath, names):
-        if path in seen or path not in PYTHON:
+    for path in (KNOWN.get(name) for name in names):
+        if path is None or path in seen:
             continue
         seen.add(path)
         for name in imported(parsed(path)):
@@ -255,7 +261,7 @@ def test_no_function_needs_scrolling() -> None:
     found = [
         f"{path}:{node.lineno}: {node.name} has {length} lines"
         for path in PYTHON
-        for node in ast.walk(parsed(path))
+        for node in walked(path)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
         and (length := (node.end_lineno or node.lineno) - node.lineno + 1) > LONGEST_FUNCTION
     ]

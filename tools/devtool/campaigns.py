@@ -16,7 +16,7 @@ from devtool.check import Check, Result, run
 from devtool.checkout import Checkout
 from devtool.console import duration, say
 from devtool.errors import DevtoolError
-from devtool.phases import managed_host, managed_host_name, molecule_check, sanity_check, scenarios
+from devtool.phases import UNIT, all_units, managed_host, managed_host_name, molecule_check, sanity_check, scenarios
 from devtool.process import capture
 from devtool.workspace import Workspace, chosen
 
@@ -98,9 +98,10 @@ CAMPAIGNS = {
 def campaigns(workspace: Workspace) -> dict[str, Callable[[], Check]]:
     """Every campaign by its name; what it needs is made ready when it runs."""
     found: dict[str, Callable[[], Check]] = {name: partial(one.check, workspace) for name, one in CAMPAIGNS.items()}
-    # `make test` asks the oldest Python of managed hosts, and runs a part of the sanity tests.
+    # `make test` runs a sample of the unit tests, on the oldest Python of managed hosts, and a part of the sanity tests.
+    found[UNIT] = partial(all_units, workspace)
     found["sanity"] = lambda: sanity_check(workspace, workspace.copied("sanity-all"))
-    found |= {managed_host_name(one): partial(managed_host, workspace, one) for one in interpreters.targets()[1:]}
+    found |= {managed_host_name(one): partial(managed_host, workspace, one) for one in interpreters.targets()}
     return found | {f"scenario {name}": partial(molecule_check, workspace, name) for name in scenarios(workspace.checkout)}
 
 

@@ -23,6 +23,7 @@ from devtool.variables import variables
 from devtool.workspace import Workspace, chosen
 
 MAIN_SCENARIO = "default"
+UNIT = "unit tests"
 # The Python that controller code is written for; the settings name the oldest one of managed hosts that mypy knows.
 CONTROLLER = ("--python-version", "3.11")
 QUIET = ("-q", "-p", "no:cacheprovider")
@@ -30,6 +31,8 @@ QUIET = ("-q", "-p", "no:cacheprovider")
 BOTH_CORES = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 # Of so many files pylint reads one.
 LINTED = 10
+# Every part that a test is divided into divides it (tests/unit/sampling.py).
+TURNS = 720720
 TARGET_TESTS = ("tests/unit/plugins/module_utils", "tests/unit/plugins/modules")
 
 
@@ -94,18 +97,26 @@ def unit(workspace: Workspace) -> Iterator[Check]:
     oldest = interpreters.targets()[0]
     apart = oldest.minor < interpreters.controller().minor
     ignored = [f"--ignore={folder}" for folder in TARGET_TESTS] if apart else []
-    yield workspace.check(name, python, "-m", "pytest", *QUIET, *BOTH_CORES, *ignored, "tests/unit", counts=True)
+    sample = (f"--drawn-by={_number_of_commit(workspace.checkout) % TURNS}",)
+    say(f'of tests that take long a sample, chosen by the commit ({sample[0]}); all of them: make test-all CAMPAIGN="{UNIT}"')
+    yield workspace.check(name, python, "-m", "pytest", *QUIET, *BOTH_CORES, *sample, *ignored, "tests/unit", counts=True)
     if apart:
         # Beside the others, which leave processors idle while they wait, and at their end; it collects all tests in one process only.
-        yield replace(managed_host(workspace, oldest, ()), lane="managed host")
+        yield replace(managed_host(workspace, oldest, sample), lane="managed host")
 
 
-def managed_host(workspace: Workspace, interpreter: Interpreter, processes: tuple[str, ...] = BOTH_CORES) -> Check:
+def all_units(workspace: Workspace) -> Check:
+    """All unit tests with every case, on the controller's Python."""
+    argv = ("-m", "pytest", *QUIET, *BOTH_CORES, "tests/unit")
+    return workspace.check("every unit test with all its cases", workspace.main.program("python"), *argv, seconds=7200, counts=True)
+
+
+def managed_host(workspace: Workspace, interpreter: Interpreter, options: tuple[str, ...] = BOTH_CORES) -> Check:
     """The unit tests of what runs on a managed host, on a Python that it may have."""
     environment = provide(workspace.checkout, "target", interpreter)
     inherited = variables(workspace.checkout, environment)
     env = inherited | {"PYTHONPATH": f"{workspace.checkout.tree}:{_target_library(workspace)}"}
-    argv = (environment.program("python"), "-m", "pytest", *QUIET, *processes, *TARGET_TESTS)
+    argv = (environment.program("python"), "-m", "pytest", *QUIET, *options, *TARGET_TESTS)
     return Check(managed_host_name(interpreter), argv, workspace.checkout.root, env, counts=True)
 
 
@@ -132,13 +143,15 @@ def sanity(workspace: Workspace) -> Iterator[Check]:
     Pylint looks up types and names once more, which mypy in strict mode and ruff do for all files, and takes longer than all other
     tests together: a part of the files. `import` loads each file of the core with all that it needs: that of the modules loads
     every one that a module loads at first, and on the same Python the unit tests load all of them where nothing else of Ansible is.
+    `pep8` takes half of what the others take together, for what ruff has formatted and checked by the same rules.
     """
     copy = workspace.copied("sanity")
     python = ("--python", interpreters.controller().name)
     if chosen("TESTS"):
         yield sanity_check(workspace, copy, *python, *chosen("TESTS"))
         return
-    yield sanity_check(workspace, copy, *python, "--skip-test", "pylint", "--skip-test", "import")
+    skipped = (word for test in ("pylint", "import", "pep8") for word in ("--skip-test", test))
+    yield sanity_check(workspace, copy, *python, *skipped)
     part = linted(workspace)
     yield replace(
         sanity_check(workspace, copy, *python, "--test", "pylint", *part),

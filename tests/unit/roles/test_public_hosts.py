@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import typing as t
 
+import pytest
+
 from ansible_collections.vfio.variants.tests.public_hosts import playing
 from ansible_collections.vfio.variants.tests.public_hosts.hosts import HOSTS
 from ansible_collections.vfio.variants.tests.unit.test_reported_hosts import GPU
@@ -15,6 +17,7 @@ if t.TYPE_CHECKING:
 DONE, REFUSED = "dracut builds the images", "a unit that binds by new_id"
 
 
+@pytest.mark.sampled(3)
 def test_claims_are_carried_out_or_refused(tmp_path: Path) -> None:
     assert playing.played(tmp_path, [DONE, REFUSED]) == {DONE: [], REFUSED: []}
 

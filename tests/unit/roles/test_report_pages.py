@@ -227,6 +227,7 @@ def test_a_row_of_a_fleet_leads_to_the_page_of_its_host(browser: Browser, fleet_
     assert browser.run("document.querySelector('#fleet tbody a').getAttribute('href')") == "hosts/gpu-1.html"
 
 
+@pytest.mark.sampled(3)
 def test_a_thousand_hosts_are_at_most_5_mb_and_all_shown(browser: Browser, host: HostData, tmp_path: Path) -> None:
     long = ("w" * 300,) * 6
     one = dataclasses.replace(summarise(host, "hosts/gpu-1.html"), remarks=long, warnings=900, sentences=900)

@@ -85,6 +85,7 @@ def test_a_role_within_a_role_has_the_tags_of_both() -> None:
         assert applied == set(task["tags"]) - {"vfio_drivers", "rehearse"}
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("role", ROLES)
 def test_ansible_lists_the_tag_of_a_role(tmp_path: Path, role: str) -> None:
     ran = run("--list-tags", playbook(tmp_path, role))
@@ -104,6 +105,7 @@ def test_a_tag_that_is_skipped_leaves_its_part_out_of_the_request() -> None:
     assert skipped("vfio_host_check", "vfio_drivers") == ["drivers", "winner"]
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("words", "reached"),
     [

@@ -125,6 +125,7 @@ PLAYBOOK = """
 """
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("second", "short"), [("forky", True), ("not-a-suite", False)])
 def test_the_archives_fault_is_told_from_ours_through_ansible(tmp_path: Path, second: str, short: bool) -> None:
     (tmp_path / "empty").mkdir()

@@ -34,6 +34,7 @@ def consumer(tmp_path_factory: pytest.TempPathFactory) -> Consumer:
         return prepare(checkout, tree, place, Environment(Path(sys.prefix)), os.environ)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("about", BRIEF)
 def test_a_command_of_the_repositorys_owner_ends_well(consumer: Consumer, about: str) -> None:
     ended = consumer.run(QUICK[about])
@@ -84,6 +85,7 @@ def machine_names(folder: Path, project: str, scenario: str, *platforms: str) ->
     return found
 
 
+@pytest.mark.sampled(4)
 def test_machines_of_two_projects_or_scenarios_never_share_a_name(tmp_path: Path) -> None:
     platforms = ("gpu-host", "GPU host", "x" * 60, "9")
     found = [

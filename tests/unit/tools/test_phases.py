@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `make test` runs of ansible-test's sanity tests, and what it leaves to `make test-all`."""
+"""What `make test` runs of the unit tests and of ansible-test's sanity tests, and what it leaves to `make test-all`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from devtool import interpreters, phases
+from devtool.campaigns import campaigns
 from devtool.check import Check
 from devtool.checkout import Checkout
+from devtool.environment import Environment
 from devtool.interpreters import Interpreter
-from devtool.phases import LINTED, linted, sanity
+from devtool.phases import LINTED, TURNS, UNIT, linted, managed_host_name, sanity, unit
 from devtool.workspace import Workspace
 
 FILES = [f"plugins/modules/module_{number}.py" for number in range(LINTED)] + [f"tests/test_{number}.py" for number in range(LINTED + 3)]
@@ -64,7 +66,7 @@ def test_what_is_left_out_of_one_check_is_in_another(monkeypatch: pytest.MonkeyP
     modules = " ".join(name for name in FILES if name.startswith("plugins/modules/"))
     assert sorted(words(workspace)) == sorted(
         [
-            "--python 3.13 --skip-test pylint --skip-test import",
+            "--python 3.13 --skip-test pylint --skip-test import --skip-test pep8",
             f"--python 3.13 --test pylint {' '.join(linted(workspace))}",
             "--python 3.9 --test compile",
             f"--python 3.9 --test import {modules}",
@@ -83,3 +85,22 @@ def test_files_that_are_asked_for_are_tested_by_all(monkeypatch: pytest.MonkeyPa
     with_oldest(monkeypatch, 9)
     monkeypatch.setenv("TESTS", "tests/test_1.py tests/test_2.py")
     assert words(workspace) == ["--python 3.13 tests/test_1.py tests/test_2.py"]
+
+
+@pytest.mark.parametrize("minor", [9, 13])
+def test_each_unit_test_runs_in_a_sample_and_all_of_them_in_campaigns(
+    monkeypatch: pytest.MonkeyPatch, workspace: Workspace, tmp_path: Path, minor: int
+) -> None:
+    with_oldest(monkeypatch, minor)
+    monkeypatch.setattr(phases, "_number_of_commit", lambda _checkout: TURNS + 12)
+    made = Environment(tmp_path / "environment")
+    (made.path / "lib/python3.13/site-packages").mkdir(parents=True)
+    workspace.__dict__["main"] = made
+    monkeypatch.setattr(phases, "provide", lambda _checkout, _purpose, _interpreter: made)
+    sampled = list(unit(workspace))
+    assert len(sampled) == (2 if minor == 9 else 1)
+    assert all("--drawn-by=12" in check.argv for check in sampled)
+    found = campaigns(workspace)
+    whole = [found[name]() for name in (UNIT, *(managed_host_name(one) for one in interpreters.targets()))]
+    assert not any(word.startswith("--drawn-by") for check in whole for word in check.argv)
+    assert whole[0].argv[-1] == "tests/unit"

@@ -10,7 +10,6 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding, nodes
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, UnfinishedBindings
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.foreign_variant import foreign_variants
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.guard_check import GuardCheck
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.lost_options import lost_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel
@@ -32,7 +31,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovered, Recovery
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import VARIANT, kind_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import VARIANT, foreign_variants, kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import running_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import loaded_source

@@ -11,7 +11,6 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import udev_daemon
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.accounts import check_accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_arguments import with_pending
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.foreign_variant import foreign_variants
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.guard_check import GuardCheck
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_facts import read_boots, read_facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_reach import refuse_unreached
@@ -32,7 +31,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_chan
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Journal
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import FILES
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import foreign_variants, kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import (
     OSRELEASE,

@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import EVENT_DEVICE
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import modprobe_path
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.exit_status import succeeds
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.kernel_programs import HARMLESS, PROGRAMS
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.harmless_programs import HARMLESS, PROGRAMS
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import ProgramAnalysis
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.read import judge_unit, units_of
 

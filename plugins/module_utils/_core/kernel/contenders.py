@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 NATIVE = "native"
 VARIANT = "variant"
@@ -42,6 +43,19 @@ def kind_of(module: str, kernel: Kernel) -> str:
     if module in ANY_DEVICE:
         return STUB
     return VARIANT if kernel.index.is_variant(module) or VFIO_CORE in kernel.dependencies(module) else NATIVE
+
+
+def foreign_variants(chosen: t.Iterable[tuple[Device, str]], kernel: Kernel) -> t.Iterator[str]:
+    """A warning for each function whose module, by its normalized name, has aliases of VFIO, and none for it.
+
+    An override binds it all the same (pci_match_device() in drivers/pci/pci-driver.c).
+    """
+    for device, module in chosen:
+        if kernel.index.is_variant(module) and module not in {match.module for match in kernel.variants(device.modalias)}:
+            yield (
+                f"{module} is a variant driver for other devices: none of its aliases on kernel {kernel.release} matches "
+                f"{device.address} ({device.id}). `driver: auto` takes the best one that does."
+            )
 
 
 def contenders(modalias: str, kernel: Kernel, config: ModprobeConfig) -> tuple[Contender, ...]:

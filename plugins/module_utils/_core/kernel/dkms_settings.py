@@ -6,9 +6,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.os_release import names
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
-
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
@@ -36,13 +33,27 @@ OF_SHIM = SigningKey("/var/lib/shim-signed/mok/MOK.priv", "/var/lib/shim-signed/
 def read_dkms_settings(host: Host, *variables: str) -> dict[str, str]:
     """By variable its last value; without those that are not set, or to nothing (read_framework_conf() in /usr/sbin/dkms)."""
     more = (f"{FOLDER}/{name}" for name in host.names(FOLDER) if name.endswith(".conf") and not name.startswith("."))
-    files = [Assignments.parse(host.text_or_none(path) or "") for path in (FILE, *more)]
+    texts = [text for text in (host.text_or_none(path) or "" for path in (FILE, *more)) if _has_commands(text)]
+    if not texts:
+        return {}
+    # Every run asks where DKMS has its files, and few hosts have anything but remarks there.
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
+
+    files = [Assignments.parse(text) for text in texts]
     found = ((variable, file.get(variable)) for file in files for variable in variables)
     return {variable: value for variable, value in found if value}
 
 
+def _has_commands(text: str) -> bool:
+    """Whether a shell file has more than blank lines and remarks."""
+    lines = (line.strip() for line in text.splitlines())
+    return any(line and not line.startswith("#") for line in lines)
+
+
 def signing_key(host: Host) -> SigningKey:
     """Where they are, or will be when the first build has made them (prepare_signing() and distro_version() in /usr/sbin/dkms 3)."""
+    from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.os_release import names
+
     given = read_dkms_settings(host, "mok_signing_key", "mok_certificate")
     known = names(host)
     if "mok_signing_key" not in given and UBUNTU in (known.id, *known.like[:1]):

@@ -14,9 +14,9 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording import counted
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_console import console_uses
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_console import console_uses, may_have_port
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_kernel import kernel_users
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_keys import key_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_keys import key_of, may_have_key
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_processes import (
     Processes,
     nvidia_instances,
@@ -96,7 +96,8 @@ class HostUses:
         functions = [device, *(found for address in device.virtual_functions for found in (self._inventory.get(address),) if found)]
         below = read_below(self._host, [*(f"{DEVICES}/{function.address}" for function in functions), *self._behind_bridge(device)])
         found = [*self._below(below), *self._functions(device, functions, below)]
-        found += [Use(clause, "console") for clause in console_uses(self._host, device, below, self._arguments.consoles, self._display)]
+        consoles = self._arguments.consoles if may_have_port(device, below) else ()
+        found += [Use(clause, "console") for clause in console_uses(self._host, device, below, consoles, self._display)]
         return tuple(dict.fromkeys(found))
 
     def below(self, folder: str) -> tuple[Use, ...]:
@@ -127,7 +128,8 @@ class HostUses:
         yield from self._volumes(below)
         yield from self._interfaces(below)
         yield from self._keys(below)
-        if self._network.may_be_no_network and any(self._host.link_name(f"{folder}/driver") in VSOCK for folder in below.virtio):
+        # What reads the network is imported for what may be of it alone.
+        if any(self._host.link_name(f"{folder}/driver") in VSOCK for folder in below.virtio) and self._network.may_be_no_network:
             yield Use("this SSH connection may run over its socket (vsock)", "connection")
         yield from (Use(clause) for clause in self._processes.using(below.nodes.values()))
         yield from (Use(clause) for clause in self._containers.given(below.nodes.values()))
@@ -153,8 +155,9 @@ class HostUses:
         addresses = [function.address for function in functions]
         yield from (Use(clause) for clause in self._processes.using(nodes, addresses))
         yield from (Use(clause) for clause in self._containers.given(nodes))
-        for interface, lower in self._network.of_programs.items():
-            for clause in self._processes.making(lower, [*nodes, *below.nodes.values()], addresses):
+        every = [*nodes, *below.nodes.values()]
+        for interface, lower in self._network.of_programs.items() if self._processes.have_open(every, addresses) else ():
+            for clause in self._processes.making(lower, every, addresses):
                 yield Use(f"{interface} carries the default route, through {clause}", "route")
         if device.virtual_functions:
             yield Use(f"it has {counted(len(device.virtual_functions), 'virtual function')}, which would be lost")
@@ -292,7 +295,7 @@ class HostUses:
         return False
 
     def _keys(self, below: Below) -> t.Iterator[Use]:
-        for entry in self._entries if below.nodes else ():
+        for entry in self._entries if may_have_key(below) else ():
             node = key_of(self._host, entry.source, below)
             if node is not None:
                 yield Use(f"{entry.what}, and {node} may be it", entry.guard)

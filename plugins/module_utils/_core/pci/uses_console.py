@@ -28,6 +28,13 @@ DEBUG_PORTS = {"dbgp": 0x0C0320, "xdbc": 0x0C0330}
 """By word of `earlyprintk=`, the class of the USB controllers of which it counts one."""
 RADIO_INPUTS = "/sys/devices/virtual/misc/uhid"
 VIRTIO_CONSOLE = "virtio_console"
+NO_PORTS = frozenset((0x01, 0x02, 0x03, 0x12))
+"""Base classes whose registers are no port's: mass storage, network, display, processing accelerators (PCI Code and ID Assignment, 1)."""
+
+
+def may_have_port(device: Device, below: Below) -> bool:
+    """Whether a console could be on it by its place, whatever the kernel is told: those of other drivers have terminals."""
+    return bool(below.terminals or below.virtio) or device.class_code >> 16 not in NO_PORTS
 
 
 def console_uses(

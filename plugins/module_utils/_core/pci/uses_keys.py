@@ -19,6 +19,13 @@ FIDO_USAGE = b"\x06\xd0\xf1"
 LARGEST_DESCRIPTOR = 4096
 SMART_CARD = "0b"
 """The USB class of readers (CCID)."""
+NODES = re.compile(r"/dev/(?:tpm|hidraw|bus/usb/)")
+"""Those of chips, of tokens, which talk through HID alone (fido_id of systemd's udev), and of what readers are connected to."""
+
+
+def may_have_key(below: Below) -> bool:
+    """Whether something below a device could be a key, whatever is named."""
+    return any(map(NODES.match, below.nodes))
 
 
 def key_of(host: Host, source: str, below: Below) -> str | None:

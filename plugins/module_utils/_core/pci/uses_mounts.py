@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name, names_if_any
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.mount_table import mounted, raw_lines, unescaped
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_dumps import crash_targets, hibernation_disks, message_targets
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_keys import KEY
 
@@ -36,11 +37,9 @@ POOLS = "/proc/spl/kstat/zfs"
 PROXMOX_ESPS = "/etc/kernel/proxmox-boot-uuids"
 NO_MAPS = ("systemd-1", "-hosts", "")
 """What automounts have for a source that are not by a map of autofs(5) with what the host needs."""
-LARGEST = 4 << 20
 SWAP = "swap"
 ROOT_PLACES = frozenset(("/", "/usr", "/var", "/etc", "/lib", "/nix", "/nix/store", "/gnu/store", "/sysroot", "/ostree"))
 BOOT_PLACES = frozenset(("/efi", "/esp", "/bootefi"))
-ESCAPE = re.compile(r"\\([0-7]{3})")
 
 _EARLY = frozenset(("x-initrd.attach", "initramfs"))
 """Options of what the initramfs unlocks."""
@@ -119,28 +118,6 @@ def read_entries(
     return tuple(dict.fromkeys(found))
 
 
-class MountedPlace(t.NamedTuple):
-    """A line of proc_pid_mountinfo(5): the mount's ID, the number and kind of its file system, the folder of that which is at the place."""
-
-    mount: str
-    number: str
-    folder: str
-    place: str
-    kind: str
-    source: str
-    options: tuple[str, ...]
-
-
-def mounted(host: Host, process: str = "self", most: int = LARGEST) -> t.Iterator[MountedPlace]:
-    """What a process has mounted, in order, of at most so many bytes of its table."""
-    for line in _raw_lines(host, f"/proc/{process}/mountinfo", most):
-        head, _dash, tail = line.partition(" - ")
-        fields, rest = head.split(), tail.split(" ")
-        if len(fields) > 5 and len(rest) > 1:
-            options = tuple(unescaped(option) for option in rest[2].split(",")) if len(rest) > 2 else ()
-            yield MountedPlace(fields[0], fields[2], unescaped(fields[3]), unescaped(fields[4]), rest[0], unescaped(rest[1]), options)
-
-
 def mounts(host: Host) -> t.Iterator[MountUse]:
     for _mount, number, _folder, place, kind, source, options in mounted(host):
         if kind != "autofs":
@@ -180,7 +157,7 @@ def _units(host: Host) -> t.Iterator[MountUse]:
         for name, path in first_of_name(host, UNITS, ending).items():
             drop_ins = first_of_name(host, [f"{folder}/{name}.d" for folder in UNITS], ".conf")
             paths = (path, *(drop_ins[one] for one in sorted(drop_ins)))
-            text = "\n".join(line for one in paths for line in _raw_lines(host, one))
+            text = "\n".join(line for one in paths for line in raw_lines(host, one))
             found = dict(UNIT_LINE.findall(text))
             source, place = found.get("What", "").strip(), found.get("Where", "").strip()
             kind, options = found.get("Type", "").strip(), tuple(found.get("Options", "").strip().split(","))
@@ -223,20 +200,11 @@ def _checked_disks(host: Host) -> t.Iterator[MountUse]:
 
 def rows_of(host: Host, path: str) -> t.Iterator[tuple[int, list[str]]]:
     """The number and the fields of each line of a table such as fstab and crypttab, but for remarks and what has one field alone."""
-    for number, line in enumerate(_raw_lines(host, path), 1):
+    for number, line in enumerate(raw_lines(host, path), 1):
         fields = line.split()
         if len(fields) > 1 and not fields[0].startswith("#"):
             yield number, fields
 
 
 def _lines(host: Host, path: str) -> tuple[str, ...]:
-    return tuple(line for line in _raw_lines(host, path) if line.strip())
-
-
-def _raw_lines(host: Host, path: str, most: int = LARGEST) -> tuple[str, ...]:
-    return tuple((host.head(path, most) or b"").decode("utf-8", "surrogateescape").split("\n"))
-
-
-def unescaped(text: str) -> str:
-    """Without the octal escapes of mangle() in the kernel and of getmntent(3): a blank is `\\040`."""
-    return ESCAPE.sub(lambda found: chr(int(found[1], 8)), text)
+    return tuple(line for line in raw_lines(host, path) if line.strip())

@@ -109,6 +109,10 @@ class Processes:
         """The open files of a process."""
         return (found for found in self._opened if found.process == process)
 
+    def have_open(self, nodes: t.Iterable[TreeNode], addresses: t.Collection[str]) -> bool:
+        """Whether any process has a device's node open."""
+        return next(self._opened_of(*_names_and_numbers(nodes), addresses), None) is not None
+
     def making(self, interfaces: t.Collection[str], nodes: t.Iterable[TreeNode], addresses: t.Collection[str]) -> t.Iterator[str]:
         """A clause for each process that has made one of these virtual interfaces, or may have, and has a device's node open."""
         for found in self._opened_of(*_names_and_numbers(nodes), addresses):
@@ -188,7 +192,7 @@ class Processes:
         if mount is None:
             return None
         # Few programs have a node by another path.
-        from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import mounted
+        from ansible_collections.vfio.variants.plugins.module_utils._core.pci.mount_table import mounted
 
         for one in mounted(self._host, process, LARGEST_MAPS):
             place = f"{one.place.rstrip('/')}/"

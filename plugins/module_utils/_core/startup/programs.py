@@ -33,8 +33,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called
     with_folder,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.changed_folders import with_folders
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.harmless_programs import only_writes_out
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.loadable import Loadable
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.output_programs import only_writes_out
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import PACKAGED, Ownership
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line, Variables, lines_of, with_environment
 

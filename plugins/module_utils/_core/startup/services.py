@@ -11,8 +11,8 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.exit_status import succeeds
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.harmless_programs import only_writes_out
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.other_users import gets_root
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.output_programs import only_writes_out
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree

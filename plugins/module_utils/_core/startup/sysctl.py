@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.kernel_programs import HARMLESS, PROGRAMS
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.harmless_programs import HARMLESS, PROGRAMS
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.tmpfiles import files
 
 if t.TYPE_CHECKING:

@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, tokens
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.kernel_programs import HARMLESS
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.harmless_programs import HARMLESS
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree

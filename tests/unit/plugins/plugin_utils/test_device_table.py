@@ -9,6 +9,8 @@ import subprocess
 import typing as t
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.vfio.variants.plugins.plugin_utils.device_table import LONGEST, table
 from ansible_collections.vfio.variants.tests.unit.rooms import ROOT
 from ansible_collections.vfio.variants.tests.unit.test_reported_hosts import GPU, debian, grub, host
@@ -59,6 +61,7 @@ def test_what_a_host_has_sent_is_one_line_without_control_signs() -> None:
     assert len(line) < 2 * LONGEST
 
 
+@pytest.mark.sampled(3)
 def test_the_playbook_shows_a_fleet_with_colors_where_they_are_wanted(tmp_path: Path) -> None:
     roots = {name: grub(debian(host(tmp_path / name))).root for name in ("one", "two")}
     hosts = {name: {"ansible_connection": "local", "show_root": str(root)} for name, root in roots.items()}

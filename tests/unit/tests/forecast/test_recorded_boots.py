@@ -31,6 +31,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     return Comparison(HostTrees(kernels.__getitem__, place / "trees"), BOOTS, print)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("kind", CASES, ids="-".join)
 def test_no_boot_ended_otherwise_than_predicted(comparison: Comparison, kind: tuple[str, str]) -> None:
     result = comparison.judged(CASES[kind])

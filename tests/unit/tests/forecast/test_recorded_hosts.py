@@ -40,6 +40,7 @@ def test_no_recorded_module_has_code(kernels: dict[str, Kernel]) -> None:
             assert not any(elf.data[section.start : section.start + section.size].strip(b"\0") for section in code), name
 
 
+@pytest.mark.sampled(3)
 def test_hosts_that_are_written_and_read_again_are_the_same(kernels: dict[str, Kernel], tmp_path) -> None:
     kernel = kernels["6.1"]
     recorded_hosts.write(tmp_path / "hosts.tar.xz", [kernel])

@@ -35,6 +35,7 @@ def test_a_traceback_of_a_module_is_noticed(monkeypatch: pytest.MonkeyPatch) -> 
     assert option_sets.answer("m", {"x": "a"}) == "KeyError: 'a'"
 
 
+@pytest.mark.sampled(3)
 def test_a_part_of_the_hosts_is_answered() -> None:
     said: list[str] = []
     assert hostile_trees.run(Count(Progress(None, ""), "trees", 4), 11, said.append) == 0, said

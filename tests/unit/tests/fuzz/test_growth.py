@@ -37,6 +37,7 @@ REPEATED: t.Mapping[str, tuple[int, tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("target", "unit", "times"), [(target, unit, times) for target, (times, units) in REPEATED.items() for unit in units]
 )

@@ -10,6 +10,8 @@ import sys
 import typing as t
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.vfio.variants.tests.mutants.reach import ROOT
 from ansible_collections.vfio.variants.tests.mutants.sample import texts
 from ansible_collections.vfio.variants.tests.mutants.source import mutants_of
@@ -45,6 +47,7 @@ def named(file: str, scope: str, after: str) -> str:
     return next(one.name for one in mutants_of(file, texts()[file]) if (one.scope, one.after) == (scope, after))
 
 
+@pytest.mark.sampled(4)
 def test_a_mistake_in_a_function_or_a_constant_is_noticed_and_another_files_is_not_reached(tmp_path: Path) -> None:
     function, other = named(FILE, "Cmdline.refused", "return ()"), named("kernel/elf.py", "Elf.string", "return None")
     constant = next(one.name for one in mutants_of(FILE, texts()[FILE]) if not one.in_function and one.mistake == "text")

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from ansible_collections.vfio.variants.tests.mutants.command import equivalents
 from ansible_collections.vfio.variants.tests.mutants.sample import ROOMS, drawn, shares, texts
 from ansible_collections.vfio.variants.tests.mutants.source import mutants_of
@@ -37,6 +39,7 @@ def test_one_that_is_left_out_changes_no_more_than_its_own_place() -> None:
     assert left_out not in now
 
 
+@pytest.mark.sampled(4)
 def test_every_file_of_every_room_is_drawn_from() -> None:
     found = drawn(texts(), "1", 600)
     assert len(found) == 600

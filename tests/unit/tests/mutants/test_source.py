@@ -94,6 +94,7 @@ def test_defaults_run_when_the_module_is_imported_and_a_body_when_it_is_called()
     assert found["2"].lines == (2, 4)
 
 
+@pytest.mark.sampled(4)
 def test_each_mutant_of_the_core_has_a_name_of_its_own_and_is_a_program() -> None:
     for file, text in texts().items():
         mutants = mutants_of(file, text)

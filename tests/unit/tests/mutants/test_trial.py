@@ -61,6 +61,7 @@ def ended(trial: Trial) -> Outcome:
     return found
 
 
+@pytest.mark.sampled(4)
 def test_a_mistake_is_noticed_by_a_test_of_what_it_spoils_and_by_no_other(tmp_path: Path) -> None:
     mutant = next(one for one in mutants_of(CMDLINE, texts()[CMDLINE]) if (one.scope, one.after) == ("Cmdline.refused", "return ()"))
     tests = [line.split("(")[0][len("def ") :] for line in (ROOT / TESTS).read_text().splitlines() if line.startswith("def test_")]
@@ -68,6 +69,7 @@ def test_a_mistake_is_noticed_by_a_test_of_what_it_spoils_and_by_no_other(tmp_pa
     assert {kind for kind, _by in found} == {NOTICED, SURVIVED}
 
 
+@pytest.mark.sampled(4)
 def test_the_lines_that_a_test_runs_are_recorded(tmp_path: Path) -> None:
     python(RECORD, TESTS, str(tmp_path))
     reach = json.loads((tmp_path / "reach.json").read_text())
@@ -79,6 +81,7 @@ def test_the_lines_that_a_test_runs_are_recorded(tmp_path: Path) -> None:
     assert f"{TESTS}::test_quotes_keep_blanks_together" not in found.tests(refused)
 
 
+@pytest.mark.sampled(4)
 def test_a_constant_concerns_every_test_that_imports_its_module() -> None:
     file, test = (
         "claim/arguments.py",
@@ -92,6 +95,7 @@ def test_what_a_child_answers_is_its_outcome(tmp_path: Path) -> None:
     assert ended(start(tmp_path / "a", 5, lambda: Outcome(SURVIVED))) == Outcome(SURVIVED)
 
 
+@pytest.mark.sampled(4)
 def test_a_child_without_end_is_ended(tmp_path: Path) -> None:
     def spin() -> Outcome:
         while True:

@@ -84,6 +84,7 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> WorldTrees:
     return WorldTrees(world_hosts.read(world_command.HOSTS, place / "hosts"), place)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("number", range(SAMPLE))
 def test_a_recorded_host_ended_as_predicted(trees: WorldTrees, number: int) -> None:
     host = world_replay.Replay(trees).one(RECORDS[number * len(RECORDS) // SAMPLE])
@@ -91,6 +92,7 @@ def test_a_recorded_host_ended_as_predicted(trees: WorldTrees, number: int) -> N
     assert not host.is_bad
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("name", "address"),
     [

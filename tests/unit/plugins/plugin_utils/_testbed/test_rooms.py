@@ -79,6 +79,7 @@ def test_the_rooms_do_import_from_each_other() -> None:
     assert {("image", "archive"), ("machine", "image"), ("machine", "emulated"), ("vfio_user", "emulated")} <= arrows
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("module", "line", "fault"),
     [

@@ -19,6 +19,7 @@ Make = t.Callable[[Path], CmdlineHost]
 LINE, PARTS = "/etc/kernel/cmdline", "/etc/cmdline.d"
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("preset", "line", "changed"),
     [

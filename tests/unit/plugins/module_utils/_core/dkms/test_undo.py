@@ -139,6 +139,7 @@ def killed_at(dkms: ModelDkms, package: WantedPackage, at: int) -> bool:
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("model", [ModelDkms, ForgetfulDkms])
 @pytest.mark.parametrize("change", CHANGES)
 def test_after_a_kill_or_power_cut_at_any_step_the_next_run_undoes_or_finishes_and_the_same_run_converges(

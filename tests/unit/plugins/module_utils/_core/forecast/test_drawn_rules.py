@@ -123,6 +123,7 @@ def override_of(lines: t.Sequence[t.Sequence[Key]], one: Device) -> str | None:
     return event.override
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("first", range(0, 800, 100))
 def test_overrides_are_those_that_udev_writes(first: int) -> None:
     for seed in range(first, first + 100):

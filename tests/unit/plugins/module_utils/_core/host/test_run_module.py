@@ -120,11 +120,13 @@ def said_by(module: t.Any, options: str) -> str:
     return str(result["msg"])
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rpartition(".")[2])
 def test_every_module_looks_at_its_options_before_ansible_does(module: t.Any) -> None:
     assert said_by(module, '{"timeout": Infinity, "devices": "10de:*"}').startswith("timeout: inf is not a finite number.")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

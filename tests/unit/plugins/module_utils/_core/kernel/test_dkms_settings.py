@@ -24,3 +24,10 @@ def test_a_variable_that_is_set_to_nothing_stays_as_it_was(tmp_path: Path) -> No
     tree = Tree(tmp_path).file(FILE, "dkms_tree=/var/lib/dkms\n").file(f"{FOLDER}/a.conf", "dkms_tree=\n")
     assert read_dkms_settings(tree.host(), "dkms_tree") == {"dkms_tree": "/var/lib/dkms"}
     assert read_dkms_settings(Tree(tmp_path / "none").host(), "dkms_tree") == {}
+
+
+def test_a_file_of_remarks_says_nothing_and_a_line_behind_them_counts(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file(FILE, "\n# dkms_tree=/srv/a\n   # more\n")
+    assert read_dkms_settings(tree.host(), "dkms_tree") == {}
+    tree.file(FILE, "\n# dkms_tree=/srv/a\n  dkms_tree=/srv/b\n")
+    assert read_dkms_settings(tree.host(), "dkms_tree") == {"dkms_tree": "/srv/b"}

@@ -48,6 +48,7 @@ def owners(tree: Tree) -> dict[str, tuple[str | None, str]]:
     return {address: (of["winner"], of["certainty"]) for address, of in found if address in CARDS}
 
 
+@pytest.mark.sampled(2)
 @EACH
 def test_each_card_has_the_driver_that_it_would_have_without_the_policy(tmp_path: Path, claim: dict[str, t.Any], strategy: str) -> None:
     without, tree = gpu_host(tmp_path / "a"), gpu_host(tmp_path / "b")

@@ -191,6 +191,7 @@ DRIFTS: dict[str, t.Callable[[Tree], object]] = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("drift", DRIFTS.values(), ids=DRIFTS)
 def test_the_short_way_is_not_taken_once(tree: Tree, drift: t.Callable[[Tree], object]) -> None:
     assert recorded(tree)["recorded"]

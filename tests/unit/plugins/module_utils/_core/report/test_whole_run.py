@@ -52,6 +52,7 @@ def packaged(host: FirstRunHost) -> str:
 
 
 # nouveau is registered on this host from the beginning.
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("drift", [drift for name, drift in DRIFTS.items() if name != "a driver is registered"])
 def test_nothing_that_drifts_goes_unnoticed_though_much_was_read_before(host: FirstRunHost, drift: t.Callable[[Tree], object]) -> None:
     assert host.run_role()["recorded"]

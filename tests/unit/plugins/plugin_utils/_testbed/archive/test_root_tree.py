@@ -56,6 +56,7 @@ def test_what_is_there_is_unpacked_and_nothing_is_missing(tmp_path: Path, archiv
     assert (tmp_path / "tree/usr/share/beta").read_text(encoding="utf-8") == "2.0"
 
 
+@pytest.mark.sampled(2)
 def test_another_version_that_the_index_names_is_taken_and_both_are_named(tmp_path: Path, archive: DebianArchive) -> None:
     pool(archive, "beta_2.0_amd64.deb").unlink()
     (name,) = named_in(extract(archive, tmp_path / "tree", "beta"))
@@ -65,6 +66,7 @@ def test_another_version_that_the_index_names_is_taken_and_both_are_named(tmp_pa
     assert not list((tmp_path / "tree/etc/apt/preferences.d").iterdir())
 
 
+@pytest.mark.sampled(2)
 def test_what_no_version_can_replace_is_the_archives_fault(tmp_path: Path, archive: DebianArchive) -> None:
     for deb in sorted((archive.folder / "pool").rglob("*.deb")):
         deb.unlink()
@@ -89,6 +91,7 @@ def test_a_package_that_was_delivered_and_cannot_be_unpacked_is_not(tmp_path: Pa
     assert not isinstance(caught.value, ArchiveUnavailableError)
 
 
+@pytest.mark.sampled(2)
 def test_qemu_is_asked_of_every_suite_that_may_have_it(tmp_path: Path, archive: DebianArchive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qemu_program, "_of_system", lambda: None)
     for suite in ("trixie-backports", "forky", "sid"):

@@ -245,6 +245,7 @@ def install(python: str, address: str, *requirements: str) -> tuple[int, str]:
     return program(python, "-m", "pip", "install", "--quiet", *options, *requirements)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("requirement", ["beta", "beta==2.0", "needs"])
 def test_a_python_package_that_the_index_names_and_lacks(pip: t.Callable[..., str], requirement: str) -> None:
     (one,) = in_pip_output(pip(requirement))
@@ -297,6 +298,7 @@ def test_a_python_package_that_does_not_build_was_delivered(pip: t.Callable[...,
     assert in_pip_output(output) == ()
 
 
+@pytest.mark.sampled(2)
 def test_a_python_package_whose_build_needs_what_the_index_lacks(pip: t.Callable[..., str]) -> None:
     assert names(in_pip_output(pip("unbuilt"))) == ["nosuch (the index does not have it)"]
 

@@ -88,6 +88,7 @@ def test_the_serial_consoles_last_words_are_quoted(machine: Machine, image: Test
         start(machine, image, "echo Kernel panic > console.log; exit 0")
 
 
+@pytest.mark.sampled(2)
 def test_what_the_console_says_is_shown_while_it_boots(machine: Machine, image: TestImage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machines, "_TELL_EVERY", 0.0)
     said: list[str] = []
@@ -126,6 +127,7 @@ def test_a_guest_that_never_answers_is_given_up_and_nothing_runs_on(machine: Mac
     assert machine.processes() == {}
 
 
+@pytest.mark.sampled(2)
 def test_a_port_that_somebody_took_meanwhile_is_replaced_by_another(machine: Machine, image: TestImage) -> None:
     script = f'echo "$@" >> tries; test $(wc -l < tries) -gt 2 && exec sleep 300; echo "{TAKEN}" >&2; exit 1'
     with pytest.raises(HostError, match="did not answer within"):
@@ -139,6 +141,7 @@ def test_a_machine_for_which_every_port_is_taken_fails(machine: Machine, image: 
         start(machine, image, f'echo "{TAKEN}" >&2; exit 1')
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("console", LOST_TIMERS, ids=lambda path: path.stem)
 def test_a_guest_whose_timer_the_emulation_lost_is_started_again(machine: Machine, image: TestImage, console: Path) -> None:
     script = f"echo x >> tries; test $(wc -l < tries) -gt 2 || cp {console} console.log; exec sleep 300"

@@ -134,6 +134,7 @@ def test_a_job_is_the_same_after_it_was_sent() -> None:
     assert RemoteJob.parse(job.text()) == job
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("machine", [AnotherFolder, InATerminal])
 def test_the_other_machine_gets_what_it_lacks_and_its_answer_comes_back(tmp_path: Path, machine: type[AnotherFolder]) -> None:
     two = Two.made(tmp_path)

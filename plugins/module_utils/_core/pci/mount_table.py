@@ -1,0 +1,45 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a process has mounted, by proc_pid_mountinfo(5)."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+LARGEST = 4 << 20
+ESCAPE = re.compile(r"\\([0-7]{3})")
+
+
+class MountedPlace(t.NamedTuple):
+    """A line of proc_pid_mountinfo(5): the mount's ID, the number and kind of its file system, the folder of that which is at the place."""
+
+    mount: str
+    number: str
+    folder: str
+    place: str
+    kind: str
+    source: str
+    options: tuple[str, ...]
+
+
+def mounted(host: Host, process: str = "self", most: int = LARGEST) -> t.Iterator[MountedPlace]:
+    """What a process has mounted, in order, of at most so many bytes of its table."""
+    for line in raw_lines(host, f"/proc/{process}/mountinfo", most):
+        head, _dash, tail = line.partition(" - ")
+        fields, rest = head.split(), tail.split(" ")
+        if len(fields) > 5 and len(rest) > 1:
+            options = tuple(unescaped(option) for option in rest[2].split(",")) if len(rest) > 2 else ()
+            yield MountedPlace(fields[0], fields[2], unescaped(fields[3]), unescaped(fields[4]), rest[0], unescaped(rest[1]), options)
+
+
+def raw_lines(host: Host, path: str, most: int = LARGEST) -> tuple[str, ...]:
+    return tuple((host.head(path, most) or b"").decode("utf-8", "surrogateescape").split("\n"))
+
+
+def unescaped(text: str) -> str:
+    """Without the octal escapes of mangle() in the kernel and of getmntent(3): a blank is `\\040`."""
+    return ESCAPE.sub(lambda found: chr(int(found[1], 8)), text)
