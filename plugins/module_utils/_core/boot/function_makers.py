@@ -53,7 +53,7 @@ _INTERFACE = re.compile(r"/net/([^/\s\"'*$]+)/device")
 _WRITES = re.compile(r"sriov_numvfs\}?\s*[:+]?=(?!=)|(?:>|\btee\b)[^|;]*(?:sriov_numvfs|mlx\d_num_vfs)|^\s*w\S*\s.*sriov_numvfs")
 """A rule, a line of sysfsutils, of a shell, of tmpfiles.d; not what only reads it."""
 TABLE = "/etc/sriovtab"
-"""Lines with an interface or an address, and a number."""
+"""Lines with an interface or an address, and a number; which program brings it was not found."""
 NEUTRON = ("/etc/default/neutron-openvswitch-networking-sriov", "/etc/default/networking-sriov")
 """Of the init script networking-sriov that charms for OpenStack bring."""
 TRIPLEO = "/var/lib/os-net-config/sriov_config.yaml"
