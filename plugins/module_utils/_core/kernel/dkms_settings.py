@@ -37,8 +37,8 @@ def read_dkms_settings(host: Host, *variables: str) -> dict[str, str]:
     """By variable its last value; without those that are not set, or to nothing (read_framework_conf() in /usr/sbin/dkms)."""
     more = (f"{FOLDER}/{name}" for name in host.names(FOLDER) if name.endswith(".conf") and not name.startswith("."))
     files = [Assignments.parse(host.text_or_none(path) or "") for path in (FILE, *more)]
-    found = ((variable, file.get(variable)) for file in files for variable in variables)
-    return {variable: value for variable, value in found if value}
+    found = {variable: file.get(variable) for file in files for variable in variables if file.indices(variable)}
+    return {variable: value for variable, value in found.items() if value}
 
 
 def signing_key(host: Host) -> SigningKey:
