@@ -52,9 +52,10 @@ class DkmsConf:
         read = Assignments.parse(self.text)
         if read.unknown & set(MODULE_ARRAYS):
             return ()
-        highest = max((index for array in MODULE_ARRAYS for index in read.indices(array)), default=-1)
-        only = read.get("PACKAGE_NAME") if highest == 0 else None
-        names = (read.get("DEST_MODULE_NAME", index) or read.get("BUILT_MODULE_NAME", index) or only for index in range(highest + 1))
+        # Not each number up to the highest, which a file can choose.
+        records = sorted({index for array in MODULE_ARRAYS for index in read.indices(array)})
+        only = read.get("PACKAGE_NAME") if records == [0] else None
+        names = (read.get("DEST_MODULE_NAME", index) or read.get("BUILT_MODULE_NAME", index) or only for index in records)
         return tuple(name for name in names if name)
 
     @property
@@ -99,15 +100,15 @@ class DkmsConf:
             return "has lines that end with a carriage return, which bash takes for a part of their values"
         if read.unknown & {*MODULE_ARRAYS, "PACKAGE_NAME"} or _RUNS_OTHERS.search(self.text):
             return None
-        # As many records as the longest of these has elements, whatever their numbers.
-        records = max(len(read.indices(array)) for array in MODULE_ARRAYS)
+        # DKMS 3.0 counts the elements, and 3.2 goes up to the highest number: where one is left out, both end with an error.
+        records = max((index for array in MODULE_ARRAYS for index in read.indices(array)), default=-1) + 1
         if not records or not read.indices("DEST_MODULE_LOCATION"):
             return "has no DEST_MODULE_LOCATION, and nothing is installed without one"
-        alone = read.get("PACKAGE_NAME") if len(read.indices("DEST_MODULE_LOCATION")) == 1 else None
+        alone = read.get("PACKAGE_NAME") if records == 1 else None
         for record in range(records):
             built = read.get("BUILT_MODULE_NAME", record) or alone
             if not built:
-                return f"has no BUILT_MODULE_NAME[{record}], though it has {records} records"
+                return f"has no BUILT_MODULE_NAME[{record}], though there are settings for {records} modules"
             for array, name in (("BUILT_MODULE_NAME", built), ("DEST_MODULE_NAME", read.get("DEST_MODULE_NAME", record) or "")):
                 if name.endswith((".o", ".ko")):
                     return f"has {array}[{record}]={cut(name)}; a module's name has no .ko at its end"

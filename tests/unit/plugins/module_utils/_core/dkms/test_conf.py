@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import time
 import typing as t
 
 import pytest
@@ -22,6 +23,8 @@ from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 if t.TYPE_CHECKING:
     from pathlib import Path
+
+PLAIN = "PACKAGE_NAME=gpu\nBUILT_MODULE_NAME[0]=a\nDEST_MODULE_LOCATION[0]=/updates\n"
 
 
 def conf(text: str) -> DkmsConf:
@@ -62,6 +65,14 @@ def test_a_single_module_without_a_name_is_called_like_the_package() -> None:
     assert conf("PACKAGE_NAME=gpu\nDEST_MODULE_LOCATION[0]=/updates\n").modules == ("gpu",)
 
 
+def test_a_number_that_the_file_chooses_takes_no_time() -> None:
+    text = f"{PLAIN}BUILT_MODULE_NAME[999999999]=b\n"
+    start = time.process_time()
+    assert conf(text).modules == ("a", "b")
+    assert conf(text).fault() == "has no BUILT_MODULE_NAME[1], though there are settings for 1000000000 modules"
+    assert time.process_time() - start < 1
+
+
 def test_modules_that_only_running_would_show_are_not_guessed() -> None:
     assert conf("PACKAGE_NAME=gpu\nBUILT_MODULE_NAME=(a $(ls *.c))\n").modules == ()
 
@@ -97,9 +108,6 @@ def test_a_rule_that_is_no_expression_excludes_all_kernels_for_dkms_and_is_an_er
         conf(f'{rule}="{expression}"').exclusion("6.1", "x86_64", None)
 
 
-PLAIN = "PACKAGE_NAME=gpu\nBUILT_MODULE_NAME[0]=a\nDEST_MODULE_LOCATION[0]=/updates\n"
-
-
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -111,10 +119,9 @@ PLAIN = "PACKAGE_NAME=gpu\nBUILT_MODULE_NAME[0]=a\nDEST_MODULE_LOCATION[0]=/upda
         (f"{PLAIN}DEST_MODULE_LOCATION[0]=/lib/modules\n", "has '/lib/modules' as DEST_MODULE_LOCATION[0], which does not begin with"),
         (f"{PLAIN}BUILT_MODULE_NAME[0]=a.ko\n", "has BUILT_MODULE_NAME[0]=a.ko; a module's name has no .ko at its end"),
         (f"{PLAIN}DEST_MODULE_NAME[0]=b.ko\n", "has DEST_MODULE_NAME[0]=b.ko; a module's name has no .ko at its end"),
-        # DKMS counts the elements: record 2 is the second of two, and there is none of that number.
         (
             f"{PLAIN}BUILT_MODULE_NAME[2]=c\nDEST_MODULE_LOCATION[2]=/updates\n",
-            "has no BUILT_MODULE_NAME[1], though it has 2 records",
+            "has no BUILT_MODULE_NAME[1], though there are settings for 3 modules",
         ),
         (PLAIN.replace("\n", "\r\n"), "has lines that end with a carriage return, which bash takes for a part of their values"),
         (f"{PLAIN}unset DEST_MODULE_LOCATION\n", "has no DEST_MODULE_LOCATION, and nothing is installed without one"),

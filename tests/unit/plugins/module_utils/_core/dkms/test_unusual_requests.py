@@ -176,7 +176,7 @@ REFUSED: dict[str, tuple[Arrange, Result, str]] = {
     "a gap among its modules": (
         with_source(f"{CONF}BUILT_MODULE_NAME[2]=other\nDEST_MODULE_LOCATION[2]=/updates\n"),
         SOURCE,
-        "/opt/gpu/dkms.conf has no BUILT_MODULE_NAME[1], though it has 2 records, so that DKMS cannot build it. ",
+        "/opt/gpu/dkms.conf has no BUILT_MODULE_NAME[1], though there are settings for 3 modules, so that DKMS cannot build it. ",
     ),
     "a rule of the administrator's": (
         lambda dkms: [with_source()(dkms), dkms.tree.file("/etc/dkms/gpu.conf", "BUILD_EXCLUSIVE_KERNEL=^7\n")],
