@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, grubby, kernel_install, line_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import MKCONFIG
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import MKCONFIG, running_arguments
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import FOLDER, SETTINGS, VARIABLES
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import KERNEL_INSTALL as LINE
@@ -197,7 +197,7 @@ def _setting(texts: t.Mapping[str, str]) -> Cmdline:
 
 
 def _found_in(text: str, change: ArgumentChange, names: tuple[str, ...]) -> tuple[str, ...]:
-    """The arguments that are meant and that a file gives to the variables, whatever these were before, and beside what a shell works out."""
+    """The arguments that are meant and that a file gives to the variables, whatever these were, and beside what a shell works out."""
     known = Assignments.parse("".join(f"{name}=\n" for name in names) + text)
     written = (_value_of(match) for match in _assignment(names).finditer(text))
     lines = [" ".join(known.get(name) or "" for name in names), *(line for name, line in written if name in known.unknown)]
@@ -424,7 +424,9 @@ def _edit_line(editor: _Editor, place: str, arguments: Cmdline, whole: Cmdline |
 
 def _create_line(editor: _Editor, place: str, arguments: Cmdline) -> None:
     """The program would take the running kernel's arguments; from now on it takes this file."""
-    if not editor.change.wanted and (place in editor.base or not editor.change.found(arguments)):
+    running = running_arguments(editor.host)
+    comes_back = editor.change.found(arguments) and (running is None or editor.change.found(Cmdline(running)))
+    if not editor.change.wanted and (place in editor.base or not comes_back):
         editor.put(place, None)
         return
     words = tuple(word for word in arguments.arguments if name_and_value(word)[0] not in ADDED)

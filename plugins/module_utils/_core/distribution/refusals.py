@@ -156,16 +156,6 @@ REFUSED = (
         includes_derivatives=True,
     ),
     UnsupportedDistribution(
-        "Elemental",
-        # Harvester's, which is an image of Elemental.
-        ("sle-micro-rancher",),
-        ("/run/elemental/active_mode", "/run/elemental/passive_mode", "/run/elemental/recovery_mode"),
-        {
-            **dict.fromkeys(UNWRITTEN, _IN_ITS_IMAGE),
-            "arguments": "set `extra_cmdline` by `grub2-editenv /oem/grubenv set`, and reboot",
-        },
-    ),
-    UnsupportedDistribution(
         "Ubuntu Core",
         ("ubuntu-core",),
         (),
@@ -242,10 +232,21 @@ REFUSED = (
     UnsupportedDistribution(
         "Kairos",
         ("kairos",),
-        ("/etc/kairos-release", "/run/cos/active_mode", "/run/cos/passive_mode", "/run/cos/recovery_mode", "/run/cos/live_mode"),
+        ("/etc/kairos-release",),
         {
             **dict.fromkeys(UNWRITTEN, _IN_ITS_IMAGE),
             "arguments": "set `extra_cmdline` below `install.grub_options` in its configuration, or build them into its image",
+        },
+    ),
+    UnsupportedDistribution(
+        "Elemental",
+        # Harvester's, which is an image of Elemental.
+        ("sle-micro-rancher",),
+        # The second folder is that of its first versions, when it was called cOS, and Kairos' as well.
+        tuple(f"/run/{folder}/{mode}_mode" for folder in ("elemental", "cos") for mode in ("active", "passive", "recovery", "live")),
+        {
+            **dict.fromkeys(UNWRITTEN, _IN_ITS_IMAGE),
+            "arguments": "set `extra_cmdline` by `grub2-editenv /oem/grubenv set`, and reboot",
         },
     ),
     UnsupportedDistribution(
@@ -278,9 +279,7 @@ REFUSED = (
         includes_derivatives=True,
     ),
     *(
-        UnsupportedDistribution(
-            name, known_as, (), dict.fromkeys(UNWRITTEN, _NO_WAY)
-        )
+        UnsupportedDistribution(name, known_as, (), dict.fromkeys(UNWRITTEN, _NO_WAY))
         for name, known_as in (
             ("ChromeOS", ("chromeos", "chromiumos", "fydeos")),
             ("AerynOS", ("aerynos", "serpentos")),

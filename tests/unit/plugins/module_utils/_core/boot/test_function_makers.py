@@ -70,7 +70,12 @@ CASES: list[tuple[str, str, str, bool | None]] = [
     ("/etc/default/networking-sriov", "ENABLE=1\nVFS_LIST=ens1f0:16\n", "VFS_LIST=ens1f0:16", True),
     ("/etc/default/networking-sriov", "ENABLE=1\nVFS_LIST='eth9:16 ens1f0:0'\n", "", False),
     ("/etc/default/networking-sriov", "# auto\nENABLE=1\n", "ENABLE=1", None),
-    ("/etc/sriov-netplan-shim/interfaces.yaml", "interfaces:\n    eth9:\n        num_vfs: 8\n    ens1f0:\n        num_vfs: 64\n", "num_vfs: 64", True),
+    (
+        "/etc/sriov-netplan-shim/interfaces.yaml",
+        "interfaces:\n    eth9:\n        num_vfs: 8\n    ens1f0:\n        num_vfs: 64\n",
+        "num_vfs: 64",
+        True,
+    ),
     ("/etc/sriov-netplan-shim/interfaces.yaml", "interfaces:\n  eth9:\n    num_vfs: 64\n  ens1f0:\n    num_vfs: 0\n", "", False),
     ("/etc/default/networking-sriov", "ENABLE=0\nVFS_LIST=ens1f0:16\n", "", False),
     ("/etc/default/neutron-openvswitch-networking-sriov", "ENABLE=1\nVFS_BLANKET=auto\n", "VFS_BLANKET=auto", None),

@@ -134,6 +134,7 @@ OWN = (
     # 3buildeasydistro: ID="${DISTRO_COMPAT_VERSION}"
     Witness("EasyOS or Puppy Linux", "bkauler/woofq/easyos/easy-code/3buildeasydistro", 'ID="scarthgap"\n', ("/etc/DISTRO_SPECS",)),
     Witness("Kairos", "kairos-io/kairos-init/pkg/stages/steps_init.go", "ID=ubuntu\nID_LIKE=debian\n", ("/etc/kairos-release",)),
+    Witness("Kairos", "kairos-io/kairos-init/pkg/bundled/cloudconfigs", "ID=alpine\n", ("/etc/kairos-release", "/run/cos/active_mode")),
     Witness("Elemental", "rancher/elemental-toolkit/pkg/constants/constants.go", 'ID="sl-micro"\n', ("/run/elemental/active_mode",)),
     Witness(
         MICROOS,
@@ -154,7 +155,7 @@ QUOTED = (
         "openSUSE's bug 1228361",
         'ID="opensuse-aeon"\nID_LIKE="suse opensuse opensuse-tumbleweed opensuse-microos microos"\n',
     ),
-    Witness("Elemental", "Harvester's tests", 'ID="sle-micro-rancher"\nID_LIKE="suse"\n'),
+    Witness("Elemental", "Harvester's tests", 'ID="sle-micro-rancher"\nID_LIKE="suse"\n', ("/run/cos/active_mode",)),
     Witness("Kairos", "builds of its versions before 3", "ID=kairos\n"),
     Witness("Unraid", "tests of monitoring agents", 'ID="unraid-os"\n', ("/etc/unraid-version",)),
     Witness("Home Assistant OS", "reports of its old name", "ID=hassos\n"),

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Distributions are known by what their own os-release says; each ID of the tables has been seen in one, or is among those that were not."""
+"""Distributions are known by what their own os-release says; each ID of the tables has been seen in one, or is listed as unseen."""
 
 from __future__ import annotations
 

@@ -89,7 +89,8 @@ def test_a_driver_that_calls_what_another_module_has_only_with_its_own_option_is
     config = "CONFIG_DRM_XE=m\nCONFIG_PCI_IOV=y\n# CONFIG_XE_VFIO_PCI is not set\n"
     (without,) = missing_variants(modalias("8086:e20b"), (kernel,), config)
     assert without.endswith(f"kernel {NEW} does not have it, and is built without CONFIG_XE_VFIO_PCI, which it depends on")
-    (having,) = missing_variants(modalias("8086:e20b"), (kernel,), config.replace("# CONFIG_XE_VFIO_PCI is not set", "CONFIG_XE_VFIO_PCI=m"))
+    with_it = config.replace("# CONFIG_XE_VFIO_PCI is not set", "CONFIG_XE_VFIO_PCI=m")
+    (having,) = missing_variants(modalias("8086:e20b"), (kernel,), with_it)
     assert having.endswith("`vfio_drivers_variants: [xe]` builds it from the kernel's source")
 
 
