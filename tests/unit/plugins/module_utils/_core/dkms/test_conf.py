@@ -103,7 +103,7 @@ def test_rules_exclude_kernels_as_dkms_would(rule: str, release: str, reason: st
 
 @pytest.mark.parametrize("expression", ["[", "(6.1", "*6", "6{2,1}", "6.1\\\\"])
 @pytest.mark.parametrize("rule", ["BUILD_EXCLUSIVE_KERNEL", "BUILD_EXCLUSIVE_ARCH"])
-def test_a_rule_that_is_no_expression_excludes_all_kernels_for_dkms_and_is_an_error(rule: str, expression: str) -> None:
+def test_a_rule_that_is_not_an_expression_excludes_all_kernels_for_dkms_and_is_an_error(rule: str, expression: str) -> None:
     with pytest.raises(HostError, match=rf"^{rule} in package/dkms\.conf is '.*', which is not a valid regular expression, so that DKMS"):
         conf(f'{rule}="{expression}"').exclusion("6.1", "x86_64", None)
 

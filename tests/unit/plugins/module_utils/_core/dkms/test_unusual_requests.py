@@ -162,7 +162,7 @@ REFUSED: dict[str, tuple[Arrange, Result, str]] = {
         {**SOURCE, "kernel_sources": ["/srv/linux"]},
         "kernel_sources: there is no variant to build. Set variant, or leave kernel_sources out.",
     ),
-    "a rule that is no expression": (
+    "a rule that is not an expression": (
         with_source(f"{CONF}BUILD_EXCLUSIVE_KERNEL='^(6'\n"),
         SOURCE,
         "BUILD_EXCLUSIVE_KERNEL in /opt/gpu/dkms.conf is '^(6', which is not a valid regular expression, so that DKMS builds for no kernel",
