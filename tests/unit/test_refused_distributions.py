@@ -50,9 +50,9 @@ CALLS: dict[str, tuple[Call, str]] = {
     "dkms_package": (_drivers, "installs no drivers"),
 }
 IDS = (
-    *("nixos", "alpine", "flatcar", "opensuse-microos", "rhcos", "talos", "unraid", "gentoo", "void"),
+    *("nixos", "alpine", "flatcar", "opensuse-microos", "rhcos", "talos", "unraid-os", "gentoo", "void"),
     *("bottlerocket", "vanilla", "chimeraos", "cos", "vyos", "truenas", "clear-linux-os", "chimera", "photon"),
-    *("kairos", "haos", "libreelec", "coreelec", "openwrt", "chromeos", "aerynos", "blend", "kde-linux", "particleos", "slackware"),
+    *("kairos", "haos", "libreelec", "coreelec", "openwrt", "chromeos", "aerynos", "blendos", "kde-linux", "particleos-arch", "slackware"),
 )
 
 

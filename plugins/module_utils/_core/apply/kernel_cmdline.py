@@ -122,6 +122,8 @@ def _plan(host: Host, change: ArgumentChange, record: CmdlineRecord) -> Argument
     if way.method == GRUBBY and not change.wanted:
         words.update(dict.fromkeys(grubby.found(host, way, change, covered)))
         is_needed = is_needed or bool(words)
+    if way.method == GRUBBY and change.wanted and words:
+        _refuse_loss(entries, change, tuple(words))
     releases = tuple(entry.name for entry in entries)
     commands = cmdline_settings.commands(host, way, change, tuple(words), releases) if is_needed else ()
     leave = tuple(one.path for one in changes if one.path == LINE and one.before is not None and one.after is None)
@@ -129,6 +131,17 @@ def _plan(host: Host, change: ArgumentChange, record: CmdlineRecord) -> Argument
     written = cmdline_settings.written_places(host, way, change, tuple(words)) if is_needed else ()
     settings = cmdline_settings.words_of_settings(host, way, needed(changes)) if needed(changes) else None
     return ArgumentPlan(way, entries, changes, commands, leave, is_needed, written, settings)
+
+
+def _refuse_loss(entries: t.Iterable[BootEntryCmdline], change: ArgumentChange, words: tuple[str, ...]) -> None:
+    """Raises HostError where grubby would take out what others have set: it keeps one argument of a name."""
+    for entry in entries:
+        lost = grubby.lost(" ".join(entry.cmdline.arguments), words, change)
+        if lost:
+            raise HostError(
+                f"{entry.source} has {' '.join(lost)}, which grubby would replace by {' '.join(words)}: it keeps one argument of a name.",
+                "Take that out first, with state=absent.",
+            )
 
 
 def _kept(one: FileChange, change: ArgumentChange) -> FileChange:

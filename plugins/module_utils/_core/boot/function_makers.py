@@ -53,14 +53,17 @@ _INTERFACE = re.compile(r"/net/([^/\s\"'*$]+)/device")
 _WRITES = re.compile(r"sriov_numvfs\}?\s*[:+]?=(?!=)|(?:>|\btee\b)[^|;]*(?:sriov_numvfs|mlx\d_num_vfs)|^\s*w\S*\s.*sriov_numvfs")
 """A rule, a line of sysfsutils, of a shell, of tmpfiles.d; not what only reads it."""
 TABLE = "/etc/sriovtab"
-"""Lines with an interface or an address, and a number."""
+"""Lines with an interface or an address, and a number; which program brings it was not found."""
 NEUTRON = ("/etc/default/neutron-openvswitch-networking-sriov", "/etc/default/networking-sriov")
 """Of the init script networking-sriov that charms for OpenStack bring."""
+SHIM = "/etc/sriov-netplan-shim/interfaces.yaml"
+"""Of the service sriov-netplan-shim, which charms for OVN bring: interfaces, each with `num_vfs`."""
 TRIPLEO = "/var/lib/os-net-config/sriov_config.yaml"
 """What os-net-config's sriov_config.service applies at boot."""
 _OF_TABLE = re.compile(r"[ \t]*([^#\s]\S*)[ \t]+(\d+)")
 _OF_NEUTRON = re.compile(r"[ \t]*(VFS_BLANKET|VFS_LIST)=[\"']?([^\"'#]+)")
 _IS_ENABLED = re.compile(r"[ \t]*ENABLE=[\"']?[1-9]")
+_OF_SHIM = re.compile(r"([ \t]*)num_vfs:[ \t]*[\"']?(\d+)")
 _OF_TRIPLEO = re.compile(r"([ \t]*(?:-[ \t]+)?)numvfs:[ \t]*[\"']?(\d+)")
 _OPTION = re.compile(r"((?:max_vfs|num_vfs|\w*nr_virtfn)=[\d,]*[1-9][\d,]*)")
 _KEY = re.compile(r"^(\s*)([^\s:#][^:]*):")
@@ -88,6 +91,7 @@ def makers_of(host: Host, physical: Device) -> tuple[Maker, ...]:
         *_of_lines(host, physical, names),
         *_of_table(host, physical, names),
         *_of_neutron(host, names),
+        *_of_shim(host, names),
         *_of_tripleo(host, names),
         *_of_options(host, physical),
         *(Maker("the SR-IOV network operator", path, "its configuration", None) for path in OPERATOR if host.exists(path)),
@@ -179,13 +183,28 @@ def _of_table(host: Host, physical: Device, names: frozenset[str]) -> t.Iterator
 
 def _of_neutron(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
     for path, lines in _texts(host, NEUTRON, ""):
-        for number, line in enumerate(lines if any(map(_IS_ENABLED.match, lines)) else (), 1):
+        enabled = next((number for number, line in enumerate(lines, 1) if _IS_ENABLED.match(line)), None)
+        if enabled is not None and not any(map(_OF_NEUTRON.match, lines)):
+            # Its script takes VFS_BLANKET=auto then: as many as each interface can have.
+            yield Maker("networking-sriov", f"{path}:{enabled}", cut(lines[enabled - 1].strip()), None)
+        for number, line in enumerate(lines if enabled is not None else (), 1):
             found = _OF_NEUTRON.match(line)
             if found is None or found[2].strip() == "0":
                 continue
             given = dict(one.split(":", 1) for one in found[2].split() if ":" in one)
             is_it = None if found[1] == "VFS_BLANKET" or not names else any(given.get(name, "0") != "0" for name in names)
             yield Maker("networking-sriov", f"{path}:{number}", cut(line.strip()), is_it)
+
+
+def _of_shim(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
+    for path, lines in _texts(host, (SHIM,), ""):
+        owner = ""
+        for number, line in enumerate(lines, 1):
+            found, key = _OF_SHIM.match(line), _KEY.match(line)
+            if found is not None and found[2].strip("0"):
+                yield Maker("sriov-netplan-shim", f"{path}:{number}", f"num_vfs: {found[2]}", owner in names if names else None)
+            elif key is not None and key[1]:
+                owner = key[2].strip("\"' ")
 
 
 def _of_tripleo(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, grubby, kernel_install, line_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import MKCONFIG
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import MKCONFIG, running_arguments
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import FOLDER, SETTINGS, VARIABLES
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import KERNEL_INSTALL as LINE
@@ -176,7 +176,7 @@ def _of_grub(editor: _Editor) -> None:
     for place in places:
         if place == DROP_IN:
             _reduce_drop_in(editor)
-        elif editor.change.found(_setting({place: texts[place]})) or place in editor.base:
+        elif _found_in(texts[place], editor.change, VARIABLES) or place in editor.base:
             editor.put(place, _edited_assignments(place, editor.text(place) or "", editor.change, VARIABLES))
 
 
@@ -194,6 +194,14 @@ def _read(texts: t.Mapping[str, str]) -> Assignments:
 def _setting(texts: t.Mapping[str, str]) -> Cmdline:
     known = _read(texts)
     return Cmdline.parse(" ".join(known.get(name) or "" for name in VARIABLES))
+
+
+def _found_in(text: str, change: ArgumentChange, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The arguments that are meant and that a file gives to the variables, whatever these were, and beside what a shell works out."""
+    known = Assignments.parse("".join(f"{name}=\n" for name in names) + text)
+    written = (_value_of(match) for match in _assignment(names).finditer(text))
+    lines = [" ".join(known.get(name) or "" for name in names), *(line for name, line in written if name in known.unknown)]
+    return tuple(dict.fromkeys(word for line in lines for word in change.found(Cmdline.parse(line))))
 
 
 def _holds(editor: _Editor, texts: t.Mapping[str, str]) -> bool:
@@ -295,8 +303,14 @@ def _assignment(names: tuple[str, ...]) -> re.Pattern[str]:
     )
 
 
+def _value_of(match: re.Match[str]) -> tuple[str, str]:
+    """The variable, and the value as it is written."""
+    name = match[1].split("export")[-1].strip().rstrip("+=")
+    return name, match[2] if match[2] is not None else match[3] if match[3] is not None else match[4] or ""
+
+
 def _with_words(match: re.Match[str], change: ArgumentChange, in_front: bool) -> str:
-    text = match[2] if match[2] is not None else match[3] if match[3] is not None else match[4] or ""
+    _name, text = _value_of(match)
     escape, quote = ("", "'") if match[3] is not None else ("\\", '"')
     if in_front and change.wanted:
         words = " ".join(change.words).replace('"', f'{escape}"')
@@ -309,7 +323,7 @@ def _with_words(match: re.Match[str], change: ArgumentChange, in_front: bool) ->
 def _edited_assignments(place: str, text: str, change: ArgumentChange, names: tuple[str, ...]) -> str:
     """Without the arguments, wherever the variables are set."""
     new = _assignment(names).sub(lambda match: _with_words(match, change, False), text)
-    left = change.found(Cmdline.parse(" ".join(Assignments.parse(new).get(name) or "" for name in names)))
+    left = _found_in(new, change, names)
     if left:
         raise HostError(f"{place} sets {' '.join(left)} in a way that cannot be changed safely.", "Remove it by hand.")
     return new
@@ -331,6 +345,9 @@ def _of_u_boot(editor: _Editor) -> None:
         return
     if editor.change.wanted:
         editor.put(U_BOOT, _added(text, editor.change, U_BOOT_VARIABLE, False, U_BOOT_USUAL))
+    elif known is None:
+        end = "" if not text or text.endswith("\n") else "\n"
+        editor.put(U_BOOT, f'{text}{end}{U_BOOT_VARIABLE}="{editor.change.edited(U_BOOT_USUAL)}"\n')
     else:
         editor.put(U_BOOT, _edited_assignments(U_BOOT, text, editor.change, (U_BOOT_VARIABLE,)))
 
@@ -407,7 +424,9 @@ def _edit_line(editor: _Editor, place: str, arguments: Cmdline, whole: Cmdline |
 
 def _create_line(editor: _Editor, place: str, arguments: Cmdline) -> None:
     """The program would take the running kernel's arguments; from now on it takes this file."""
-    if not editor.change.wanted:
+    running = running_arguments(editor.host)
+    comes_back = editor.change.found(arguments) and (running is None or editor.change.found(Cmdline(running)))
+    if not editor.change.wanted and (place in editor.base or not comes_back):
         editor.put(place, None)
         return
     words = tuple(word for word in arguments.arguments if name_and_value(word)[0] not in ADDED)

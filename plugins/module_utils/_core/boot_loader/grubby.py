@@ -65,6 +65,12 @@ def written(host: Host, way: Way, words: t.Sequence[str], wanted: bool) -> tuple
     return (*found, LINE) if creates_line(host) else tuple(found)
 
 
+def lost(text: str, words: t.Sequence[str], change: ArgumentChange) -> tuple[str, ...]:
+    """Foreign arguments of a line that it takes out when it adds the words: those of the same names."""
+    left = list(change.foreign(Cmdline.parse(_changed(text, words, wanted=True))))
+    return tuple(word for word in change.foreign(Cmdline.parse(text)) if word not in left)
+
+
 def _changed(text: str, words: t.Sequence[str], wanted: bool) -> str:
     """It knows no quotes, takes out each argument of a name that it adds, and leaves single blanks."""
     pieces = " ".join(words).split()

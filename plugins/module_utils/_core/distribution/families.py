@@ -93,14 +93,17 @@ class Family:
 
 
 _LIKE_FEDORA = (
-    "rhel fedora centos rocky almalinux ol amzn scientific eurolinux virtuozzo nobara ultramarine azurelinux mariner openEuler openeuler "
+    "rhel fedora centos rocky almalinux ol amzn scientific eurolinux virtuozzo nobara ultramarine azurelinux mariner openeuler "
     "anolis opencloudos tencentos kylin alinux hce bclinux"
 )
+_OTHERS_LIKE_DEBIAN = ("deepin", "pureos", "openkylin")
+OF_TWO_FAMILIES = ("kylin",)
+"""IDs of several systems, which ID_LIKE tells apart: Kylin's for desktops is like Debian, that for servers like Fedora, or says nothing."""
 # The first that an ID, or else an ID_LIKE, belongs to.
 FAMILIES = (
     Family(
         "Debian",
-        ("debian", "ubuntu", "raspbian", "linuxmint", "pop", "proxmox", "pve", "devuan", "kali", "neon", "elementary", "zorin"),
+        ("debian", "ubuntu", "raspbian", "linuxmint", "pop", "devuan", "kali", "neon", "elementary", "zorin", *_OTHERS_LIKE_DEBIAN),
         (PROXMOX_BOOT_TOOL, GRUB_MKCONFIG, KERNEL_INSTALL, U_BOOT_UPDATE, ENTRIES),
         "add them to GRUB_CMDLINE_LINUX_DEFAULT in /etc/default/grub and run `update-grub`, or to /etc/kernel/cmdline and run "
         "`kernel-install add RELEASE /boot/vmlinuz-RELEASE`",
@@ -127,7 +130,7 @@ FAMILIES = (
     ),
     Family(
         "Arch",
-        ("arch", "archarm", "manjaro", "manjaro-arm", "endeavouros", "cachyos", "garuda", "artix", "arcolinux"),
+        ("arch", "archarm", "manjaro", "manjaro-arm", "endeavouros", "cachyos", "garuda", "artix", "arcolinux", "blackarch"),
         (GRUB_MKCONFIG, MKINITCPIO, KERNEL_INSTALL, ENTRIES),
         "add them to the loader's entry, or to /etc/kernel/cmdline and run `mkinitcpio -P`",
         ("mkinitcpio", "dracut"),
@@ -150,7 +153,9 @@ def family(host: Host) -> Family:
 
 
 def family_of(known: Names) -> Family:
-    return next((one for name in known.all for one in FAMILIES if name in one.ids), OTHER)
+    own, *like = known.all or ("",)
+    ordered = (*like, own) if own in OF_TWO_FAMILIES else known.all
+    return next((one for name in ordered for one in FAMILIES if name in one.ids), OTHER)
 
 
 def headers_package(host: Host, release: str) -> str:

@@ -31,8 +31,8 @@ class Names:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """The nearest first."""
-        return tuple(name for name in (self.id, *self.like) if name)
+        """The nearest first, in small letters, which os-release(5) asks for and ``Deepin``, ``FydeOS`` or ``openEuler`` have not."""
+        return tuple(name.lower() for name in (self.id, *self.like) if name)
 
 
 def names(host: Host) -> Names:

@@ -49,12 +49,14 @@ def _ways(arguments: str, policy: str, images: str, drivers: str) -> dict[Task, 
 
 
 _SNAPSHOT = "use `transactional-update {}`, which works in a new snapshot, and reboot"
+_IN_ITS_IMAGE = "build them into its image, from which it is upgraded"
+_NO_WAY = "its system is an image that is replaced by updates; no supported way is known"
 _LAYOUT = "it can be tried at one's own risk with `" + ANYWAY + ": true`; "
 
 REFUSED = (
     UnsupportedDistribution(
         "an ostree or bootc image",
-        ("rhcos", "coreos", "fedora-coreos", "endless", "bazzite", "bluefin", "aurora", "ucore"),
+        ("rhcos", "coreos", "endless", "bazzite", "bluefin", "aurora"),
         # The last is that of bootc without ostree (STATE_DIR_ABS in its composefs_consts.rs).
         ("/run/ostree-booted", "/ostree/repo/config", "/sysroot/ostree/repo/config", "/sysroot/state/deploy"),
         _ways(
@@ -94,7 +96,8 @@ REFUSED = (
         ("talos",),
         (),
         _ways(
-            "set `machine.install.extraKernelArgs` in the machine configuration and upgrade",
+            "build an installer image with them, or where GRUB starts it set `machine.install.extraKernelArgs` in the machine "
+            "configuration, and upgrade",
             "set `machine.kernel.modules` and `machine.udev.rules` in the machine configuration",
             "set `machine.kernel.modules` in the machine configuration, and build a system extension for what the initramfs needs",
             "build a system extension with them",
@@ -127,7 +130,7 @@ REFUSED = (
     ),
     UnsupportedDistribution(
         "Unraid",
-        ("unraid",),
+        ("unraid-os",),
         ("/etc/unraid-version", "/boot/config/vfio-pci.cfg"),
         _ways(
             "edit `append` on the page Main → Flash → Syslinux Configuration, and bind devices on Tools → System Devices",
@@ -139,8 +142,9 @@ REFUSED = (
     UnsupportedDistribution(
         "MicroOS or another transactional system",
         (
-            *("opensuse-microos", "opensuse-leap-micro", "opensuse-aeon", "opensuse-kalpa", "microos", "aeon", "kalpa"),
-            *("sle-micro", "sl-micro", "suse-microos", "sle-micro-rancher", "elemental"),
+            # What ID_LIKE of all of them says since 2024 is "microos".
+            *("microos", "opensuse-microos", "opensuse-leap-micro", "opensuse-aeon", "opensuse-kalpa"),
+            *("sle-micro", "sl-micro", "suse-microos"),
         ),
         (),
         _ways(
@@ -149,6 +153,7 @@ REFUSED = (
             _SNAPSHOT.format("initrd"),
             _SNAPSHOT.format("pkg install"),
         ),
+        includes_derivatives=True,
     ),
     UnsupportedDistribution(
         "Ubuntu Core",
@@ -179,7 +184,8 @@ REFUSED = (
     UnsupportedDistribution(
         "Vanilla OS",
         ("vanilla",),
-        (),
+        # Its images of 22.10 and 2 say ID=ubuntu.
+        ("/usr/share/abroot/abroot.json",),
         {
             **dict.fromkeys(UNWRITTEN, "bring them in packages by `abroot pkg add` and `abroot pkg apply`, and reboot"),
             "arguments": "use `abroot kargs edit`, and reboot",
@@ -226,10 +232,21 @@ REFUSED = (
     UnsupportedDistribution(
         "Kairos",
         ("kairos",),
-        ("/etc/kairos-release", "/run/cos/active_mode", "/run/cos/passive_mode", "/run/cos/recovery_mode", "/run/cos/live_mode"),
+        ("/etc/kairos-release",),
         {
-            **dict.fromkeys(UNWRITTEN, "build them into its image, from which it is upgraded"),
+            **dict.fromkeys(UNWRITTEN, _IN_ITS_IMAGE),
             "arguments": "set `extra_cmdline` below `install.grub_options` in its configuration, or build them into its image",
+        },
+    ),
+    UnsupportedDistribution(
+        "Elemental",
+        # Harvester's, which is an image of Elemental.
+        ("sle-micro-rancher",),
+        # The second folder is that of its first versions, when it was called cOS, and Kairos' as well.
+        tuple(f"/run/{folder}/{mode}_mode" for folder in ("elemental", "cos") for mode in ("active", "passive", "recovery", "live")),
+        {
+            **dict.fromkeys(UNWRITTEN, _IN_ITS_IMAGE),
+            "arguments": "set `extra_cmdline` by `grub2-editenv /oem/grubenv set`, and reboot",
         },
     ),
     UnsupportedDistribution(
@@ -262,18 +279,29 @@ REFUSED = (
         includes_derivatives=True,
     ),
     *(
-        UnsupportedDistribution(
-            name, known_as, (), dict.fromkeys(UNWRITTEN, "its system is an image that is replaced by updates; no supported way is known")
-        )
+        UnsupportedDistribution(name, known_as, (), dict.fromkeys(UNWRITTEN, _NO_WAY))
         for name, known_as in (
             ("ChromeOS", ("chromeos", "chromiumos", "fydeos")),
             ("AerynOS", ("aerynos", "serpentos")),
-            ("blendOS", ("blend", "blendos")),
+            ("blendOS", ("blendos",)),
             ("KDE Linux", ("kde-linux",)),
-            ("GNOME OS", ("org.gnome.os", "gnomeos")),
-            ("ParticleOS", ("particleos",)),
-            ("EasyOS", ("easyos",)),
+            ("GNOME OS", ("org.gnome.os",)),
         )
+    ),
+    UnsupportedDistribution(
+        "ParticleOS",
+        # The ID stays that of the distribution that it is made of.
+        ("particleos-arch", "particleos-debian", "particleos-fedora", "particleos-opensuse-tumbleweed"),
+        (),
+        dict.fromkeys(UNWRITTEN, _NO_WAY),
+        includes_derivatives=True,
+    ),
+    UnsupportedDistribution(
+        "EasyOS or Puppy Linux",
+        (),
+        # The ID is that of a release.
+        ("/etc/DISTRO_SPECS",),
+        dict.fromkeys(UNWRITTEN, _NO_WAY),
     ),
     UnsupportedDistribution(
         "Gentoo",
@@ -317,7 +345,7 @@ REFUSED = (
         ("void",),
         (),
         _ways(
-            f"{_LAYOUT}otherwise edit /etc/default/grub and run `update-grub`",
+            f"{_LAYOUT}otherwise edit /etc/default/grub and run `grub-mkconfig -o /boot/grub/grub.cfg`",
             f"{_LAYOUT}otherwise write the files by hand, and run `xbps-reconfigure -f` of the kernel's package",
             f"{_LAYOUT}otherwise run `xbps-reconfigure -f` of the kernel's package",
             f"{_LAYOUT}otherwise run `dkms` by hand",
@@ -338,9 +366,14 @@ REFUSED = (
         includes_derivatives=True,
     ),
 )
-VARIANTS = frozenset(("coreos", "iot", "kinoite", "onyx", "sericea", "silverblue", "cosmic-atomic", "sway-atomic", "budgie-atomic"))
-"""Fedora's VARIANT_ID of ostree images."""
-CHECKED_VARIANTS = {("azurelinux", "osguard"): "Azure Linux OS Guard"}
+VARIANTS = frozenset(
+    (
+        *("coreos", "iot", "kinoite", "onyx", "sericea", "silverblue", "cosmic-atomic", "sway-atomic", "budgie-atomic"),
+        *("ucore", "aurora", "bluefin"),
+    )
+)
+"""Fedora's VARIANT_ID of ostree images, and those that Universal Blue puts in its place."""
+CHECKED_VARIANTS = {("azurelinux", "osguard"): "Azure Linux OS Guard", ("azurelinux", "azurecontainerlinux"): "Azure Container Linux"}
 """By ID and VARIANT_ID, those whose /usr is only read, and checked."""
 
 
@@ -377,8 +410,9 @@ def _find(host: Host, known: Names) -> tuple[UnsupportedDistribution, str] | Non
             return one, place
     for name in known.all:
         for one in REFUSED:
-            if name in one.ids and (name == known.id or one.includes_derivatives):
-                return one, f"ID={known.id}" if name == known.id else f"ID_LIKE={name}"
+            is_own = name == known.id.lower()
+            if name in one.ids and (is_own or one.includes_derivatives):
+                return one, f"ID={known.id}" if is_own else f"ID_LIKE={name}"
     if known.ostree:
         return REFUSED[0], f"OSTREE_VERSION={known.ostree}"
     if known.variant in VARIANTS and {"fedora", "rhel", "centos"} & set(known.all):

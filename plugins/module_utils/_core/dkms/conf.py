@@ -10,12 +10,19 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import extended_regex
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut, shown
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
 MODULE_ARRAYS = ("BUILT_MODULE_NAME", "BUILT_MODULE_LOCATION", "DEST_MODULE_NAME", "DEST_MODULE_LOCATION")
+DESTINATIONS = ("/kernel", "/updates", "/extra")
+OVERRIDES = "/etc/dkms"
+"""Where an administrator changes a package's settings: files that DKMS runs behind its dkms.conf (read_conf() in /usr/sbin/dkms)."""
 LONGEST_NAME = 120
 """Characters of a name and of a version, which together are the name of a directory (``NAME_MAX`` in linux/limits.h)."""
 # What can be a directory's name, and does not lead out of its parent.
@@ -45,9 +52,10 @@ class DkmsConf:
         read = Assignments.parse(self.text)
         if read.unknown & set(MODULE_ARRAYS):
             return ()
-        highest = max((index for array in MODULE_ARRAYS for index in read.indices(array)), default=-1)
-        only = read.get("PACKAGE_NAME") if highest == 0 else None
-        names = (read.get("DEST_MODULE_NAME", index) or read.get("BUILT_MODULE_NAME", index) or only for index in range(highest + 1))
+        # Not each number up to the highest, which a file can choose.
+        records = sorted({index for array in MODULE_ARRAYS for index in read.indices(array)})
+        only = read.get("PACKAGE_NAME") if records == [0] else None
+        names = (read.get("DEST_MODULE_NAME", index) or read.get("BUILT_MODULE_NAME", index) or only for index in records)
         return tuple(name for name in names if name)
 
     @property
@@ -56,24 +64,63 @@ class DkmsConf:
         return bool(self.modules) and not _RUNS_OTHERS.search(self.text)
 
     def exclusion(self, release: str, arch: str, config: str | None) -> str | None:
-        """Why the package is not for a kernel, None if it is.
+        """Why the package is not for a kernel, None if it is.  Raises HostError where a rule excludes every kernel by mistake.
 
         ``config`` is the kernel's configuration, None if it is not installed; DKMS ignores that rule then, too.
         (read_conf() in /usr/sbin/dkms)
         """
         read = Assignments.parse(self.text, {"kernelver": release, "arch": arch, "kernel_source_dir": f"/lib/modules/{release}/build"})
         rules = (
-            _pattern("BUILD_EXCLUSIVE_KERNEL", _known(read, "BUILD_EXCLUSIVE_KERNEL"), release),
-            _pattern("BUILD_EXCLUSIVE_ARCH", _known(read, "BUILD_EXCLUSIVE_ARCH"), arch),
+            self._pattern("BUILD_EXCLUSIVE_KERNEL", _known(read, "BUILD_EXCLUSIVE_KERNEL"), release),
+            self._pattern("BUILD_EXCLUSIVE_ARCH", _known(read, "BUILD_EXCLUSIVE_ARCH"), arch),
             _range(read, release),
             _configuration(_known(read, "BUILD_EXCLUSIVE_CONFIG"), config),
         )
         return next((reason for reason in rules if reason is not None), None)
 
+    def _pattern(self, name: str, pattern: str | None, value: str) -> str | None:
+        if not pattern:
+            return None
+        try:
+            fits = extended_regex.found(pattern, value)
+        except extended_regex.InvalidExpressionError as error:
+            raise HostError(
+                f"{name} in {self.where} is '{cut(pattern)}', which is not a valid regular expression, so that DKMS builds for no kernel: "
+                f"{error}.",
+                "Correct it there.",
+            ) from error
+        except extended_regex.UnknownExpressionError:  # a syntax that only bash knows
+            return None
+        return None if fits else f"{name} is '{cut(pattern)}', which {value} does not match"
+
+    def fault(self) -> str | None:
+        """Why DKMS refuses the file for whatever kernel, None if it does not or that is not known.  (read_conf() in /usr/sbin/dkms)"""
+        read = Assignments.parse(self.text)
+        if "\r\n" in self.text:
+            return "has lines that end with a carriage return, which bash takes for a part of their values"
+        if read.unknown & {*MODULE_ARRAYS, "PACKAGE_NAME"} or _RUNS_OTHERS.search(self.text):
+            return None
+        # DKMS 3.0 counts the elements, and 3.2 goes up to the highest number: where one is left out, both end with an error.
+        records = max((index for array in MODULE_ARRAYS for index in read.indices(array)), default=-1) + 1
+        if not records or not read.indices("DEST_MODULE_LOCATION"):
+            return "has no DEST_MODULE_LOCATION, and nothing is installed without one"
+        alone = read.get("PACKAGE_NAME") if records == 1 else None
+        for record in range(records):
+            built = read.get("BUILT_MODULE_NAME", record) or alone
+            if not built:
+                return f"has no BUILT_MODULE_NAME[{record}], though there are settings for {records} modules"
+            for array, name in (("BUILT_MODULE_NAME", built), ("DEST_MODULE_NAME", read.get("DEST_MODULE_NAME", record) or "")):
+                if name.endswith((".o", ".ko")):
+                    return f"has {array}[{record}]={cut(name)}; a module's name has no .ko at its end"
+            place = read.get("DEST_MODULE_LOCATION", record) or ""
+            if not place.startswith(DESTINATIONS):
+                return f"has {shown(place)} as DEST_MODULE_LOCATION[{record}], which does not begin with /kernel, /updates or /extra"
+        return None
+
     def _required(self, variable: str, option: str) -> str:
         read = Assignments.parse(self.text)
         value = read.get(variable)
-        if variable not in self.text and not _RUNS_OTHERS.search(self.text):
+        if (variable not in self.text or (value is None and variable not in read.unknown)) and not _RUNS_OTHERS.search(self.text):
             raise HostError(f"{self.where} has no {variable}, without which DKMS refuses it.", "Write it there, as dkms(8) says.")
         if variable in read.unknown or value is None:
             raise HostError(f"{variable} in {self.where} cannot be determined without running it.", f"Set the option {option}.")
@@ -89,6 +136,18 @@ def checked(value: str, what: str) -> str:
     return value
 
 
+def overridden(host: Host, conf: DkmsConf, package: tuple[str, str], kernel: tuple[str, str] | None = None) -> DkmsConf:
+    """The file with what an administrator has put behind it for a package (name and version), and for a kernel and its architecture."""
+    name, version = package
+    names = [name, f"{name}-{version}"]
+    if kernel is not None:
+        names += [f"{name}-{version}-{kernel[0]}", f"{name}-{version}-{kernel[0]}-{kernel[1]}"]
+    found = [(path, host.read_text(path)) for path in (f"{OVERRIDES}/{one}.conf" for one in names) if host.is_file(path)]
+    if not found:
+        return conf
+    return DkmsConf("\n".join((conf.text, *(text for _path, text in found))), " with ".join((conf.where, *(path for path, _text in found))))
+
+
 def order_key(version: str) -> str:
     """Versions as DKMS compares them: as text, with each number filled up to three digits (VER() in /usr/sbin/dkms)."""
     return re.sub(r"\d+", lambda number: number[0].rjust(3, "0"), version)
@@ -96,16 +155,6 @@ def order_key(version: str) -> str:
 
 def _known(read: Assignments, name: str) -> str | None:
     return None if name in read.unknown else read.get(name)
-
-
-def _pattern(name: str, pattern: str | None, value: str) -> str | None:
-    if not pattern:
-        return None
-    try:
-        fits = extended_regex.found(pattern, value)
-    except extended_regex.UnknownExpressionError:  # a syntax that only bash knows
-        return None
-    return None if fits else f"{name} is '{cut(pattern)}', which {value} does not match"
 
 
 def _range(read: Assignments, release: str) -> str | None:

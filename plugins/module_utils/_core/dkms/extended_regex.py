@@ -9,6 +9,7 @@ Here all ways are followed at once: the work is the number of states times the l
 from __future__ import annotations
 
 import dataclasses
+import re
 import string
 import typing as t
 
@@ -28,10 +29,15 @@ CLASSES: t.Mapping[str, str] = {
     "xdigit": string.hexdigits,
 }
 SPECIAL = "^.[$()|*+?{\\"
+INTERVAL = re.compile(r"[0-9]{1,4}(?:,[0-9]{0,4})?|,[0-9]{1,4}")
 
 
 class UnknownExpressionError(ValueError):
     """The expression is not valid, too large, or of a kind that only a C library knows, such as `\\1`."""
+
+
+class InvalidExpressionError(UnknownExpressionError):
+    """The expression is not valid: bash's `=~` ends with 2 and matches nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,7 +192,8 @@ class _Parser:
     def _repeats(self, node: _Node) -> _Node:
         while (sign := self._peek()) and sign in "*+?{":
             if isinstance(node, _Anchor):
-                raise UnknownExpressionError("an anchor is repeated")
+                # Behind "^" it is an error of regcomp(3); behind "$" it is not in every library.
+                raise (InvalidExpressionError if node.where == START else UnknownExpressionError)("an anchor is repeated")
             self._at += 1
             if sign == "{":
                 least, most = self._interval()
@@ -198,13 +205,15 @@ class _Parser:
     def _interval(self) -> tuple[int, int | None]:
         inside, closing, _rest = self._text[self._at :].partition("}")
         first, comma, last = inside.partition(",")
-        numbers = [int(one) for one in (first, last) if one.isdecimal() and one.isascii() and len(one) < 4]
-        if not closing or len(numbers) != 1 + bool(last) or max(numbers) > MOST_REPEATS:
-            raise UnknownExpressionError("an interval is not valid")
+        if not closing or not INTERVAL.fullmatch(inside):
+            raise InvalidExpressionError("an interval is not valid")
+        numbers = [int(one) for one in (first, last) if one]
+        if not first or max(numbers) > MOST_REPEATS:
+            raise UnknownExpressionError("an interval is not one of POSIX")
         self._at += len(inside) + 1
         least, most = numbers[0], numbers[-1] if last or not comma else None
         if most is not None and most < least:
-            raise UnknownExpressionError("an interval is not valid")
+            raise InvalidExpressionError("an interval is not valid")
         return least, most
 
     def _atom(self) -> _Node:
@@ -219,12 +228,14 @@ class _Parser:
         if sign == "(":
             return self._group()
         if sign in "*+?{":
-            raise UnknownExpressionError(f"{sign} repeats nothing")
+            raise InvalidExpressionError(f"{sign} repeats nothing")
         if sign == "\\":
             sign = self._peek()
             self._at += 1
+            if not sign:
+                raise InvalidExpressionError("a backslash is at the end")
             # A letter, digit or other sign after a backslash has a meaning that POSIX does not give it.
-            if not sign or sign not in SPECIAL + "]}/-\"'":
+            if sign not in SPECIAL + "]}/-\"'":
                 raise UnknownExpressionError("a backslash is before a sign that needs none")
         return _One(sign)
 
@@ -234,7 +245,7 @@ class _Parser:
             raise UnknownExpressionError("it is nested too deeply")
         node = self._choices()
         if self._peek() != ")":
-            raise UnknownExpressionError("a parenthesis is not closed")
+            raise InvalidExpressionError("a parenthesis is not closed")
         self._at += 1
         self._depth -= 1
         return node
@@ -247,7 +258,7 @@ class _Parser:
             first = False
             sign = self._peek()
             if not sign:
-                raise UnknownExpressionError("a bracket is not closed")
+                raise InvalidExpressionError("a bracket is not closed")
             if self._text[self._at : self._at + 2] in ("[:", "[=", "[."):
                 signs += self._named()
                 continue
@@ -255,8 +266,10 @@ class _Parser:
             if self._peek() == "-" and self._text[self._at + 1 : self._at + 2] not in ("]", ""):
                 last = self._text[self._at + 1]
                 self._at += 2
-                if last == "[" or last < sign or not last.isascii():
-                    raise UnknownExpressionError("a range is not valid")
+                if last == "[" or not (sign + last).isascii():
+                    raise UnknownExpressionError("a range is not known")
+                if last < sign:
+                    raise InvalidExpressionError("a range is not valid")
                 signs += "".join(map(chr, range(ord(sign), ord(last) + 1)))
             else:
                 signs += sign

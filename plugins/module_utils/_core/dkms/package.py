@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import plan as dkms_plan
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.change import PackageChange
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf, overridden
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.enrolment import exposed, required
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import (
     ExpectedModule,
@@ -77,10 +77,12 @@ class DkmsPackage:
     # -- deciding
 
     def _read_conf(self) -> DkmsConf | None:
-        if self._wanted.source is not None or self._wanted.version is None:
-            return self._wanted.source.conf if self._wanted.source is not None else None
-        path = f"{self._paths.sources(self._wanted.name, self._wanted.version)}/dkms.conf"
-        return DkmsConf(self._host.read_text(path), path) if self._host.is_file(path) else None
+        wanted, version = self._wanted, self._wanted.version
+        conf = wanted.source.conf if wanted.source is not None else None
+        if conf is None and version is not None:
+            path = f"{self._paths.sources(wanted.name, version)}/dkms.conf"
+            conf = DkmsConf(self._host.read_text(path), path) if self._host.is_file(path) else None
+        return conf if conf is None or version is None else overridden(self._host, conf, (wanted.name, version))
 
     def _decide(self) -> PackagePlan:
         wanted = self._wanted
@@ -96,6 +98,7 @@ class DkmsPackage:
         self._check_excluded(chosen, excluded)
         if wanted.source is not None and wanted.source.is_empty:
             return dataclasses.replace(self._decide_absence(), skipped={release: excluded[release] for release in chosen})
+        self._check_conf()
         digest = wanted.source.digest if wanted.source is not None else None
         desired = DesiredState(wanted.name, wanted.version, digest, chosen, wanted.level, wanted.keep_versions)
         return dkms_plan.decide(desired, self._state, installed, excluded)
@@ -118,7 +121,18 @@ class DkmsPackage:
     def _exclusion(self, release: str) -> str | None:
         if self._wanted.source is not None and release in self._wanted.source.skipped:
             return self._wanted.source.skipped[release]
-        return self._conf.exclusion(release, self._arch, kernel_config(self._host, release)) if self._conf is not None else None
+        if self._conf is None:
+            return None
+        conf = self._conf
+        if self._wanted.version is not None:
+            conf = overridden(self._host, conf, (self._wanted.name, self._wanted.version), (release, self._arch))
+        return conf.exclusion(release, self._arch, kernel_config(self._host, release))
+
+    def _check_conf(self) -> None:
+        """It is an error if DKMS refuses the package's dkms.conf, which it does before it builds."""
+        fault = self._conf.fault() if self._conf is not None else None
+        if self._conf is not None and fault is not None:
+            raise HostError(f"{self._conf.where} {fault}, so that DKMS cannot build it.", "Correct it there, as dkms(8) says.")
 
     def _check_excluded(self, chosen: t.Sequence[str], excluded: t.Mapping[str, str]) -> None:
         """It is an error if a requested kernel is excluded by name, or if all kernels are excluded."""

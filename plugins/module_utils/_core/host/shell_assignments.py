@@ -65,7 +65,7 @@ class _Interpreter:
 
     def _command(self, scanner: _Scanner) -> None:
         """One command, up to the separator."""
-        first, conditional = True, scanner.conditional
+        first, unsets, conditional = True, False, scanner.conditional
         while True:
             if first:
                 target = scanner.assignment()
@@ -75,12 +75,22 @@ class _Interpreter:
             word = scanner.word()
             if word is None:
                 break
+            if unsets:
+                self._unset(word.raw, conditional)
+            unsets = unsets or (first and word.raw == "unset")
             if first and word.raw in ("[[", "(("):
                 scanner.skip_test("]]" if word.raw == "[[" else "))")
             if first:
                 self._depth += (word.raw in OPENING) - (word.raw in CLOSING)
             first = first and (word.raw in LEADING or word.raw.startswith("-"))
         scanner.separator()
+
+    def _unset(self, name: str, conditional: bool) -> None:
+        if self._depth > 0 or conditional:
+            self._unknown.add(name)
+        else:
+            self._values.pop(name, None)
+            self._unknown.discard(name)
 
     def _assign(self, target: re.Match[str], scanner: _Scanner, conditional: bool) -> None:
         name, index, adds = target[1], target[2], target[3] == "+="

@@ -40,8 +40,8 @@ def read_dkms_settings(host: Host, *variables: str) -> dict[str, str]:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 
     files = [Assignments.parse(text) for text in texts]
-    found = ((variable, file.get(variable)) for file in files for variable in variables)
-    return {variable: value for variable, value in found if value}
+    found = {variable: file.get(variable) for file in files for variable in variables if file.indices(variable)}
+    return {variable: value for variable, value in found.items() if value}
 
 
 def _has_commands(text: str) -> bool:

@@ -16,6 +16,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 
 _ID = re.compile(r"^(?:vfio_)?pci:v([0-9A-F]{8})d([0-9A-F]{8})sv")
+IN_OTHERS = {"xe_vfio_pci": "XE_VFIO_PCI"}
+"""Variants whose own option puts what they call into another module (drivers/gpu/drm/xe/Makefile: xe-$(CONFIG_XE_VFIO_PCI))."""
 Configuration = t.Callable[[str], t.Optional[str]]
 """What a kernel was built with, by its release; None if that is not known."""
 
@@ -71,7 +73,8 @@ def _unmet(module: str, release: str, configuration: Configuration) -> tuple[str
     options = kconfig.enabled(config) | {kconfig.COMPILE_TEST}
     wanted = (expression for series, expression in fitting if series == fitting[-1][0])
     unmet = (expression for expression in wanted if not kconfig.holds(expression, options))
-    return tuple(f"CONFIG_{name}" for expression in unmet for name in kconfig.named(expression) if name not in options)
+    own = tuple(f"CONFIG_{name}" for name in (IN_OTHERS.get(module),) if name is not None and name not in options)
+    return (*(f"CONFIG_{name}" for expression in unmet for name in kconfig.named(expression) if name not in options), *own)
 
 
 def _without(unmet: t.Mapping[str, tuple[str, ...]]) -> str:

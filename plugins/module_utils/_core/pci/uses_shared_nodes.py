@@ -24,7 +24,7 @@ NODES: t.Mapping[str, tuple[str, ...]] = {
     "nvidia": (NVIDIA_CONTROL, "/dev/nvidia-uvm", "/dev/nvidia-modeset"),
     "ccp": ("/dev/sev",),
     "megaraid_sas": ("/dev/megaraid_sas_ioctl_node",),
-    **dict.fromkeys(("sfc", "sfc_ef100", "xilinx_efct"), ("/dev/onload", "/dev/sfc_char")),
+    **dict.fromkeys(("sfc", "sfc_ef100", "xilinx_efct"), ("/dev/onload", "/dev/onload_epoll", "/dev/sfc_char")),
     "mpt3sas": ("/dev/mpt3ctl", "/dev/mpt2ctl"),
 }
 """By driver.  Their misc devices have no parent in sysfs; NVIDIA's are in no class at all."""

@@ -275,3 +275,65 @@ def test_settings_of_others_stay_where_grubby_would_make_its_own_line_of_each(tm
     before = host.text("/etc/default/grub")
     host.call("quiet", state="absent")
     assert host.text("/etc/default/grub") == before
+
+
+DROP_INS = {
+    "what was set before": 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX iommu=pt"\n',
+    "what a command says": 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX $(echo a=1) iommu=pt"\n',
+    "in front": 'export GRUB_CMDLINE_LINUX_DEFAULT="iommu=pt ${GRUB_CMDLINE_LINUX_DEFAULT}"\n',
+}
+
+
+@pytest.mark.parametrize("text", DROP_INS.values(), ids=DROP_INS)
+def test_an_argument_goes_from_a_file_that_adds_it_to_something_else(tmp_path: Path, text: str) -> None:
+    host = hosts.debian(tmp_path)
+    host.tree.file("/etc/default/grub.d/60-others.cfg", text)
+    host.tree.host(host.commands).run(("update-grub",), 60)
+
+    predicted = host.call("iommu", state="absent", check_mode=True)
+    result = goes_and_comes(host, "iommu", state="absent")
+
+    assert "iommu=pt" not in host.text("/etc/default/grub.d/60-others.cfg")
+    assert "iommu=pt" not in host.text("/boot/grub/grub.cfg")
+    assert predicted["diff"] == result["diff"]
+
+
+WITHOUT_SETTINGS: dict[str, tuple[t.Callable[[Path], CmdlineHost], str, str]] = {
+    "kernel-install": (lambda root: hosts.kernel_install(root, None), "/etc/kernel/cmdline", f"{ROOT}\n"),
+    "mkinitcpio": (lambda root: hosts.arch_unified(root, line={}), "/etc/kernel/cmdline", f"{ROOT}\n"),
+    "u-boot-update": (hosts.u_boot, "/etc/default/u-boot", 'U_BOOT_PARAMETERS="ro"\n'),
+}
+
+
+@pytest.mark.parametrize("case", WITHOUT_SETTINGS)
+def test_an_argument_that_comes_from_no_settings_goes_by_new_ones(tmp_path: Path, case: str) -> None:
+    """Without them the program takes the running kernel's arguments, or its own, which have it."""
+    make, place, text = WITHOUT_SETTINGS[case]
+    host = make(tmp_path)
+
+    predicted = host.call("quiet", state="absent", check_mode=True)
+    result = goes_and_comes(host, "quiet", state="absent")
+
+    assert host.text(place) == text
+    assert predicted["diff"] == result["diff"]
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize(
+    ("there", "wanted", "lost"),
+    [
+        ("iommu=off", "iommu=pt", "iommu=off"),
+        ('dyndbg="file a.c +p"', 'dyndbg="file b.c +p"', "dyndbg=file a.c +p"),
+        ("console=tty1", "console=ttyS0", "console=tty1"),
+    ],
+)
+def test_what_grubby_would_replace_is_named_before_it_runs(tmp_path: Path, there: str, wanted: str, lost: str, check_mode: bool) -> None:
+    host = hosts.fedora(tmp_path, f"{ROOT} {there} quiet")
+    before = host.files()
+
+    with pytest.raises(HostError, match="which grubby would replace by") as raised:
+        host.call(wanted, check_mode=check_mode)
+
+    assert lost in raised.value.msg
+    assert raised.value.hint == "Take that out first, with state=absent."
+    assert (host.files(), host.commands.calls) == (before, [])

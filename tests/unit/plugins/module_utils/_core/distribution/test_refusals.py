@@ -33,7 +33,7 @@ HOSTS: tuple[tuple[str, tuple[str, ...], dict[Task, str]], ...] = (
     ('ID="sle-micro"\nID_LIKE="suse"\n', (), dict.fromkeys(UNWRITTEN, "transactional-update")),
     ("ID=ubuntu-core\n", (), {"arguments": "snap set system", "drivers": "kernel snap"}),
     ("ID=gentoo\n", (), {"arguments": "grub-mkconfig", "images": "dracut --force", "drivers": "ebuild"}),
-    ("ID=void\n", (), {"arguments": "update-grub", "images": "xbps-reconfigure"}),
+    ("ID=void\n", (), {"arguments": "grub-mkconfig -o", "images": "xbps-reconfigure"}),
     ("ID=steamos\nID_LIKE=arch\n", (), {"policy": "no supported way"}),
 )
 

@@ -4,10 +4,27 @@
 
 from __future__ import annotations
 
+import re
+import time
+import typing as t
+
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf, order_key
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import (
+    DESTINATIONS,
+    OVERRIDES,
+    DkmsConf,
+    order_key,
+    overridden,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.tests.unit.sources import PROGRAMS
+from ansible_collections.vfio.variants.tests.unit.trees import Tree
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+PLAIN = "PACKAGE_NAME=gpu\nBUILT_MODULE_NAME[0]=a\nDEST_MODULE_LOCATION[0]=/updates\n"
 
 
 def conf(text: str) -> DkmsConf:
@@ -48,6 +65,14 @@ def test_a_single_module_without_a_name_is_called_like_the_package() -> None:
     assert conf("PACKAGE_NAME=gpu\nDEST_MODULE_LOCATION[0]=/updates\n").modules == ("gpu",)
 
 
+def test_a_number_that_the_file_chooses_takes_no_time() -> None:
+    text = f"{PLAIN}BUILT_MODULE_NAME[999999999]=b\n"
+    start = time.process_time()
+    assert conf(text).modules == ("a", "b")
+    assert conf(text).fault() == "has no BUILT_MODULE_NAME[1], though there are settings for 1000000000 modules"
+    assert time.process_time() - start < 1
+
+
 def test_modules_that_only_running_would_show_are_not_guessed() -> None:
     assert conf("PACKAGE_NAME=gpu\nBUILT_MODULE_NAME=(a $(ls *.c))\n").modules == ()
 
@@ -69,12 +94,70 @@ def test_modules_that_only_running_would_show_are_not_guessed() -> None:
         ('BUILD_EXCLUSIVE_CONFIG="!CONFIG_PCI"', "6.1", "the kernel is built with CONFIG_PCI"),
         ('BUILD_EXCLUSIVE_KERNEL="$(cat /etc/pattern)"', "6.1", None),
         ('if [[ $kernelver = 7.* ]]; then BUILD_EXCLUSIVE_ARCH="none"; fi', "6.1", None),
-        ('BUILD_EXCLUSIVE_KERNEL="["', "6.1", None),
         ("", "6.1", None),
     ],
 )
 def test_rules_exclude_kernels_as_dkms_would(rule: str, release: str, reason: str | None) -> None:
     assert conf(rule).exclusion(release, "x86_64", "CONFIG_PCI=y\nCONFIG_VFIO_PCI_CORE=m\n# CONFIG_XEN is not set\n") == reason
+
+
+@pytest.mark.parametrize("expression", ["[", "(6.1", "*6", "6{2,1}", "6.1\\\\"])
+@pytest.mark.parametrize("rule", ["BUILD_EXCLUSIVE_KERNEL", "BUILD_EXCLUSIVE_ARCH"])
+def test_a_rule_that_is_not_an_expression_excludes_all_kernels_for_dkms_and_is_an_error(rule: str, expression: str) -> None:
+    with pytest.raises(HostError, match=rf"^{rule} in package/dkms\.conf is '.*', which is not a valid regular expression, so that DKMS"):
+        conf(f'{rule}="{expression}"').exclusion("6.1", "x86_64", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (PLAIN, None),
+        ("PACKAGE_NAME=gpu\nDEST_MODULE_LOCATION=/extra/x\n", None),
+        ("PACKAGE_NAME=gpu\n", "has no DEST_MODULE_LOCATION, and nothing is installed without one"),
+        ("PACKAGE_NAME=gpu\nBUILT_MODULE_NAME=a\nMAKE=true\n", "has no DEST_MODULE_LOCATION, and nothing is installed without one"),
+        (f"{PLAIN}BUILT_MODULE_NAME[1]=b\n", "has '' as DEST_MODULE_LOCATION[1], which does not begin with /kernel, /updates or /extra"),
+        (f"{PLAIN}DEST_MODULE_LOCATION[0]=/lib/modules\n", "has '/lib/modules' as DEST_MODULE_LOCATION[0], which does not begin with"),
+        (f"{PLAIN}BUILT_MODULE_NAME[0]=a.ko\n", "has BUILT_MODULE_NAME[0]=a.ko; a module's name has no .ko at its end"),
+        (f"{PLAIN}DEST_MODULE_NAME[0]=b.ko\n", "has DEST_MODULE_NAME[0]=b.ko; a module's name has no .ko at its end"),
+        (
+            f"{PLAIN}BUILT_MODULE_NAME[2]=c\nDEST_MODULE_LOCATION[2]=/updates\n",
+            "has no BUILT_MODULE_NAME[1], though there are settings for 3 modules",
+        ),
+        (PLAIN.replace("\n", "\r\n"), "has lines that end with a carriage return, which bash takes for a part of their values"),
+        (f"{PLAIN}unset DEST_MODULE_LOCATION\n", "has no DEST_MODULE_LOCATION, and nothing is installed without one"),
+        ("PACKAGE_NAME=gpu\nBUILT_MODULE_NAME=($(ls))\n", None),
+        ("PACKAGE_NAME=gpu\n. ./modules\n", None),
+        ("PACKAGE_NAME=gpu\nfor i in a b; do DEST_MODULE_LOCATION[0]=/updates; done\n", None),
+    ],
+)
+def test_what_dkms_refuses_is_known_before_it_is_run(text: str, fault: str | None) -> None:
+    found = conf(text).fault()
+    assert (found or "").startswith(fault or "")
+    assert (found is None) == (fault is None)
+
+
+def test_an_administrator_changes_the_settings_of_a_package_for_all_kernels_or_one(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/etc/dkms/gpu.conf", 'BUILD_EXCLUSIVE_KERNEL="^6"\n')
+    tree.file("/etc/dkms/gpu-1.0-6.1.conf", "BUILD_EXCLUSIVE_KERNEL=^7\n").file("/etc/dkms/gpu-2.0.conf", "PACKAGE_NAME=other\n")
+
+    def answers(release: str) -> str | None:
+        return overridden(tree.host(), conf(PLAIN), ("gpu", "1.0"), (release, "x86_64")).exclusion(release, "x86_64", None)
+
+    assert answers("6.12") is None
+    assert answers("5.10") == "BUILD_EXCLUSIVE_KERNEL is '^6', which 5.10 does not match"
+    assert answers("6.1") == "BUILD_EXCLUSIVE_KERNEL is '^7', which 6.1 does not match"
+    assert overridden(tree.host(), conf(PLAIN), ("gpu", "1.0")).where == "package/dkms.conf with /etc/dkms/gpu.conf"
+    assert overridden(tree.host(), conf(PLAIN), ("pci", "1.0")) == conf(PLAIN)
+
+
+def test_these_are_the_rules_of_the_real_dkms() -> None:
+    function = PROGRAMS.text("dkms-3.0/usr/sbin/dkms", "read_conf()", "\n}\n")
+    assert [place.strip("*)") for place in re.findall(r"/\w+\*\)", function)] == list(DESTINATIONS)
+    assert f'"{OVERRIDES}/$module.conf"' in function
+    assert "[[ $BUILD_EXCLUSIVE_KERNEL && ! $1 =~ $BUILD_EXCLUSIVE_KERNEL ]] && build_exclude=" in function
+    # What is installed is not compared with the kernel's own module: every refusal of that kind asks for --force, which is given.
+    sanity = PROGRAMS.text("dkms-3.0/usr/sbin/dkms", "check_version_sanity()", "\n}\n")
+    assert sanity.count("return 1") == sanity.count("override by specifying --force")
 
 
 def test_a_kernel_whose_configuration_is_not_there_is_not_excluded_for_it() -> None:

@@ -11,7 +11,11 @@ import time
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.extended_regex import UnknownExpressionError, found
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.extended_regex import (
+    InvalidExpressionError,
+    UnknownExpressionError,
+    found,
+)
 
 RELEASES = ("6.12.48+deb13-amd64", "5.14.0-503.el9.x86_64", "7.3", "", "a]b")
 EXPRESSIONS = (
@@ -74,6 +78,45 @@ def test_drawn_expressions_mean_what_bash_means_by_them() -> None:
 def test_what_is_not_valid_or_only_bash_knows_is_said_to_be_unknown(expression: str) -> None:
     with pytest.raises(UnknownExpressionError):
         found(expression, "6.12")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        *("*a", "+", "?", "(*a)", "a|*b", "^*", "(", "(a|b", "[", "[a", "[]", "[^]", "[z-a]"),
+        *("a{", "a{1", "a{x}", "a{2,1}", "{1}", "a{1,2,3}", "a{-1}", "\\", "a\\"),
+    ],
+)
+def test_what_bash_says_is_not_valid_is_said_to_be_that(expression: str) -> None:
+    assert bash(expression, "6.12") == 2
+    with pytest.raises(InvalidExpressionError):
+        found(expression, "6.12")
+
+
+@pytest.mark.parametrize("expression", [")", "a)", "a{,2}", "a{256}", "[[=a=]]", "[[:foo:]]", "[[:cntrl:]]", r"\d", r"\<a", "[a-é]"])
+def test_what_is_valid_for_some_is_never_called_invalid(expression: str) -> None:
+    kind: type[Exception] | None = None
+    try:
+        found(expression, "6.12")
+    except UnknownExpressionError as error:
+        kind = type(error)
+    assert kind is not InvalidExpressionError
+
+
+def test_no_drawn_expression_is_called_invalid_that_bash_takes() -> None:
+    drawn = random.Random(11)  # noqa: S311 - drawn again in the same way
+    signs = ["6", "*", "+", "?", "(", ")", "|", "[", "]", "-", "^", "{", "1", ",", "}", "\\."]
+    invalid = 0
+    for _one in range(300):
+        expression = "".join(drawn.choice(signs) for _sign in range(5))
+        try:
+            found(expression, "6")
+        except InvalidExpressionError:
+            invalid += 1
+            assert bash(expression, "6") == 2, expression
+        except UnknownExpressionError:
+            continue
+    assert invalid > 50
 
 
 @pytest.mark.parametrize("expression", ["(a+)+$", "(a|a)*b", "(a*)*b", "(.*a){20}b", "((a{1,20}){1,20}){1,20}b", "a?" * 200 + "a" * 200])

@@ -27,6 +27,9 @@ def test_settings_are_read_from_the_files_that_dkms_reads_in_its_order(tmp_path:
     host = Tree(tmp_path).file(files[0], 'dkms_tree="/a"\nsource_tree="/b"\n')
     paths = DkmsPaths.read(host.file(files[1].replace("*", "own"), 'dkms_tree="/c"\n').host())
     assert (paths.tree, paths.source) == ("/c", "/b")
+    # What a later file sets to nothing is not set, and DKMS takes its own place.
+    reset = host.file(files[1].replace("*", "z"), 'dkms_tree=""\n').host()
+    assert DkmsPaths.read(reset).tree == DkmsPaths.read(Tree(tmp_path / "x").host()).tree
 
 
 def test_names_in_a_version_s_folder_beside_kernels_are_those_that_dkms_leaves_out() -> None:

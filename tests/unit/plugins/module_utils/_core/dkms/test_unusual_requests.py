@@ -162,6 +162,26 @@ REFUSED: dict[str, tuple[Arrange, Result, str]] = {
         {**SOURCE, "kernel_sources": ["/srv/linux"]},
         "kernel_sources: there is no variant to build. Set variant, or leave kernel_sources out.",
     ),
+    "a rule that is not an expression": (
+        with_source(f"{CONF}BUILD_EXCLUSIVE_KERNEL='^(6'\n"),
+        SOURCE,
+        "BUILD_EXCLUSIVE_KERNEL in /opt/gpu/dkms.conf is '^(6', which is not a valid regular expression, so that DKMS builds for no kernel",
+    ),
+    "nothing to build": (
+        with_source("PACKAGE_NAME=gpu\nPACKAGE_VERSION=1.0\nMAKE=true\n"),
+        SOURCE,
+        "/opt/gpu/dkms.conf has no DEST_MODULE_LOCATION, and nothing is installed without one, so that DKMS cannot build it. ",
+    ),
+    "a gap among its modules": (
+        with_source(f"{CONF}BUILT_MODULE_NAME[2]=other\nDEST_MODULE_LOCATION[2]=/updates\n"),
+        SOURCE,
+        "/opt/gpu/dkms.conf has no BUILT_MODULE_NAME[1], though there are settings for 3 modules, so that DKMS cannot build it. ",
+    ),
+    "a rule of the administrator's": (
+        lambda dkms: [with_source()(dkms), dkms.tree.file("/etc/dkms/gpu.conf", "BUILD_EXCLUSIVE_KERNEL=^7\n")],
+        SOURCE,
+        f"gpu 1.0 is not for kernel {DEBIAN_12}: BUILD_EXCLUSIVE_KERNEL is '^7', which ",
+    ),
     "no kernel that it is for": (
         with_source(f'{CONF}BUILD_EXCLUSIVE_ARCH="s390x"\n'),
         SOURCE,

@@ -83,6 +83,17 @@ def test_a_driver_that_other_machines_have_is_offered_as_it_is_built_there_only_
     assert sentence.endswith("builds it from the kernel's source")
 
 
+def test_a_driver_that_calls_what_another_module_has_only_with_its_own_option_is_not_offered(tmp_path: Path) -> None:
+    """Debian's 7.3 has DRM_XE and PCI_IOV; its build ends with "does not export xe_sriov_vfio_data_read" (docs/drivers.md)."""
+    (kernel,) = (kernel for kernel in kernels(tmp_path) if kernel.release == NEW)
+    config = "CONFIG_DRM_XE=m\nCONFIG_PCI_IOV=y\n# CONFIG_XE_VFIO_PCI is not set\n"
+    (without,) = missing_variants(modalias("8086:e20b"), (kernel,), config)
+    assert without.endswith(f"kernel {NEW} does not have it, and is built without CONFIG_XE_VFIO_PCI, which it depends on")
+    with_it = config.replace("# CONFIG_XE_VFIO_PCI is not set", "CONFIG_XE_VFIO_PCI=m")
+    (having,) = missing_variants(modalias("8086:e20b"), (kernel,), with_it)
+    assert having.endswith("`vfio_drivers_variants: [xe]` builds it from the kernel's source")
+
+
 @pytest.mark.parametrize(("vendor", "device", "module", "since"), known_variants.DEVICES)
 def test_a_row_of_the_table_is_an_id_of_a_variant_and_a_series_that_was_read(vendor: int, device: int, module: str, since: str) -> None:
     assert 0 < vendor < 0xFFFF
