@@ -12,6 +12,7 @@ import functools
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import here_documents
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.reached_lines import alive, reached
 
 MOST_LINES = 20_000
@@ -87,8 +88,15 @@ def _end(text: str, lines: t.Sequence[Line]) -> int:
 def _all_lines(text: str, shown: str, only_assigns: bool = False, is_trusted: bool = False) -> list[Line]:
     found: list[Line] = []
     first, joined, in_shell = 0, "", _is_shell(text, shown)
-    for number, raw in enumerate(text.split("\n")[:MOST_LINES], 1):
-        line = _without_comment(raw.rstrip("\r"))
+    all_raw = [raw.rstrip("\r") for raw in text.split("\n")[:MOST_LINES]]
+    until: list[here_documents.HereDocument] = []
+    for number, raw in enumerate(all_raw, 1):
+        if until:
+            # What looks like a comment there is text, of which the shell carries out what is in `$(…)`.
+            found.append(Line(shown, number, raw, in_shell, only_assigns, is_trusted))
+            del until[: int(until[0].ends(raw))]
+            continue
+        line = _without_comment(raw)
         first = first or number
         joined += line
         if joined.endswith("\\"):
@@ -99,6 +107,7 @@ def _all_lines(text: str, shown: str, only_assigns: bool = False, is_trusted: bo
             continue
         if joined.strip():
             found.append(Line(shown, first, joined, in_shell, only_assigns, is_trusted))
+            until = [one for one in here_documents.of(joined) if here_documents.ending(one, all_raw[number:])] if in_shell else []
         first, joined = 0, ""
     if joined.strip():
         found.append(Line(shown, first, joined, in_shell, only_assigns, is_trusted))
