@@ -34,6 +34,7 @@ NOTHING_ELSE: t.Mapping[str, str] = types.MappingProxyType({})
 FIRST_FILE = "/etc/modprobe.d/00-vfio.conf"
 """Which is read before most others."""
 LIST_FILE = "/etc/modules-load.d/vfio.conf"
+NO_IOMMU = frozenset(("intel_iommu=off", "amd_iommu=off", "iommu=off"))
 NAME_LISTS = ("modprobe.blacklist", "module_blacklist", "rd.driver.blacklist", "blacklist")
 """Arguments of the command line that list modules to keep out."""
 
@@ -136,6 +137,15 @@ def without_names(boot: Boot, modules: t.Collection[str]) -> t.Iterator[Suggeste
             arguments = [written if other == argument else other for other in boot.cmdline.arguments]
             sentence = f"Replace {argument} by {written} on the command line ({boot.cmdline_source})."
             yield SuggestedChange(sentence, _with_arguments(boot, arguments), f"{boot.cmdline_source}: {argument}")
+
+
+def without_switches(boot: Boot) -> t.Iterator[SuggestedChange]:
+    """Without each word that switches the IOMMU off, which keeps every VFIO driver from its devices."""
+    for argument in boot.cmdline.arguments:
+        if argument.replace("-", "_") in NO_IOMMU:
+            changed = _with_arguments(boot, [other for other in boot.cmdline.arguments if other != argument])
+            sentence = f"Remove {argument} from the command line ({boot.cmdline_source})."
+            yield SuggestedChange(sentence, changed, f"{boot.cmdline_source}: {argument}")
 
 
 def switched_on(boot: Boot) -> Boot:

@@ -33,6 +33,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_ch
     with_listed,
     with_softdeps,
     without_names,
+    without_switches,
 )
 
 if t.TYPE_CHECKING:
@@ -132,8 +133,12 @@ class Search:
     def _changes(self, device: Device, driver: str, module: str) -> t.Iterator[SuggestedChange]:
         """From the smallest on: take one line away or add one, rebuild the image, both, and last a policy of our own."""
         boot = self._boot
+        switches: list[SuggestedChange] = []
         if switched_on(boot) is not boot:
-            yield SuggestedChange(f"Remove {off_word.ARGUMENT} from the command line ({boot.cmdline_source}).", switched_on(boot))
+            sentence = f"Remove {off_word.ARGUMENT} from the command line ({boot.cmdline_source})."
+            switches.append(SuggestedChange(sentence, switched_on(boot)))
+        switches += without_switches(boot)
+        yield from switches
         removed = list(self._removals(device, module))
         added = list(_additions(boot, device, driver if normalize_module_name(driver) == module else module))
         small = (*removed, *added)
@@ -145,7 +150,7 @@ class Search:
             for change in small:
                 yield change.then(rebuild, self._rebuilt(change.boot))
         for devices in self._claimed_together(device, driver):
-            yield from self._claims(devices, driver, module, removed, rebuild)
+            yield from self._claims(devices, driver, module, (*switches, *removed), rebuild)
 
     def _rebuilt(self, boot: Boot, *modules: str) -> Boot:
         return with_image_rebuilt(boot, (*self._carried, *modules))

@@ -23,6 +23,8 @@ _ASSIGNMENT = re.compile(
     r"(?:^|(?<=[\s;&|({`]))([A-Za-z_]\w*)(?:\[[^\]]*\])?\+?="
     rf"(\([^()]*\)|(?:{_QUOTED}|\$\((?:[^()]|\([^()]*\))*\)|`[^`]*`|[^\s;&|\"'`])*)"
 )
+# The key of a list's element.
+_KEY = re.compile(r"(?<!\S)\[[^\]\s]*\]=")
 _FOR = re.compile(r"\bfor\s+([A-Za-z_]\w*)(?:\s+in\s+([^;\n]*))?")
 _SET_AGAIN = re.compile(r"(?:^|[;&|({]|\b(?:then|do|else)\s)\s*set\s+--\s+([^;&|\n]*)")
 _READ = re.compile(r"\b(?:read|mapfile|readarray|getopts)\b((?:[ \t]+[\w:<>-]+)*)")
@@ -170,7 +172,8 @@ class Variables:
 
     def _collect(self, text: str) -> None:
         for match in _ASSIGNMENT.finditer(text):
-            self._set.setdefault(match[1], []).append(match[2].strip("()") if match[2].startswith("(") else match[2])
+            value = _KEY.sub("", match[2].strip("()")) if match[2].startswith("(") else match[2]
+            self._set.setdefault(match[1], []).append(value)
         for match in _FOR.finditer(text):
             self._set.setdefault(match[1], []).append(match[2] if match[2] is not None else "$@")
         for match in _SET_AGAIN.finditer(text):
@@ -254,7 +257,7 @@ class Variables:
         if start or not word:
             return start.startswith(place) or (place.startswith(start) and start != word)
         if word.startswith(("$(", "`")):
-            return place in word or not re.match(r"(?:\$\(|`)\s*(?:mktemp|tempfile|basename|date|pwd)\b", word)
+            return place in word.lower() or not re.match(r"(?:\$\(|`)\s*(?:mktemp|tempfile|basename|date|pwd)\b", word)
         match = VARIABLE.match(word)
         name = "" if match is None else _name(match)
         if match is None or depth > DEEPEST or name in self._unknown or name not in self._set:
