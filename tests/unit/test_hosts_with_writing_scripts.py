@@ -108,6 +108,19 @@ HOSTS: dict[str, Drawn] = {
     "lines of a list": script(ONE_LOST, f'mapfile -t x < {LINES}\nfor l in "${{x[@]}}"; do eval "$l"; done', BASH, **TOLD),
     "a command behind a stroke": script(NEITHER, "\\rmmod nouveau"),
     "a name of another driver's folder that is known": script(NATIVE, f"f=module\nls {NOUVEAU}/$f"),
+    "a variable of a shell that a unit runs": unit(ONE_LOST, f"ExecStart=/bin/sh -c 'D=unbind; {ECHO} {NOUVEAU}/$D'"),
+    "a variable that systemd leaves to the shell": unit(ONE_LOST, f"ExecStart=:/bin/sh -c 'D=unbind; {ECHO} {NOUVEAU}/$D'"),
+    "a variable that is a word": unit(ONE_LOST, f"Environment=CMD={INNER}\nExecStart=/usr/bin/env $CMD {CARD} unbind", **WORK),
+    "a variable of the manager": unit(
+        ONE_LOST, f"ExecStart=/bin/sh -c '{ECHO} {NOUVEAU}/$OP'", **{"/etc/systemd/system.conf": "[Manager]\nDefaultEnvironment=OP=unbind\n"}
+    ),
+    "a script in a unit": unit(ONE_LOST, f"StandardInputText={ECHO} {UNBIND}\nExecStart=/bin/sh"),
+    "a script in a unit, written otherwise": unit(NEITHER, "StandardInputData=cm1tb2Qgbm91dmVhdQo=\nExecStart=/bin/sh"),
+    "a script that a unit opens": unit(ONE_LOST, f"StandardInput=file:{LINES}\nExecStart=/bin/sh", **TOLD),
+    "text for another program": unit(NATIVE, "StandardInputText=rmmod nouveau\nExecStart=/bin/sleep 1"),
+    "an attribute that a unit opens": unit(ONE_LOST, f"OpenFile={UNBIND}:u\nExecStart=/bin/sh -c 'echo {CARD} >&3'"),
+    "an attribute that a unit opens to read": unit(NATIVE, f"OpenFile={UNBIND}:u:read-only\nExecStart=/bin/true"),
+    "a program in another one's place": unit(GUEST, f"BindPaths={MOVER}:/usr/bin/x\nExecStart=/usr/bin/x"),
     # files that are copied into a folder of sysfs
     "all files of a folder": script(ONE_LOST, f"cp /etc/site/* {HERE}/", **SOURCE),
     "a file, the folder first": script(ONE_LOST, f"cp -t {HERE} /etc/site/remove", **SOURCE),

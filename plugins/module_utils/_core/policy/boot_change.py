@@ -198,7 +198,12 @@ def with_softdeps(boot: Boot, natives: t.Sequence[str], module: str) -> Suggeste
         else:
             said.append(f"add {text} to {FIRST_FILE}")
             added.append(Directive(SourceLine(FIRST_FILE, len(added) + 1), "softdep", (native, *words)))
-    changed = dataclasses.replace(root, config=ModprobeConfig((*added, *directives)))
+    # kmod reads files by their names, and this one in the place of others of its name.
+    name = posixpath.basename(FIRST_FILE)
+    kept = [line for line in directives if not added or line.source.path == FIRST_FILE or posixpath.basename(line.source.path) != name]
+    earlier = [line for line in kept if line.source.path.endswith(".conf") and posixpath.basename(line.source.path) <= name]
+    later = [line for line in kept if line not in earlier]
+    changed = dataclasses.replace(root, config=ModprobeConfig((*earlier, *added, *later)))
     sentence = ", then ".join(said)
     return SuggestedChange(f"{_capitalized(sentence)}.", dataclasses.replace(boot, stages=(*boot.stages[:-1], changed)))
 

@@ -160,7 +160,7 @@ class Search:
         boot, now = self._boot, self._before[device.address]
         own = frozenset((module, *(needed for stage in boot.stages for needed in stage.kernel.dependencies(module))))
         yield from without_names(boot, own)
-        for change in removals(boot, now, in_root(boot, now.facts)):
+        for change in removals(boot, now, {**_keeping_out(boot, own), **in_root(boot, now.facts)}):
             place, _colon, fact = change.line.partition(": ")
             is_site = place.startswith(SITE) or place == boot.cmdline_source
             if is_site and own.issuperset(_kept_out(fact)):
@@ -238,6 +238,12 @@ def _is_certain(winner: Winner, driver: str) -> bool:
 
 def _answer(winner: Winner) -> tuple[t.Hashable, ...]:
     return winner.driver, winner.certainty, frozenset(winner.outcomes)
+
+
+def _keeping_out(boot: Boot, modules: t.Collection[str]) -> dict[str, str]:
+    """The root's lines of modprobe.d that keep these modules out, by place, whether or not anything asks for the modules now."""
+    lines = (line for line in boot.stages[-1].config.directives if line.command in ("blacklist", "install") and line.source.line)
+    return {str(line.source): str(line) for line in lines if line.arguments[0] in modules}
 
 
 def _kept_out(fact: str) -> t.Iterator[str]:

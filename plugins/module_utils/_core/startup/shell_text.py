@@ -139,18 +139,29 @@ def _without_comment(line: str) -> str:
 
 
 def with_environment(command: str, environment: t.Mapping[str, str]) -> str:
-    """A command line as systemd expands it: a variable that is not set is empty, `$$` is a `$` for the shell."""
-    own = {match[1] for match in _ASSIGNMENT.finditer(command)} | {match[1] for match in _FOR.finditer(command)}
+    """A command line as systemd expands it: `${NAME}`, and `$NAME` where it is a whole word, while a shell's own text is left to it; a
+    variable that neither sets is empty for both, and `$$` is a `$` for the shell."""
+    own = {match[1] for match in _ASSIGNMENT.finditer(re.sub(r"[\"'](?=[A-Za-z_]\w*=)", " ", command))} | {match[1] for match in _FOR.finditer(command)}
     own |= {word for match in _READ.finditer(command) for word in match[1].split()}
 
     def expanded(match: re.Match[str]) -> str:
         name = match[1] or match[3]
+        if match[1] and name in environment and not _is_whole_word(match):
+            return match[0]
         if match[2] or match[4] or name in own or POSITIONAL.fullmatch(name):
             return match[0]
         return environment.get(name, "")
 
     parts = command.split("$$")
     return "$".join(VARIABLE.sub(expanded, part) for part in parts)
+
+
+def _is_whole_word(match: re.Match[str]) -> bool:
+    """Whether a variable is a word of a command line by itself, perhaps in quotes, and no part of one in quotes."""
+    before, behind = match.string[: match.start()], match.string[match.end() :]
+    quote = before[-1:] if before[-1:] in ("'", '"') else ""
+    plain = re.sub(_QUOTED, "", before[: len(before) - len(quote)])
+    return (not plain or plain[-1].isspace()) and not re.search(r"[\"']", plain) and re.match(rf"{quote}(?:\s|$)", behind) is not None
 
 
 class Variables:
