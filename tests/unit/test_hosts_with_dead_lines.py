@@ -131,9 +131,7 @@ ACTS: dict[str, str] = {
     "exec of a variable that is empty": f"exec $NICE\n{ACT}\n",
     "exec of what a command finds": f"exec $(which nothing)\n{ACT}\n",
     "a sign that dash does not have": f"A=yes\n[ $A == yes ] || {ACT}\n",
-    "two blocks whose ends are in one line": (
-        f"( :\n)\nif false; then\n:\nfi; {ACT}; if [ -e /x ]; then\n:\nelif true; then\n:\nfi\n"
-    ),
+    "two blocks whose ends are in one line": (f"( :\n)\nif false; then\n:\nfi; {ACT}; if [ -e /x ]; then\n:\nelif true; then\n:\nfi\n"),
     "a clause that ends in the line of a command": (
         f"A=yes\nf() (\n:\n)\ncase $A in\n  start)\n    return ;;\n  (yes)\n    {ACT} ;;\nesac\n"
     ),

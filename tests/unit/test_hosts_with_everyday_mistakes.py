@@ -129,7 +129,7 @@ WARNED: dict[str, tuple[Files, str]] = {
         rule(f'{THIS}, {OVERRIDE}, RUN{{builtin}}+="kmod load vfio-pci,loop"'),
         'Write `RUN{builtin}+="kmod load vfio-pci loop"`.',
     ),
-    "a program at home": (rule(f'{THIS}, RUN+="~/bin/vfio.sh"'), f"{RULE}:1: `RUN+=\"~/bin/vfio.sh\"`: udev does not know `~`"),
+    "a program at home": (rule(f'{THIS}, RUN+="~/bin/vfio.sh"'), f'{RULE}:1: `RUN+="~/bin/vfio.sh"`: udev does not know `~`'),
     "a jump to a label that is spelt otherwise": (
         rule(f'SUBSYSTEM!="pci", GOTO="vfio_end"\n{MINE}, {ACTS}\nLABEL="vfio-end"'),
         f'{RULE}:1: `GOTO="vfio_end"` has no `LABEL="vfio_end"` behind it, so udev goes on with the next line. Write GOTO="vfio-end".',

@@ -77,6 +77,7 @@ NOUVEAU, INNER, LINES = "/sys/bus/pci/drivers/nouveau", "/usr/local/sbin/inner",
 ECHO = f"echo {CARD} >"
 WORK = {INNER: f"#!/bin/sh\necho $1 > {NOUVEAU}/$2\n"}
 PART = {"/usr/local/sbin/part": f"{ECHO} {UNBIND}\n"}
+MANAGER = {"/etc/systemd/system.conf": "[Manager]\nDefaultEnvironment=OP=unbind\n"}
 TOLD = {LINES: f"{ECHO} {UNBIND}\n"}
 HOSTS: dict[str, Drawn] = {
     "quotes within a name": script(ONE_LOST, f"{ECHO} {NOUVEAU}/un''bind"),
@@ -111,9 +112,7 @@ HOSTS: dict[str, Drawn] = {
     "a variable of a shell that a unit runs": unit(ONE_LOST, f"ExecStart=/bin/sh -c 'D=unbind; {ECHO} {NOUVEAU}/$D'"),
     "a variable that systemd leaves to the shell": unit(ONE_LOST, f"ExecStart=:/bin/sh -c 'D=unbind; {ECHO} {NOUVEAU}/$D'"),
     "a variable that is a word": unit(ONE_LOST, f"Environment=CMD={INNER}\nExecStart=/usr/bin/env $CMD {CARD} unbind", **WORK),
-    "a variable of the manager": unit(
-        ONE_LOST, f"ExecStart=/bin/sh -c '{ECHO} {NOUVEAU}/$OP'", **{"/etc/systemd/system.conf": "[Manager]\nDefaultEnvironment=OP=unbind\n"}
-    ),
+    "a variable of the manager": unit(ONE_LOST, f"ExecStart=/bin/sh -c '{ECHO} {NOUVEAU}/$OP'", **MANAGER),
     "a script in a unit": unit(ONE_LOST, f"StandardInputText={ECHO} {UNBIND}\nExecStart=/bin/sh"),
     "a script in a unit, written otherwise": unit(NEITHER, "StandardInputData=cm1tb2Qgbm91dmVhdQo=\nExecStart=/bin/sh"),
     "a script that a unit opens": unit(ONE_LOST, f"StandardInput=file:{LINES}\nExecStart=/bin/sh", **TOLD),

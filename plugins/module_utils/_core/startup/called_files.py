@@ -138,7 +138,7 @@ def absent(tree: FileTree, line: Line, variables: Variables) -> t.Iterator[str]:
 
 
 def handed(line: Line) -> tuple[str, ...]:
-    """What a line of the shell gives to the programs that it runs: the words behind its first one; a list of such words that others find."""
+    """What a line of the shell gives to the programs that it runs: the words behind its first one, and what others find for it."""
     rest = _ALL_GIVEN.sub(" ", line.text.partition(" ")[2]) if line.in_shell else ""
     return (f"{rest} $(xargs)" if _FROM_OTHERS.search(line.text) else rest,) if rest.strip() else ()
 
@@ -187,7 +187,7 @@ def _units_of(tree: FileTree, word: str, variables: Variables | None) -> t.Itera
 
 
 def _words(line: Line, makes_scripts: bool) -> t.Iterator[tuple[str, bool]]:
-    """The words that can name files, and whether the file is read as a script; ``makes_scripts`` if others make scripts of what is read."""
+    """The words that can name files, and whether it is read as a script; ``makes_scripts`` if others make scripts of what is read."""
     text = line.text
     yield from ((match[1], True) for match in _GIVEN.finditer(text))
     if len(text) <= LONGEST_LINE:

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The here-documents of a shell's script: texts for commands, which end with a line that their operator names.  (POSIX.1-2017, XCU 2.7.4)"""
+"""The here-documents of a shell's script: texts for commands, which end with a line that their operator names.
+
+(POSIX.1-2017, XCU 2.7.4)
+"""
 
 from __future__ import annotations
 

@@ -141,7 +141,8 @@ def _without_comment(line: str) -> str:
 def with_environment(command: str, environment: t.Mapping[str, str]) -> str:
     """A command line as systemd expands it: `${NAME}`, and `$NAME` where it is a whole word, while a shell's own text is left to it; a
     variable that neither sets is empty for both, and `$$` is a `$` for the shell."""
-    own = {match[1] for match in _ASSIGNMENT.finditer(re.sub(r"[\"'](?=[A-Za-z_]\w*=)", " ", command))} | {match[1] for match in _FOR.finditer(command)}
+    plain = re.sub(r"[\"'](?=[A-Za-z_]\w*=)", " ", command)
+    own = {match[1] for text, pattern in ((plain, _ASSIGNMENT), (command, _FOR)) for match in pattern.finditer(text)}
     own |= {word for match in _READ.finditer(command) for word in match[1].split()}
 
     def expanded(match: re.Match[str]) -> str:
