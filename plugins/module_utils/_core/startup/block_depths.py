@@ -38,6 +38,7 @@ def depths_of(texts: t.Sequence[str]) -> list[Depth]:
 def _depths(texts: t.Sequence[str]) -> t.Iterator[Depth]:
     depth, goes_on, cases = 0, False, 0
     until: here_documents.HereDocument | None = None
+    ends = here_documents.Ends(enumerate(texts))
     for place, text in enumerate(texts):
         if until is not None:
             until = None if until.ends(text) else until
@@ -49,7 +50,7 @@ def _depths(texts: t.Sequence[str]) -> t.Iterator[Depth]:
         yield Depth(depth, text, not goes_on, depth + lowest)
         if _UNCLEAR.search(plain) or len(documents) > 1 or depth + lowest < 0:
             return
-        if documents and not here_documents.ending(until := documents[0], texts[place + 1 :]):
+        if documents and not ends.has(until := documents[0], place):
             return
         depth += change
         goes_on = GOES_ON.search(plain) is not None

@@ -100,7 +100,7 @@ def called(tree: FileTree, lines: t.Sequence[Line], everything: t.Sequence[Line]
     """The files that the lines run or source, each once.  ``folder`` is that of the script; ``everything`` are all lines of the program."""
     found: dict[str, Called] = {}
     places = SearchPaths.of(tree, everything, variables, folder)
-    makes_scripts = any(line.in_shell and _MADE_OF_VARIABLE.search(line.text) for line in lines)
+    makes_scripts = any(line.in_shell and len(line.text) <= LONGEST_LINE and _MADE_OF_VARIABLE.search(line.text) for line in lines)
     for line in lines:
         for one in (*_named(tree, line, variables, places, makes_scripts), *_among_many(tree, line, lines, variables, places)):
             before = found.get(one.path)

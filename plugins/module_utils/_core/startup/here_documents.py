@@ -41,6 +41,16 @@ def without_operators(text: str) -> str:
     return _OPERATOR.sub(lambda match: " " if match["word"] else match[0], text) if "<<" in text else text
 
 
-def ending(document: HereDocument, following: t.Iterable[str]) -> bool:
-    """Whether one of the following lines ends it."""
-    return any(map(document.ends, following))
+class Ends:
+    """Where lines stand that can end such texts; ``lines`` are their places and texts, in order."""
+
+    def __init__(self, lines: t.Iterable[tuple[int, str]]) -> None:
+        self._last = {text: place for place, text in lines}
+        self._behind_tabs = {text.lstrip("\t"): place for text, place in self._last.items()}
+        for text, place in self._last.items():
+            bare = text.lstrip("\t")
+            self._behind_tabs[bare] = max(place, self._behind_tabs[bare])
+
+    def has(self, document: HereDocument, place: int) -> bool:
+        """Whether a line behind that place ends it."""
+        return (self._behind_tabs if document.strips else self._last).get(document.word, -1) > place

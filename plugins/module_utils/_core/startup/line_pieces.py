@@ -34,13 +34,13 @@ def pieces(texts: t.Sequence[str]) -> list[Piece]:
     found: list[Piece] = []
     splitter = _Splitter()
     until: list[here_documents.HereDocument] = []
-    is_clear = True
+    is_clear, ends = True, here_documents.Ends(enumerate(texts))
     for place, text in enumerate(texts):
         if until or not is_clear:
             found.append(Piece(place, text))
             del until[: int(bool(until) and until[0].ends(text))]
             continue
-        until = [one for one in here_documents.of(text) if here_documents.ending(one, texts[place + 1 :])]
+        until = [one for one in here_documents.of(text) if ends.has(one, place)]
         parts = None if until else splitter.split(text)
         if until:
             splitter.pass_over()

@@ -32,6 +32,10 @@ def without(lines: t.Sequence[Line]) -> tuple[Line, ...]:
     found: list[Line] = []
     until: here_documents.HereDocument | None = None
     of_file = ""
+    of_files: dict[str, list[tuple[int, str]]] = {}
+    for place, line in enumerate(lines):
+        of_files.setdefault(line.shown, []).append((place, line.text))
+    ends = {shown: here_documents.Ends(texts) for shown, texts in of_files.items()}
     for place, line in enumerate(lines):
         if until is not None and line.shown == of_file:
             if not until.is_quoted and re.search(r"\$\(|`", line.text):
@@ -40,8 +44,7 @@ def without(lines: t.Sequence[Line]) -> tuple[Line, ...]:
             continue
         here = _HERE.fullmatch(line.text) if line.in_shell else None
         documents = () if here is None else here_documents.of(line.text)
-        following = (one.text for one in lines[place + 1 :] if one.shown == line.shown)
-        if here is not None and len(documents) == 1 and here_documents.ending(documents[0], following):
+        if here is not None and len(documents) == 1 and ends[line.shown].has(documents[0], place):
             until, of_file = documents[0], line.shown
             if here[1]:
                 found.append(dataclasses.replace(line, text=without_text(here[1])))

@@ -18,6 +18,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.reache
 MOST_LINES = 20_000
 MOST_VALUES = 64
 DEEPEST = 6
+LONGEST_COMMAND = 4096
+"""Characters of a command line in which it is looked for whole words."""
 _QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'[^']*'"
 _ASSIGNMENT = re.compile(
     r"(?:^|(?<=[\s;&|({`]))([A-Za-z_]\w*)(?:\[[^\]]*\])?\+?="
@@ -92,6 +94,7 @@ def _all_lines(text: str, shown: str, only_assigns: bool = False, is_trusted: bo
     first, joined, in_shell = 0, "", _is_shell(text, shown)
     all_raw = [raw.rstrip("\r") for raw in text.split("\n")[:MOST_LINES]]
     until: list[here_documents.HereDocument] = []
+    ends = here_documents.Ends(enumerate(all_raw))
     for number, raw in enumerate(all_raw, 1):
         if until:
             # What looks like a comment there is text, of which the shell carries out what is in `$(…)`.
@@ -109,7 +112,7 @@ def _all_lines(text: str, shown: str, only_assigns: bool = False, is_trusted: bo
             continue
         if joined.strip():
             found.append(Line(shown, first, joined, in_shell, only_assigns, is_trusted))
-            until = [one for one in here_documents.of(joined) if here_documents.ending(one, all_raw[number:])] if in_shell else []
+            until = [one for one in here_documents.of(joined) if ends.has(one, number - 1)] if in_shell else []
         first, joined = 0, ""
     if joined.strip():
         found.append(Line(shown, first, joined, in_shell, only_assigns, is_trusted))
@@ -159,6 +162,8 @@ def with_environment(command: str, environment: t.Mapping[str, str]) -> str:
 
 def _is_whole_word(match: re.Match[str]) -> bool:
     """Whether a variable is a word of a command line by itself, perhaps in quotes, and no part of one in quotes."""
+    if match.start() > LONGEST_COMMAND:
+        return False
     before, behind = match.string[: match.start()], match.string[match.end() :]
     quote = before[-1:] if before[-1:] in ("'", '"') else ""
     plain = re.sub(_QUOTED, "", before[: len(before) - len(quote)])

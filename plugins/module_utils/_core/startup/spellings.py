@@ -17,6 +17,8 @@ _BEFORE_A_COMMAND = re.compile(r"(?:(?<=[\s;&|({])|^)\\(?=[a-z])")
 _BRACES = re.compile(r"\{([\w./-]*(?:,[\w./-]*)+)\}")
 _WORD = re.compile(r"[^\s;|&<>()\"'{}]*(?:\{[\w./-]*(?:,[\w./-]*)+\}[^\s;|&<>()\"'{}]*)+")
 MOST_WORDS = 64
+LONGEST_LINE = 2000
+"""Characters of a line whose words are read so, which takes the square of its length."""
 
 
 def with_plain_commands(text: str) -> str:
@@ -26,7 +28,7 @@ def with_plain_commands(text: str) -> str:
 
 def read_by_shell(text: str) -> str:
     """A line with such words written out.  A stroke before a letter may be part of a text that is printed: the line itself counts, too."""
-    if not re.search(r"[\"'\\{]", text):
+    if len(text) > LONGEST_LINE or not re.search(r"[\"'\\{]", text):
         return text
     plain = _WITH_ESCAPES.sub(lambda match: _ESCAPE.sub(_character, match[1]), text)
     plain = _STROKE.sub("", _QUOTED.sub(lambda match: match[2] or match[4] or "", plain))
