@@ -120,6 +120,21 @@ CHANGES = (
 )
 """What may change a variable that was set to 0 (bash(1))."""
 ACTS: dict[str, str] = {
+    "behind a text of two commands": f"cat <<A - <<B >/dev/null\nx\nA\nexit\nB\n{ACT}\n",
+    "a text whose end is in quotes": f"cat <<\\E >/dev/null\nexit 0\nE\n{ACT}\n",
+    "a text with a line that only looks like its end": f"cat <<E >/dev/null\n  E\nexit\nE\n{ACT}\n",
+    "a text with a comment behind what looks like its end": f"cat <<E >/dev/null\nE # x\nexit\nE\n{ACT}\n",
+    "a command in what looks like a comment of a text": f"cat <<E >/dev/null\n# $({ACT})\nE\n",
+    "behind a text with a stroke at its end": f"cat <<'E' >/dev/null\na \\\nE\n{ACT}\ncat <<'E' >/dev/null\nE\n",
+    "before a text in the same line": f"{ACT}; cat <<E\nx\nE\n",
+    "exec of arguments that nobody gives": f'exec "$@"\n{ACT}\n',
+    "exec of a variable that is empty": f"exec $NICE\n{ACT}\n",
+    "exec of what a command finds": f"exec $(which nothing)\n{ACT}\n",
+    "a sign that dash does not have": f"A=yes\n[ $A == yes ] || {ACT}\n",
+    "two blocks whose ends are in one line": (f"( :\n)\nif false; then\n:\nfi; {ACT}; if [ -e /x ]; then\n:\nelif true; then\n:\nfi\n"),
+    "a clause that ends in the line of a command": (
+        f"A=yes\nf() (\n:\n)\ncase $A in\n  start)\n    return ;;\n  (yes)\n    {ACT} ;;\nesac\n"
+    ),
     "the other branch is taken": f"if false; then\n  :\nelse\n  {ACT}\nfi\n",
     "another condition": f"if false; then\n  :\nelif [ -e /etc/fstab ]; then\n  {ACT}\nfi\n",
     "a condition that is true": f"if true; then\n  {ACT}\nfi\n",

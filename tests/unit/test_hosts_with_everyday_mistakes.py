@@ -125,8 +125,26 @@ WARNED: dict[str, tuple[Files, str]] = {
         {CONF: "softdep nouveau pre; vfio-pci\n"},
         "Write `softdep nouveau pre: vfio-pci`.",
     ),
+    "names with a comma between them": (
+        rule(f'{THIS}, {OVERRIDE}, RUN{{builtin}}+="kmod load vfio-pci,loop"'),
+        'Write `RUN{builtin}+="kmod load vfio-pci loop"`.',
+    ),
+    "a program at home": (rule(f'{THIS}, RUN+="~/bin/vfio.sh"'), f'{RULE}:1: `RUN+="~/bin/vfio.sh"`: udev does not know `~`'),
+    "a jump to a label that is spelt otherwise": (
+        rule(f'SUBSYSTEM!="pci", GOTO="vfio_end"\n{MINE}, {ACTS}\nLABEL="vfio-end"'),
+        f'{RULE}:1: `GOTO="vfio_end"` has no `LABEL="vfio_end"` behind it, so udev goes on with the next line. Write GOTO="vfio-end".',
+    ),
+    "a jump to a label before it": (
+        rule(f'LABEL="x"\nSUBSYSTEM!="pci", GOTO="x"\n{MINE}, {ACTS}'),
+        f'{RULE}:2: `GOTO="x"` has no `LABEL="x"` behind it, so udev goes on with the next line. Add the label.',
+    ),
+    "a parameter that vfio-pci does not have": (
+        {CONF: f"options vfio-pci driver_override={CARD}\n"},
+        f"vfio_pci has no parameter driver_override, so `options vfio-pci driver_override={CARD}` has no effect.",
+    ),
 }
 WORDS: dict[str, str] = {
+    "intel_iommu iommu=pt": "the kernel reads no value in `intel_iommu`, so it has no effect. Write `intel_iommu=on`.",
     "iommu=on": "the kernel does not know the value on in `iommu=on`, so it has no effect. Write `intel_iommu=on`.",
     "intel_iommu=on iommu=1": "the kernel does not know the value 1 in `iommu=1`, so it has no effect. Remove it.",
     "initcall_blacklist=nouveau": "names functions, and nouveau is a module: it has no effect. Write `modprobe.blacklist=nouveau`.",

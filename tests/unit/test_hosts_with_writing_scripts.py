@@ -73,7 +73,53 @@ def settings(truth: Truth, path: str, line: str) -> Drawn:
     return Drawn(truth, {**SYSFSUTILS, path: f"{line}\n"}, SYSFSUTILS_LINK, open=() if truth is NATIVE else (CARD,))
 
 
+NOUVEAU, INNER, LINES = "/sys/bus/pci/drivers/nouveau", "/usr/local/sbin/inner", "/etc/site/lines"
+ECHO = f"echo {CARD} >"
+WORK = {INNER: f"#!/bin/sh\necho $1 > {NOUVEAU}/$2\n"}
+PART = {"/usr/local/sbin/part": f"{ECHO} {UNBIND}\n"}
+MANAGER = {"/etc/systemd/system.conf": "[Manager]\nDefaultEnvironment=OP=unbind\n"}
+TOLD = {LINES: f"{ECHO} {UNBIND}\n"}
 HOSTS: dict[str, Drawn] = {
+    "quotes within a name": script(ONE_LOST, f"{ECHO} {NOUVEAU}/un''bind"),
+    "quotes around a part of a name": script(ONE_LOST, f'{ECHO} {NOUVEAU}/"un"bind'),
+    "a stroke within a name": script(ONE_LOST, f"{ECHO} {NOUVEAU}/un\\bind"),
+    "a sign by its number": script(ONE_LOST, f"{ECHO} $'{NOUVEAU}/\\x75nbind'", BASH),
+    "two names in braces": script(ONE_LOST, f"echo {CARD} | tee {NOUVEAU}/{{un,}}bind", BASH),
+    "a name of which a part is replaced": script(ONE_LOST, f"f={NOUVEAU}/XXbind\n{ECHO} ${{f/XX/un}}", BASH),
+    "a name whose start is cut off": script(ONE_LOST, f"f=xxunbind\n{ECHO} {NOUVEAU}/${{f:2}}", BASH),
+    "a name in small letters": script(ONE_LOST, f"f=UNBIND\n{ECHO} {NOUVEAU}/${{f,,}}", BASH),
+    "a name of a list with keys": script(ONE_LOST, f"declare -A f=([x]=unbind)\n{ECHO} {NOUVEAU}/${{f[x]}}", BASH),
+    "a name that printf sets": script(ONE_LOST, f"printf -v f %s unbind\n{ECHO} {NOUVEAU}/$f", BASH),
+    "a path by dirname": script(ONE_LOST, f"x={NOUVEAU}/new_id\n{ECHO} $(dirname $x)/unbind"),
+    "a path by dirname in find": script(
+        ONE_LOST, f"find {NOUVEAU}/ -name '0000:3b*' -exec sh -c 'basename $1 > $(dirname $1)/unbind' _ {{}} \\;"
+    ),
+    "a folder that cd looks for elsewhere": script(ONE_LOST, f"CDPATH=/sys/bus/pci/drivers\ncd nouveau\n{ECHO} unbind"),
+    "a path in capitals": script(ONE_LOST, f"p=$(echo /SYS/BUS/PCI/DRIVERS/NOUVEAU/UNBIND | tr A-Z a-z)\n{ECHO} $p"),
+    "arguments of another script": script(ONE_LOST, f"{INNER} {CARD} unbind", **WORK),
+    "arguments of a script that a shell reads": script(ONE_LOST, f"sh {INNER} {CARD} unbind", **WORK),
+    "arguments of a script that bash sources": script(ONE_LOST, f"source {INNER} {CARD} unbind", BASH, **WORK),
+    "arguments of a loop": script(ONE_LOST, f"for x in unbind; do {INNER} {CARD} $x; done", **WORK),
+    "arguments that xargs reads": script(ONE_LOST, f"xargs -n2 {INNER} < {LINES}", **{**WORK, LINES: f"{CARD} unbind\n"}),
+    "arguments behind those of sh -c": script(ONE_LOST, f"sh -c 'echo $1 > {NOUVEAU}/$2' x {CARD} unbind"),
+    "a file that bash -c sources": script(ONE_LOST, "bash -c '. /usr/local/sbin/part'", **PART),
+    "a library beside its own file": script(ONE_LOST, 'S=$(readlink -f "$0")\nH=$(dirname "$S")\n. $H/part', **PART),
+    "lines that a loop evaluates": script(ONE_LOST, f'while read l; do\n  eval "$l"\ndone < {LINES}', **TOLD),
+    "lines that a loop gives to a shell": script(ONE_LOST, f'cat {LINES} | while read -r l; do\n  sh -c "$l"\ndone', **TOLD),
+    "lines of a list": script(ONE_LOST, f'mapfile -t x < {LINES}\nfor l in "${{x[@]}}"; do eval "$l"; done', BASH, **TOLD),
+    "a command behind a stroke": script(NEITHER, "\\rmmod nouveau"),
+    "a name of another driver's folder that is known": script(NATIVE, f"f=module\nls {NOUVEAU}/$f"),
+    "a variable of a shell that a unit runs": unit(ONE_LOST, f"ExecStart=/bin/sh -c 'D=unbind; {ECHO} {NOUVEAU}/$D'"),
+    "a variable that systemd leaves to the shell": unit(ONE_LOST, f"ExecStart=:/bin/sh -c 'D=unbind; {ECHO} {NOUVEAU}/$D'"),
+    "a variable that is a word": unit(ONE_LOST, f"Environment=CMD={INNER}\nExecStart=/usr/bin/env $CMD {CARD} unbind", **WORK),
+    "a variable of the manager": unit(ONE_LOST, f"ExecStart=/bin/sh -c '{ECHO} {NOUVEAU}/$OP'", **MANAGER),
+    "a script in a unit": unit(ONE_LOST, f"StandardInputText={ECHO} {UNBIND}\nExecStart=/bin/sh"),
+    "a script in a unit, written otherwise": unit(NEITHER, "StandardInputData=cm1tb2Qgbm91dmVhdQo=\nExecStart=/bin/sh"),
+    "a script that a unit opens": unit(ONE_LOST, f"StandardInput=file:{LINES}\nExecStart=/bin/sh", **TOLD),
+    "text for another program": unit(NATIVE, "StandardInputText=rmmod nouveau\nExecStart=/bin/sleep 1"),
+    "an attribute that a unit opens": unit(ONE_LOST, f"OpenFile={UNBIND}:u\nExecStart=/bin/sh -c 'echo {CARD} >&3'"),
+    "an attribute that a unit opens to read": unit(NATIVE, f"OpenFile={UNBIND}:u:read-only\nExecStart=/bin/true"),
+    "a program in another one's place": unit(GUEST, f"BindPaths={MOVER}:/usr/bin/x\nExecStart=/usr/bin/x"),
     # files that are copied into a folder of sysfs
     "all files of a folder": script(ONE_LOST, f"cp /etc/site/* {HERE}/", **SOURCE),
     "a file, the folder first": script(ONE_LOST, f"cp -t {HERE} /etc/site/remove", **SOURCE),

@@ -91,6 +91,7 @@ CHECKS: tuple[Check, ...] = (
     unloadable.denied_devices,
     udev_mistakes.mistakes_in_rules,
     udev_mistakes.marks_before_rules,
+    udev_mistakes.jumps_without_labels,
     udev_mistakes.programs_that_replace_others,
     udev_extent.overrides_for_every_device,
     udev_extent.lines_that_do_not_go_on,

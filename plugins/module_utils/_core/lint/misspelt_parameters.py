@@ -28,7 +28,7 @@ NEAR = 0.84
 
 
 def misspelt_parameters(host: HostPolicy) -> t.Iterator[Finding]:
-    """A parameter that resembles one of the module's, or is one of another module of VFIO."""
+    """A parameter that resembles one of the module's, or is one of another module of VFIO; of VFIO's own, any that does not exist."""
     for boot, root in host.roots:
         for module in root.config.modules_with_options:
             known = _parameters(boot, module)
@@ -57,3 +57,6 @@ def _unknown(module: str, given: Parameter, name: str, known: t.Sequence[str]) -
     near = next(iter(difflib.get_close_matches(name, known, 1, NEAR)), None)
     if near is not None:
         yield Finding("unknown-parameter", source, f"{said} Write `{near}{value}`.")
+    elif module in OF_VFIO:
+        has = ", ".join(known)
+        yield Finding("unknown-parameter", source, f"{said} It has {has}. Remove it.")

@@ -111,6 +111,8 @@ def _without_value(argument: str) -> tuple[str, str] | None:
     word, colon, value = argument.partition(":")
     if colon and word.replace("-", "_") in (*READ, *FLAT) and value:
         return "nothing reads", f"{word}={value}"
+    if argument.replace("-", "_") == "intel_iommu":
+        return "the kernel reads no value in", "intel_iommu=on"
     if argument in LISTS:
         return "nothing stands behind", f"{argument}=MODULE"
     near = next(iter(difflib.get_close_matches(argument, FLAGS, 1, 0.85)), None)

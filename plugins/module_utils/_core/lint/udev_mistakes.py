@@ -73,6 +73,23 @@ def mistakes_in_rules(host: HostPolicy) -> t.Iterator[Finding]:
                     yield Finding(kind, line.source, f"{line.source}: {said}")
 
 
+def jumps_without_labels(host: HostPolicy) -> t.Iterator[Finding]:
+    """`GOTO="x"` in a file with rules about drivers that has no `LABEL="x"` behind it: udev does not jump (rule_resolve_goto())."""
+    for file in host.files.rules:
+        if not host.is_site(file.path) or not file.name.endswith(SUFFIX) or 'GOTO="' not in (file.text or ""):
+            continue
+        lines = list(lines_of(file.text or "", file.path))
+        for place, line in enumerate(lines if any(one.is_about_drivers for one in lines) else ()):
+            target = line.assigned("GOTO")
+            labels = [key.value for one in lines[place + 1 :] for key in one.keys if key.name == "LABEL"]
+            if target is not None and target.value not in labels:
+                said = f'{line.source}: `{target.text}` has no `LABEL="{target.value}"` behind it, so udev goes on with the next line.'
+                near = _nearest(target.value, labels, 0.6)
+                yield Finding(
+                    "udev-line-refused", line.source, f"{said} {f'Write {target.said(value=near)}.' if near else 'Add the label.'}"
+                )
+
+
 def marks_before_rules(host: HostPolicy) -> t.Iterator[Finding]:
     """A byte order mark is a part of the first key for udev, which ignores that line."""
     for file in host.files.rules:
@@ -232,25 +249,36 @@ def _actions(line: UdevLine) -> t.Iterator[Mistake]:
             yield "udev-action", f"{said} Write `{key.said(value='add')}`."
 
 
+def _built_in(key: Written, first: str) -> t.Iterator[Mistake]:
+    """What udev's builtin kmod is given."""
+    loads = BUILT_IN.match(key.value)
+    if loads and any(KO.search(word) for word in key.value.split()[2:]):
+        said = f"`{key.text}` names a file, and kmod asks for a module's name, so it loads nothing."
+        yield "udev-run", f'{said} Write `RUN{{builtin}}+="{KO.sub("", key.value)}"`.'
+    elif loads and re.search(r"[\w-][,;]", key.value):
+        written = " ".join(word for word in re.split(r"[,;\s]+", key.value) if word)
+        said = f"`{key.text}`: kmod separates names by blanks, and there is no module whose name has a comma or semicolon."
+        yield "udev-run", f'{said} Write `RUN{{builtin}}+="{written}"`.'
+    if first == "modprobe" or (first == "kmod" and not loads):
+        module = key.value.split()[-1]
+        said = f"`{key.text}` is not a command of udev's builtin kmod, and does nothing."
+        yield "udev-run", f'{said} Write `RUN{{builtin}}+="kmod load {module}"`.'
+
+
 def _programs(line: UdevLine) -> t.Iterator[Mistake]:
     for key in line.keys:
         if key.name != "RUN" or key.is_match:
             continue
         first = key.value.split(" ", 1)[0]
         if key.attribute == "builtin":
-            named = [word for word in key.value.split()[2:] if KO.search(word)] if BUILT_IN.match(key.value) else []
-            if named:
-                said = f"`{key.text}` names a file, and kmod asks for a module's name, so it loads nothing."
-                yield "udev-run", f'{said} Write `RUN{{builtin}}+="{KO.sub("", key.value)}"`.'
-            if first == "modprobe" or (first == "kmod" and not BUILT_IN.match(key.value)):
-                module = key.value.split()[-1]
-                said = f"`{key.text}` is not a command of udev's builtin kmod, and does nothing."
-                yield "udev-run", f'{said} Write `RUN{{builtin}}+="kmod load {module}"`.'
+            yield from _built_in(key, first)
         elif key.attribute not in (None, "program"):
             yield "udev-run", f"`{key.text}`: udev knows RUN{{program}} and RUN{{builtin}} only, and ignores the whole line."
         elif BUILT_IN.match(key.value):
             said = f"`{key.text}` runs a program of that name in /usr/lib/udev, not udev's builtin."
             yield "udev-run", f'{said} Write `RUN{{builtin}}+="{key.value}"`.'
+        elif first.startswith("~"):
+            yield "udev-run", f"`{key.text}`: udev does not know `~`, and so runs nothing. Write the program's whole path."
         elif first in NOT_OF_UDEV:
             said = f"`{key.text}`: udev looks for {first} in /usr/lib/udev only, and so does not run it."
             yield "udev-run", f"{said} Write its whole path."

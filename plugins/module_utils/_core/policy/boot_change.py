@@ -34,6 +34,7 @@ NOTHING_ELSE: t.Mapping[str, str] = types.MappingProxyType({})
 FIRST_FILE = "/etc/modprobe.d/00-vfio.conf"
 """Which is read before most others."""
 LIST_FILE = "/etc/modules-load.d/vfio.conf"
+NO_IOMMU = frozenset(("intel_iommu=off", "amd_iommu=off", "iommu=off"))
 NAME_LISTS = ("modprobe.blacklist", "module_blacklist", "rd.driver.blacklist", "blacklist")
 """Arguments of the command line that list modules to keep out."""
 
@@ -138,6 +139,15 @@ def without_names(boot: Boot, modules: t.Collection[str]) -> t.Iterator[Suggeste
             yield SuggestedChange(sentence, _with_arguments(boot, arguments), f"{boot.cmdline_source}: {argument}")
 
 
+def without_switches(boot: Boot) -> t.Iterator[SuggestedChange]:
+    """Without each word that switches the IOMMU off, which keeps every VFIO driver from its devices."""
+    for argument in boot.cmdline.arguments:
+        if argument.replace("-", "_") in NO_IOMMU:
+            changed = _with_arguments(boot, [other for other in boot.cmdline.arguments if other != argument])
+            sentence = f"Remove {argument} from the command line ({boot.cmdline_source})."
+            yield SuggestedChange(sentence, changed, f"{boot.cmdline_source}: {argument}")
+
+
 def switched_on(boot: Boot) -> Boot:
     """The boot without the word that switches our policies off."""
     arguments = off_word.without(boot.cmdline)
@@ -188,7 +198,12 @@ def with_softdeps(boot: Boot, natives: t.Sequence[str], module: str) -> Suggeste
         else:
             said.append(f"add {text} to {FIRST_FILE}")
             added.append(Directive(SourceLine(FIRST_FILE, len(added) + 1), "softdep", (native, *words)))
-    changed = dataclasses.replace(root, config=ModprobeConfig((*added, *directives)))
+    # kmod reads files by their names, and this one in the place of others of its name.
+    name = posixpath.basename(FIRST_FILE)
+    kept = [line for line in directives if not added or line.source.path == FIRST_FILE or posixpath.basename(line.source.path) != name]
+    earlier = [line for line in kept if line.source.path.endswith(".conf") and posixpath.basename(line.source.path) <= name]
+    later = [line for line in kept if line not in earlier]
+    changed = dataclasses.replace(root, config=ModprobeConfig((*earlier, *added, *later)))
     sentence = ", then ".join(said)
     return SuggestedChange(f"{_capitalized(sentence)}.", dataclasses.replace(boot, stages=(*boot.stages[:-1], changed)))
 

@@ -33,6 +33,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_ch
     with_listed,
     with_softdeps,
     without_names,
+    without_switches,
 )
 
 if t.TYPE_CHECKING:
@@ -132,8 +133,12 @@ class Search:
     def _changes(self, device: Device, driver: str, module: str) -> t.Iterator[SuggestedChange]:
         """From the smallest on: take one line away or add one, rebuild the image, both, and last a policy of our own."""
         boot = self._boot
+        switches: list[SuggestedChange] = []
         if switched_on(boot) is not boot:
-            yield SuggestedChange(f"Remove {off_word.ARGUMENT} from the command line ({boot.cmdline_source}).", switched_on(boot))
+            sentence = f"Remove {off_word.ARGUMENT} from the command line ({boot.cmdline_source})."
+            switches.append(SuggestedChange(sentence, switched_on(boot)))
+        switches += without_switches(boot)
+        yield from switches
         removed = list(self._removals(device, module))
         added = list(_additions(boot, device, driver if normalize_module_name(driver) == module else module))
         small = (*removed, *added)
@@ -145,7 +150,7 @@ class Search:
             for change in small:
                 yield change.then(rebuild, self._rebuilt(change.boot))
         for devices in self._claimed_together(device, driver):
-            yield from self._claims(devices, driver, module, removed, rebuild)
+            yield from self._claims(devices, driver, module, (*switches, *removed), rebuild)
 
     def _rebuilt(self, boot: Boot, *modules: str) -> Boot:
         return with_image_rebuilt(boot, (*self._carried, *modules))
@@ -155,7 +160,7 @@ class Search:
         boot, now = self._boot, self._before[device.address]
         own = frozenset((module, *(needed for stage in boot.stages for needed in stage.kernel.dependencies(module))))
         yield from without_names(boot, own)
-        for change in removals(boot, now, in_root(boot, now.facts)):
+        for change in removals(boot, now, {**_keeping_out(boot, own), **in_root(boot, now.facts)}):
             place, _colon, fact = change.line.partition(": ")
             is_site = place.startswith(SITE) or place == boot.cmdline_source
             if is_site and own.issuperset(_kept_out(fact)):
@@ -233,6 +238,12 @@ def _is_certain(winner: Winner, driver: str) -> bool:
 
 def _answer(winner: Winner) -> tuple[t.Hashable, ...]:
     return winner.driver, winner.certainty, frozenset(winner.outcomes)
+
+
+def _keeping_out(boot: Boot, modules: t.Collection[str]) -> dict[str, str]:
+    """The root's lines of modprobe.d that keep these modules out, by place, whether or not anything asks for the modules now."""
+    lines = (line for line in boot.stages[-1].config.directives if line.command in ("blacklist", "install") and line.source.line)
+    return {str(line.source): str(line) for line in lines if line.arguments[0] in modules}
 
 
 def _kept_out(fact: str) -> t.Iterator[str]:

@@ -7,22 +7,27 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import here_documents
+
 QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|\$\{[^{}]*\}")
 _WORD = re.compile(r"[;&|(){}!]|[^\s;&|(){}!]+")
 # A text of several lines, and what is run at the end.
-_UNCLEAR = re.compile(r"[\"'`]|\btrap\b|<<<")
-_HERE = re.compile(r"<<-?\s*[\"']?(\w+|#+)[\"']?")
+_UNCLEAR = re.compile(r"[\"'`]|\btrap\b|<<")
 _CHANGES = {"if": 1, "do": 1, "case": 1, "(": 1, "{": 1, "fi": -1, "done": -1, "esac": -1, ")": -1, "}": -1}
 _BEFORE_A_COMMAND = frozenset(("then", "do", "else", "elif", "if", "while", "until", "time"))
 GOES_ON = re.compile(r"[&|]\s*$")
 
 
 class Depth(t.NamedTuple):
-    """``text`` is None in a text for a command; ``starts`` is False where the piece goes on with the one before."""
+    """``text`` is None in a text for a command; ``starts`` is False where the piece goes on with the one before.
+
+    ``lowest`` is the depth to which it goes back, as `fi; if …; then` in one piece.
+    """
 
     depth: int
     text: str | None
     starts: bool
+    lowest: int
 
 
 def depths_of(texts: t.Sequence[str]) -> list[Depth]:
@@ -31,37 +36,38 @@ def depths_of(texts: t.Sequence[str]) -> list[Depth]:
 
 
 def _depths(texts: t.Sequence[str]) -> t.Iterator[Depth]:
-    depth, goes_on, until, cases = 0, False, "", 0
+    depth, goes_on, cases = 0, False, 0
+    until: here_documents.HereDocument | None = None
+    ends = here_documents.Ends(enumerate(texts))
     for place, text in enumerate(texts):
-        if until:
-            until = "" if text.strip() == until else until
-            yield Depth(depth, None, False)
+        if until is not None:
+            until = None if until.ends(text) else until
+            yield Depth(depth, None, False, depth)
             continue
-        plain = QUOTED.sub("_", text)
-        here = _HERE.search(text)
-        if here is not None:
-            plain = _HERE.sub(" ", QUOTED.sub(lambda found: found[0] if _HERE.search(found[0]) else "_", text)).replace('"', "")
-            until = here[1] if any(one.strip() == here[1] for one in texts[place + 1 :]) else ""
-        yield Depth(depth, text, not goes_on)
-        if _UNCLEAR.search(plain) or (here is not None and not until):
+        plain = QUOTED.sub("_", here_documents.without_operators(text))
+        documents = here_documents.of(text)
+        change, lowest, cases = _deeper(plain, cases)
+        yield Depth(depth, text, not goes_on, depth + lowest)
+        if _UNCLEAR.search(plain) or len(documents) > 1 or depth + lowest < 0:
             return
-        change, cases = _deeper(plain, cases)
+        if documents and not ends.has(until := documents[0], place):
+            return
         depth += change
-        if depth < 0:
-            return
         goes_on = GOES_ON.search(plain) is not None
 
 
-def _deeper(plain: str, cases: int) -> tuple[int, int]:
-    """How many blocks a piece opens, less those that it ends, and in how many `case` it leaves the script: there patterns end with `)`."""
-    found, is_command = 0, True
+def _deeper(plain: str, cases: int) -> tuple[int, int, int]:
+    """How many blocks a piece opens, less those that it ends, the least of that within it, and in how many `case` it leaves the script:
+    there patterns end with `)`."""
+    found, lowest, is_command = 0, 0, True
     for word in _WORD.findall(plain):
         is_sign = len(word) == 1 and word in ";&|(){}!"
         if is_sign or is_command:
             cases += {"case": 1, "esac": -1}.get(word, 0)
             found += 0 if cases and word in "()" else _CHANGES.get(word, 0)
+            lowest = min(lowest, found)
         is_command = is_sign or (is_command and word in _BEFORE_A_COMMAND)
-    return found, max(cases, 0)
+    return found, lowest, max(cases, 0)
 
 
 def end_of(place: int, closes: re.Pattern[str], texts: t.Sequence[str], depths: t.Sequence[Depth]) -> int | None:
@@ -70,6 +76,6 @@ def end_of(place: int, closes: re.Pattern[str], texts: t.Sequence[str], depths: 
     for one in range(place + 1, len(depths)):
         if depths[one].depth == inside and closes.fullmatch(texts[one]):
             return one
-        if depths[one].depth < inside and one > place + 1:
+        if one > place + 1 and depths[one].lowest < inside:
             return None
     return None

@@ -19,6 +19,8 @@ FUNCTION = re.compile(r"\s*(?:function\s+([\w.:-]+)\s*(?:\(\s*\))?|([\w.:-]+)\s*
 _FOR = re.compile(r"\s*for\s+\w+\s+in\s+[\w./:-][^`]*")
 _CASE = re.compile(r"\s*case\s+(\S+)\s+in\s*")
 _PATTERN = re.compile(r"\s*\(?\s*([^()]+?)\s*\)\s*")
+# The end of a clause in a piece that could not be split.
+_ENDS_WITHIN = re.compile(r"\S\s*;;|;;&?\s*[^\s&]|\S\s*;&")
 _LEAVES = re.compile(r"\b(?:break|continue)\b")
 _LITERAL = re.compile(r"[\w./:+-]*")
 DEEPEST = 20
@@ -54,7 +56,7 @@ def clauses(place: int, texts: t.Sequence[str], depths: t.Sequence[Depth], const
     inside = depths[place].depth + 1
     subject = _plain(head[1], known_before(constants, place))
     marks = [one for one in range(place + 1, end) if depths[one].depth == inside and texts[one].strip() in (";;", ";&", ";;&")]
-    if any(texts[one].strip() != ";;" for one in marks):
+    if any(texts[one].strip() != ";;" for one in marks) or any(map(_ENDS_WITHIN.search, texts[place + 1 : end])):
         return ()
     found: list[Clause] = []
     start = place + 1
@@ -105,7 +107,9 @@ def blocks_run(texts: t.Sequence[str], depths: t.Sequence[Depth], constants: Con
     decided: list[bool | None] = []
     started: dict[int, bool] = {}
     is_left, reads_cases = any(map(_LEAVES.search, texts)), knows_letters(texts)
-    for place, (depth, text, starts) in enumerate(depths):
+    for place, (depth, text, starts, _lowest) in enumerate(depths):
+        if place:
+            del open_[depths[place - 1].lowest :], decided[depths[place - 1].lowest :]
         if place and depth > len(open_):
             more = depth - len(open_)
             opened = _opened(place - 1, texts, depths, constants, is_left) if more == 1 and depth <= DEEPEST else None

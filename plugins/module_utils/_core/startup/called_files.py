@@ -33,7 +33,10 @@ _WORD = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s;&|()<>`\"'])+"
 _COMMAND = re.compile(
     rf"(?:^|[;&|({{`!]|\$\()\s*(?:(?:{_LEADING})(?:\s+-\S+)*\s+)*(?:[A-Za-z_]\w*=\S*\s+)*(?:(?:{_LEADING})(?:\s+-\S+)*\s+)*({_WORD})"
 )
-_GIVEN = re.compile(rf"(?:(?:^|[;&|({{`\s])(?:\.|source)|(?:^|[\s;&|({{`\"'/])(?:{_INTERPRETERS})(?:\s+-(?!c\b)\S+)*)\s+({_WORD})")
+_GIVEN = re.compile(rf"(?:(?:^|[;&|({{`\s\"'])(?:\.|source)|(?:^|[\s;&|({{`\"'/])(?:{_INTERPRETERS})(?:\s+-(?!c\b)\S+)*)\s+({_WORD})")
+# Text that a loop reads, of which a line elsewhere makes a script.
+_READ_IN_LOOP = re.compile(r"\bdone\b[^;|&\n<]*<|\|\s*while\b|\bwhile\b.*\bread\b|\b(?:mapfile|readarray)\b")
+_MADE_OF_VARIABLE = re.compile(rf"\beval\b[^;|&]*\$|\b{SHELLS}\s+(?:-\w+\s+)*-\w*c\s+[\"']?\$")
 # A script that is read from its input, and one that is made of what a command writes out.
 _FED = re.compile(rf"(?:^|[\s;&|({{`\"'/])(?:{_INTERPRETERS})\b[^;|&\n<]*(?<!<)<(?![<(&])\s*({_WORD})")
 _MADE_OF = re.compile(r"<\(|\beval\b|sh\s+(?:-\w+\s+)*-\w*c\s+[\"']?(?:\$\(|`)|\|\s*(?:sudo\s+)?(?:/(?:usr/)?bin/)?" + rf"{SHELLS}\b")
@@ -52,6 +55,11 @@ _OWN_FOLDER = re.compile(
     r"\$\(\s*(?:cd\s+)?[\"']?\$?\(?(?:dirname|readlink\s+-\w+|realpath)[^()]*(?:\([^()]*\)[^()]*)?\)[^()/]*(?:&&\s*pwd\s*\))?"
     r"|`dirname[^`]*`|\$\{(?:0|BASH_SOURCE(?:\[0\])?)%/\*\}"
 )
+_ALL_GIVEN = re.compile(r"\"?\$\{?[@*]\}?\"?")
+_FROM_OTHERS = re.compile(r"\b(?:xargs|parallel)\b|\s-(?:exec|execdir|ok|okdir)\s")
+# By what a script names its own file, and variables that it gives this to.
+_OF_ITSELF = re.compile(r"\$0|\$\{0|BASH_SOURCE")
+_SET = re.compile(r"(?<![\w$])([A-Za-z_]\w*)=((?:\$\([^()]*(?:\([^()]*\)[^()]*)*\)|`[^`]*`|[^\s;&|])*)")
 _STARTED = re.compile(
     r"\bsystemctl\b((?:\s+-\S+)*)\s+(?:start|restart|reload-or-restart|isolate|try-restart|enable\s+--now|enable)\b((?:\$\([^()]*\)|`[^`]*`|[^;|&>\n`)])*)"
 )
@@ -92,8 +100,9 @@ def called(tree: FileTree, lines: t.Sequence[Line], everything: t.Sequence[Line]
     """The files that the lines run or source, each once.  ``folder`` is that of the script; ``everything`` are all lines of the program."""
     found: dict[str, Called] = {}
     places = SearchPaths.of(tree, everything, variables, folder)
+    makes_scripts = any(line.in_shell and len(line.text) <= LONGEST_LINE and _MADE_OF_VARIABLE.search(line.text) for line in lines)
     for line in lines:
-        for one in (*_named(tree, line, variables, places), *_among_many(tree, line, lines, variables, places)):
+        for one in (*_named(tree, line, variables, places, makes_scripts), *_among_many(tree, line, lines, variables, places)):
             before = found.get(one.path)
             # What is only named in one line can be given to an interpreter in another.
             if not one.path.startswith(MADE_AT_RUN_TIME) and (before is None or one.depth > before.depth):
@@ -101,8 +110,8 @@ def called(tree: FileTree, lines: t.Sequence[Line], everything: t.Sequence[Line]
     yield from found.values()
 
 
-def _named(tree: FileTree, line: Line, variables: Variables, places: SearchPaths) -> t.Iterator[Called]:
-    for word, as_text in _words(line):
+def _named(tree: FileTree, line: Line, variables: Variables, places: SearchPaths, makes_scripts: bool) -> t.Iterator[Called]:
+    for word, as_text in _words(line, makes_scripts):
         for path in _places(tree, word, variables, places, as_text):
             yield Called(path, line, as_text)
     for match in _COMMAND.finditer(line.text) if line.in_shell or _SHELL_OF_LANGUAGE.search(line.text) else ():
@@ -128,9 +137,24 @@ def absent(tree: FileTree, line: Line, variables: Variables) -> t.Iterator[str]:
         yield from (value for value in sorted(variables.values(word) or ()) if value.startswith("/") and not tree.exists(value))
 
 
+def handed(line: Line) -> tuple[str, ...]:
+    """What a line of the shell gives to the programs that it runs: the words behind its first one, and what others find for it."""
+    rest = _ALL_GIVEN.sub(" ", line.text.partition(" ")[2]) if line.in_shell else ""
+    return (f"{rest} $(xargs)" if _FROM_OTHERS.search(line.text) else rest,) if rest.strip() else ()
+
+
 def with_folder(lines: t.Iterable[Line], folder: str) -> tuple[Line, ...]:
     """The lines, with the folder that they are in where they ask for it: `$(dirname "$0")` and the like."""
-    return tuple(dataclasses.replace(line, text=_OWN_FOLDER.sub(lambda _match: folder, line.text)) for line in lines)
+    of_itself = _OF_ITSELF
+    lines = tuple(lines)
+    for _time in range(2):
+        names = "|".join(dict.fromkeys(match[1] for line in lines for match in _SET.finditer(line.text) if of_itself.search(match[2])))
+        of_itself = re.compile(rf"{_OF_ITSELF.pattern}|\$\{{?(?:{names})\b") if names else of_itself
+
+    def plain(match: re.Match[str]) -> str:
+        return folder if of_itself.search(match[0]) else match[0]
+
+    return tuple(dataclasses.replace(line, text=_OWN_FOLDER.sub(plain, line.text)) for line in lines)
 
 
 def started_units(tree: FileTree, line: Line, variables: Variables) -> t.Iterator[str]:
@@ -162,12 +186,14 @@ def _units_of(tree: FileTree, word: str, variables: Variables | None) -> t.Itera
             yield from (name for name in names if matches(name, value) or matches(name.rpartition(".")[0], value))
 
 
-def _words(line: Line) -> t.Iterator[tuple[str, bool]]:
+def _words(line: Line, makes_scripts: bool) -> t.Iterator[tuple[str, bool]]:
+    """The words that can name files, and whether it is read as a script; ``makes_scripts`` if others make scripts of what is read."""
     text = line.text
     yield from ((match[1], True) for match in _GIVEN.finditer(text))
     if len(text) <= LONGEST_LINE:
         yield from ((match[1], True) for match in _FED.finditer(text))
-    if line.in_shell and len(text) <= LONGEST_LINE and _MADE_OF.search(text):
+    is_made_of = _MADE_OF.search(text) or (makes_scripts and _READ_IN_LOOP.search(text)) if len(text) <= LONGEST_LINE else None
+    if line.in_shell and is_made_of:
         yield from ((word, True) for match in _WRITTEN_OUT.finditer(text) for word in match[1].split() if re.search(r"[/$]", word))
     yield from ((match[1], False) for match in _COMMAND.finditer(text))
     yield from ((f"{match[1].rstrip('/')}{match[2]}", False) for match in _CHROOT.finditer(text))

@@ -22,6 +22,7 @@ _GOES = re.compile(
     r"(\"[^\"\n]*\"|'[^'\n]*'|[^\s;&|)`\"']+)"
 )
 _WRITES = re.compile(rf"((?:>>?\|?|\btee\b(?:[ \t]+-a)?|\bof=)[ \t]*)([\"']?)(?:\./)?({_NAMES})(?=[\"'\s;&|)]|$)")
+_SEARCHED = re.compile(r"(?<![\w$])CDPATH=(\"[^\"\n]*\"|'[^'\n]*'|[^\s;&|:]+)")
 _BACK = "$OLDPWD"
 _MAY_BE_SYSFS = re.compile(r"/sys/|/?[^/]*\$")
 
@@ -31,22 +32,29 @@ def with_folders(lines: t.Sequence[Line], folder: str = "") -> tuple[Line, ...]:
     if not folder and not any(_GOES.search(line.text) for line in lines):
         return tuple(lines)
     found: list[Line] = []
+    searched = ""
     for line in lines:
-        text, folder = _followed(line.text, folder)
+        searched = next((match[1].strip("\"'") for match in _SEARCHED.finditer(line.text)), searched)
+        text, folder = _followed(line.text, folder, searched)
         found.append(line if text == line.text else dataclasses.replace(line, text=text))
     return tuple(found)
 
 
-def _followed(text: str, folder: str) -> tuple[str, str]:
+def _followed(text: str, folder: str, searched: str) -> tuple[str, str]:
+    """A line with whole paths, and the folder behind it; ``searched`` is where `cd` looks for others, if the script says so."""
     parts: list[str] = []
     position = 0
     for goes in _GOES.finditer(text):
         parts.append(_named(text[position : goes.end()], folder))
         position = goes.end()
         target = goes[1].strip("\"'")
-        folder = (
-            _BACK if target == "-" else target if target.startswith(("/", "$", "~")) else posixpath.join(folder, target) if folder else ""
-        )
+        if target == "-":
+            folder = _BACK
+        elif target.startswith(("/", "$", "~")):
+            folder = target
+        else:
+            above = folder or searched
+            folder = posixpath.join(above, target) if above else ""
     return "".join((*parts, _named(text[position:], folder))), folder
 
 

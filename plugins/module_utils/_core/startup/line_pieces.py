@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import here_documents
+
 _WORD = re.compile(
     r"\s+|\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|\$\{[^{}]*\}|;;&|;;|;&|&&|\|\||&>>?|\d?>>?&\d?|<<<|<<-?|[;&|()]|[^\s\"'\\;&|()<>$]+|[<>$]"
 )
 _CLOSED = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.")
-_HERE = re.compile(r"(?<!<)<<-?\s*[\"']?(\w+|#+)[\"']?")
 _ALONE = frozenset(("then", "do", "else", "{"))
 _CONDITIONS = frozenset(("if", "elif", "while", "until", "time", "!"))
 _ENDS_CLAUSE = frozenset((";;", ";&", ";;&"))
@@ -32,18 +33,18 @@ def pieces(texts: t.Sequence[str]) -> list[Piece]:
     """The pieces of logical lines without comments, in order; a line that cannot be split, and all after it, are one piece each."""
     found: list[Piece] = []
     splitter = _Splitter()
-    until, is_clear = "", True
+    until: list[here_documents.HereDocument] = []
+    is_clear, ends = True, here_documents.Ends(enumerate(texts))
     for place, text in enumerate(texts):
         if until or not is_clear:
             found.append(Piece(place, text))
-            until = "" if text.strip() == until else until
+            del until[: int(bool(until) and until[0].ends(text))]
             continue
-        here = _HERE.search(text)
-        parts = None if here is not None else splitter.split(text)
-        if here is not None:
-            until = here[1] if any(one.strip() == here[1] for one in texts[place + 1 :]) else ""
+        until = [one for one in here_documents.of(text) if ends.has(one, place)]
+        parts = None if until else splitter.split(text)
+        if until:
             splitter.pass_over()
-        is_clear = parts is not None or here is not None
+        is_clear = parts is not None or bool(until)
         found += (Piece(place, part) for part in parts) if parts else [Piece(place, text)]
     return found
 

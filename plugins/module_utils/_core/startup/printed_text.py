@@ -11,6 +11,7 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import here_documents
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.printing_commands import TO, is_read_again, without_text
 
 if t.TYPE_CHECKING:
@@ -19,7 +20,7 @@ if t.TYPE_CHECKING:
 # Where a text is shown and nothing runs it.
 _SHOWN = rf"(?:>>?\s*(?:{TO}|/etc/(?:motd|issue)[\w./-]*|/var/www/[\w./-]+)\s*)?"
 _HERE = re.compile(
-    rf"(?:.*[;{{&|)]\s*)?\s*(?:cat(?:\s+-)?|:|true|wall|(?:logger|mailx?|sendmail|systemd-cat)\b[^<>|;&`$()]*)\s*{_SHOWN}<<-?\s*([\"']?)(\w+)\1\s*{_SHOWN};?\s*"
+    rf"(.*[;{{&|)]\s*)?\s*(?:cat(?:\s+-)?|:|true|wall|(?:logger|mailx?|sendmail|systemd-cat)\b[^<>|;&`$()]*)\s*{_SHOWN}<<-?\s*([\"']?)\w+\2\s*{_SHOWN};?\s*"
 )
 
 
@@ -29,16 +30,24 @@ def without(lines: t.Sequence[Line]) -> tuple[Line, ...]:
     if is_read_again(whole):
         return tuple(lines)
     found: list[Line] = []
-    until, of_file, expands = "", "", False
-    for line in lines:
-        if until and line.shown == of_file:
-            until = "" if line.text.strip() == until else until
-            if expands and re.search(r"\$\(|`", line.text):
+    until: here_documents.HereDocument | None = None
+    of_file = ""
+    of_files: dict[str, list[tuple[int, str]]] = {}
+    for place, line in enumerate(lines):
+        of_files.setdefault(line.shown, []).append((place, line.text))
+    ends = {shown: here_documents.Ends(texts) for shown, texts in of_files.items()}
+    for place, line in enumerate(lines):
+        if until is not None and line.shown == of_file:
+            if not until.is_quoted and re.search(r"\$\(|`", line.text):
                 found.append(line)
+            until = None if until.ends(line.text) else until
             continue
         here = _HERE.fullmatch(line.text) if line.in_shell else None
-        if here is not None and any(one.shown == line.shown and one.text.strip() == here[2] for one in lines):
-            until, of_file, expands = here[2], line.shown, not here[1]
+        documents = () if here is None else here_documents.of(line.text)
+        if here is not None and len(documents) == 1 and ends[line.shown].has(documents[0], place):
+            until, of_file = documents[0], line.shown
+            if here[1]:
+                found.append(dataclasses.replace(line, text=without_text(here[1])))
             continue
         text = without_text(line.text) if line.in_shell else line.text
         found.append(line if text == line.text else dataclasses.replace(line, text=text))

@@ -29,6 +29,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called
     INTERPRETER,
     absent,
     called,
+    handed,
     started_units,
     with_folder,
 )
@@ -156,6 +157,8 @@ class _ProgramRun:
         self._files: dict[str, int] = {}
         """Those that were read, and how: 2 as text, 1 as a command of a shell."""
         self._found: list[Influence] = []
+        self._handed: list[str] = []
+        """What its scripts give to each other as arguments."""
 
     def of(self, command: str, folder: str | None = None) -> tuple[Influence, ...]:
         if self._closed:
@@ -176,9 +179,9 @@ class _ProgramRun:
     def _result(self, arguments: t.Sequence[str]) -> tuple[Influence, ...]:
         judge_ = self._judge
         acting = [line for line in self._lines if not line.only_assigns]
-        effects = script_effects.of(acting, self._lines, arguments, self._environment, lambda: judge_.loadable, judge_.inventory)
+        variables = Variables(self._lines, (*arguments, *self._handed), self._environment)
+        effects = script_effects.of(acting, variables, arguments, self._environment, lambda: judge_.loadable, judge_.inventory)
         unit = self._judge.unit
-        variables = Variables(self._lines, arguments, self._environment)
         started = (
             [name for line in printed_text.without(acting) for name in started_units(judge_.tree, line, variables)]
             if unit is not None
@@ -193,7 +196,7 @@ class _ProgramRun:
         self._lines += lines
         if depth >= DEEPEST:
             return
-        variables = Variables(self._lines, arguments or (), self._environment)
+        variables = Variables(self._lines, (*(arguments or ()), *self._handed), self._environment)
         acting = [line for line in lines if not line.only_assigns]
         self._of_others(acting, variables, folder)
         for one in called(self._tree, acting, self._lines, variables, folder):
@@ -224,6 +227,7 @@ class _ProgramRun:
             # The kernel runs nothing that has no `#!`, and neither systemd nor udev has a shell read it then.
             self._file(one.path, dataclasses.replace(one.line, number=1), False, depth)
             return
+        self._handed += () if one.line.number == 0 else handed(one.line)
         self._file(one.path, one.line, one.as_text, depth, one.by_shell)
 
     def _is_of_packages(self, real: str) -> bool:

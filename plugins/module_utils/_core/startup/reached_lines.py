@@ -35,8 +35,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.litera
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.printing_commands import without_printing
 
 _EXITS = re.compile(r"\s*exit(?:\s+(?:\d+|\$\?|\"?\$\{?\w+\}?\"?))?\s*;?\s*")
-# Without a program exec only moves the script's own output.
-_BECOMES = re.compile(r"\s*exec\s+(?:-a\s+\S+\s+|-[cl]+\s+)*[\w./\"'$~-](?:\d?[<>]+&\d|[^;&|])*;?\s*")
+# Without a program exec only moves the script's own output, as where variables without quotes, or arguments, are empty.
+_MAY_BE_NONE = r"(?!\"?\$\{?[@*]|\$\(|(?:\$(?:\w+|\{[^}]*\}))+(?=[\s;]|$))"
+_BECOMES = re.compile(rf"\s*exec\s+(?:-a\s+\S+\s+|-[cl]+\s+)*{_MAY_BE_NONE}[\w./\"'$~-](?:\d?[<>]+&\d|[^;&|])*;?\s*")
 _REDIRECTS = re.compile(r"\s*exec\s+(?:\d+|\{\w+\})?[<>]")
 _IN_ONE_LINE = re.compile(r"\s*if\s+([^;]+);\s*then\s+((?:(?!\b(?:else|elif|fi|if)\b).)*);\s*fi\s*;?\s*")
 _FUNCTION_IN_LINE = re.compile(r"\s*(?:function\s+([\w.:-]+)\s*(?:\(\s*\))?|([\w.:-]+)\s*\(\s*\))\s*\{\s[^{}]*\}\s*;?\s*")
@@ -195,7 +196,7 @@ def _constants(texts: t.Sequence[str], depths: t.Sequence[Depth]) -> Constants:
     glued = (word[start:] for word in words for start in range(1, len(word)))
     mentions = Counter((*_NAME.findall(whole), *_IF_UNSET.findall(whole), *glued))
     found: dict[str, tuple[int, str]] = {}
-    for place, (depth, text, starts) in enumerate(depths):
+    for place, (depth, text, starts, _lowest) in enumerate(depths):
         match = _CONSTANT.fullmatch(text) if text is not None and not depth and starts else None
         if match is not None and mentions[match[1]] == 1:
             found[match[1]] = place, match[2] or match[3] or match[4] or ""

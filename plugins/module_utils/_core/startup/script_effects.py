@@ -20,9 +20,10 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup import
     indirect_writes,
     kmod_commands,
     printed_text,
+    spellings,
     tokens,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import SHELLS, SUBSTITUTION, Variables
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import SHELLS, SUBSTITUTION
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
@@ -30,7 +31,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.guarded_loops import Guarded
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.kmod_commands import Load
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.loadable import Loadable
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line, Variables
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.tokens import WrittenAct
 
 _EVENT = re.compile(r"%k|%p|%b|\$kernel|\$devpath|\$id\b")
@@ -48,7 +49,9 @@ _PIPED = re.compile(
 )
 # Text of a file that is not there before the host runs, or of which only a part is taken.
 _EVALUATES_INPUT = re.compile(rf"\beval\s+[\"']?(?:\$\(|`)\s*(?:cat|<|head|tail|curl|wget)\s*(?![\w\s-]*{_LASTING})")
-_SYSFS = re.compile(r"/sys/|\bsysfs\b|/sys[\"'\s]|/pci\b")
+_SYSFS = re.compile(r"/sys/|\bsysfs\b|/sys[\"'\s]|/pci\b", re.IGNORECASE)
+# The folders of a driver, of a slot, and of a bus behind a bridge.
+_OF_DRIVER = re.compile(r"/(?:drivers|slots|pci_bus)/[^/]+$")
 _ENDS_FOR_OTHERS = re.compile(
     r"\s*\[\[?\s+[\"']?\$\{?(?:1|PCI_SLOT_NAME)\}?[\"']?\s+==?\s+[\"']?[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7][\"']?\s+\]\]?"
     r"\s*\|\|\s*exit(?:\s+\d+)?\s*;?\s*"
@@ -84,7 +87,7 @@ class ScriptEffect:
 
 def of(
     lines: t.Sequence[Line],
-    assigning: t.Sequence[Line],
+    variables: Variables,
     arguments: t.Sequence[str],
     environment: t.Mapping[str, str],
     loadable: t.Callable[[], Loadable],
@@ -92,11 +95,11 @@ def of(
 ) -> list[ScriptEffect]:
     """The effects of all lines of a program together: those on attributes, on modules, and on virtual functions.
 
-    ``assigning`` are all lines, including those of which only the variables count.
+    ``variables`` are those of all lines, including those of which nothing else counts, and of what its scripts give to each other.
     """
     if not any(_MAY_ACT.search(line.text) for line in lines):
         return []
-    script = _Script(lines, assigning, arguments, environment, loadable, inventory)
+    script = _Script(lines, variables, arguments, environment, loadable, inventory)
     return [*script.on_attributes(), *script.on_modules()]
 
 
@@ -112,14 +115,15 @@ class _Script:
     def __init__(
         self,
         lines: t.Sequence[Line],
-        assigning: t.Sequence[Line],
+        variables: Variables,
         arguments: t.Sequence[str],
         environment: t.Mapping[str, str],
         loadable: t.Callable[[], Loadable],
         inventory: Inventory | None,
     ) -> None:
-        self._variables = Variables(assigning, arguments, environment)
-        self._lines = printed_text.without(kmod_commands.with_programs(lines, self._variables))
+        self._variables = variables
+        plain = [dataclasses.replace(line, text=spellings.with_plain_commands(line.text)) if line.in_shell else line for line in lines]
+        self._lines = printed_text.without(kmod_commands.with_programs(plain, self._variables))
         self._inventory = inventory
         self._loadable = loadable
         self._text = "\n".join(line.text for line in lines)
@@ -153,6 +157,9 @@ class _Script:
         if not line.in_shell and self._whole(line.shown).only_reads:
             return
         plain = [token for token in tokens.acting(line.text) if not self._is_elsewhere(line, token)]
+        if not plain and line.in_shell:
+            read = dataclasses.replace(line, text=spellings.read_by_shell(line.text))
+            plain = [token for token in tokens.acting(read.text) if not self._is_elsewhere(read, token)] if read != line else []
         yield from plain
         if plain or line.is_trusted or len(line.text) > tokens.LONGEST_LINE:
             return
@@ -203,7 +210,8 @@ class _Script:
         if globbed:
             yield tokens.WrittenAct(target.strip("\"'"), tuple(sorted(globbed)), 0)
         # Of what a command gives nothing is known, and blanks and slashes in it are no part of the path.
-        folder, _slash, name = SUBSTITUTION.sub("$SUBSTITUTED", target).strip("\"'").rstrip("/").rpartition("/")
+        plain = SUBSTITUTION.sub("$SUBSTITUTED", re.sub(r"\$\{[^{}]*\}", "$VARIABLE", target))
+        folder, _slash, name = plain.strip("\"'").rstrip("/").rpartition("/")
         if "$" not in name and "`" not in name:
             return
         values = self._variables.values(target)
@@ -211,6 +219,7 @@ class _Script:
             # The attributes that act are in the folders of devices, drivers and the bus.
             above = folder.rpartition("/")[2]
             there = not above or "$" in above or above in ("device", "driver", "pci") or tokens.ADDRESS.fullmatch(above)
+            there = there or _OF_DRIVER.search(folder)
             if there and self._names_sysfs and self._variables.may_lead_to(target, "/sys/"):
                 yield tokens.WrittenAct(target.strip("\"'"), tuple(sorted(_WRITING_ACTS)), 0)
             return
@@ -302,10 +311,14 @@ class _Script:
     # -- modules
 
     def on_modules(self) -> t.Iterator[ScriptEffect]:
-        found = [(line, load) for line in self._lines for load in kmod_commands.loads(line.text, line.in_shell)]
+        found = [(line, load) for line in self._lines for load in self._loads(line)]
         for removes, act in ((False, "load"), (True, "refuse")):
             yield from self._loading([(line, load) for line, load in found if load.removes == removes], t.cast("Act", act))
         yield from self._with_ids(found)
+
+    def _loads(self, line: Line) -> t.Iterator[Load]:
+        found = list(kmod_commands.loads(line.text, line.in_shell))
+        yield from found or (kmod_commands.loads(spellings.read_by_shell(line.text)) if line.in_shell else ())
 
     def _loading(self, those: t.Sequence[tuple[Line, Load]], act: Act) -> t.Iterator[ScriptEffect]:
         verb = "loads" if act == "load" else "removes"

@@ -4,15 +4,18 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import itertools
 import re
+import shlex
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.exit_status import succeeds
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.harmless_programs import only_writes_out
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.other_users import gets_root
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import SHELLS
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -29,6 +32,10 @@ _SEVERAL = re.compile(r"\s+;\s+")
 _MODULE = re.compile(r"CAP_SYS_(?:ADMIN|MODULE|RAWIO)|CAP_DAC_OVERRIDE|^~")
 _OUTPUTS = ("StandardOutput", "StandardError")
 _TO_FILE = re.compile(r"(?:file|append|truncate):(/(?:sys|proc)/\S+)")
+_OPENED = re.compile(r"(/(?:sys|proc)/[^:\s]+)(?!\S*:read-only)\S*")
+# A shell that is given no script reads one from its input.
+_READS_SCRIPT = re.compile(rf"(?:/\S*/)?{SHELLS}(?:\s+-(?!c)[a-z]+)*(?:\s+-)?")
+_FOR_ALL = re.compile(r"^[ \t]*DefaultEnvironment[ \t]*=(.*)", re.MULTILINE)
 LARGEST_ENVIRONMENT = 64 << 10
 
 
@@ -67,12 +74,49 @@ def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS, of_user
             privileged = not of_user and ("+" in prefix or "!" in prefix)
             if text and not only_writes_out(text) and (privileged or not confined or _becomes_root(unit, section, text, tree)):
                 inside = f"{root}{text}" if root and tree.is_file(f"{root}{text.split(maxsplit=1)[0]}") else text
-                found.append(UnitCommand(inside, source, environment, folder.lstrip("-") if folder.startswith(("/", "-/")) else None))
+                inside = _bound(unit, section, inside)
+                # With `:` systemd puts no variables into the command.
+                plain = inside.replace("$", "$$") if ":" in prefix else inside
+                found.append(UnitCommand(plain, source, environment, folder.lstrip("-") if folder.startswith(("/", "-/")) else None))
     ways = (setting for key in _OUTPUTS for setting in unit.all(section, key)[-1:])
     written = ((setting.source, match[1]) for setting in ways for match in (_TO_FILE.fullmatch(setting.value),) if match is not None)
     # systemd opens the file itself, whatever rights the service has.
-    found += [] if of_user else [UnitCommand(f"/bin/sh -c 'echo output > {path}'", source, environment) for source, path in written]
+    opened = ((setting.source, match[1]) for setting in unit.all(section, "OpenFile") for match in _OPENED.finditer(setting.value))
+    paths = () if of_user else (*written, *opened)
+    found += [UnitCommand(f"/bin/sh -c 'echo output > {path}'", source, environment) for source, path in paths]
+    if any(_READS_SCRIPT.fullmatch(one.text) for one in found):
+        found += [UnitCommand(text, source, environment) for source, text in _input(unit, section)]
     return tuple(found)
+
+
+def _bound(unit: Unit, section: str, text: str) -> str:
+    """A command whose program stands below a path that the unit puts another one in the place of, with that one."""
+    program, blank, rest = text.partition(" ")
+    for word in unit.words(section, "BindPaths", "BindReadOnlyPaths"):
+        source, _colon, target = word.lstrip("-").partition(":")
+        target = target.partition(":")[0].rstrip("/")
+        if target and (program == target or program.startswith(f"{target}/")):
+            return f"{source.rstrip('/')}{program[len(target) :]}{blank}{rest}"
+    return text
+
+
+def _input(unit: Unit, section: str) -> t.Iterator[tuple[str, str]]:
+    """What a shell of the unit reads as its script: a file, or the unit's own text."""
+    way = unit.all(section, "StandardInput")[-1:]
+    for setting in way:
+        if setting.value.startswith("file:"):
+            yield setting.source, f"/bin/sh {setting.value.partition(':')[2]}"
+    texts = [*unit.all(section, "StandardInputText"), *unit.all(section, "StandardInputData")]
+    for setting in texts:
+        text = setting.value if setting.key == "StandardInputText" else _decoded(setting.value)
+        yield setting.source, f"/bin/sh -c {shlex.quote(text.strip())}".replace("$", "$$")
+
+
+def _decoded(value: str) -> str:
+    try:
+        return base64.b64decode(re.sub(r"\s", "", value)).decode("utf-8", "replace")
+    except ValueError:
+        return ""
 
 
 def _reached(unit: Unit, section: str, tree: FileTree) -> t.Mapping[str, int]:
@@ -148,8 +192,8 @@ _ASSIGNED = re.compile(r"\"([A-Za-z_]\w*)=((?:[^\"\\]|\\.)*)\"|'([A-Za-z_]\w*)=(
 
 
 def environment_of(unit: Unit, tree: FileTree) -> dict[str, str]:
-    """The variables of Environment= and EnvironmentFile=, of which the files count more."""
-    found: dict[str, str] = {}
+    """The variables of the manager, of Environment= and of EnvironmentFile=, of which the later count more."""
+    found = _of_manager(tree)
     for setting in unit.all("Service", "Environment"):
         found.update(_assignments(setting.value))
     for setting in unit.all("Service", "EnvironmentFile"):
@@ -159,6 +203,17 @@ def environment_of(unit: Unit, tree: FileTree) -> dict[str, str]:
                 name, equals, value = line.strip().partition("=")
                 if equals and name.isidentifier():
                     found[name] = value.strip("\"'")
+    return found
+
+
+def _of_manager(tree: FileTree) -> dict[str, str]:
+    """What the manager hands to every service (DefaultEnvironment= of systemd-system.conf(5)); ManagerEnvironment= is its own."""
+    folders = (f"{place}/systemd/system.conf.d" for place in ("/usr/lib", "/usr/local/lib", "/run", "/etc"))
+    dropped = {name: f"{folder}/{name}" for folder in folders if tree.is_dir(folder) for name in tree.names(folder) if name.endswith(".conf")}
+    found: dict[str, str] = {}
+    for path in ("/etc/systemd/system.conf", *(dropped[name] for name in sorted(dropped))):
+        for match in _FOR_ALL.finditer((tree.head(path, LARGEST_ENVIRONMENT) or b"").decode("utf-8", "replace")):
+            found.update(_assignments(match[1]))
     return found
 
 

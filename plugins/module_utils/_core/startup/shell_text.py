@@ -12,16 +12,21 @@ import functools
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import here_documents
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.reached_lines import alive, reached
 
 MOST_LINES = 20_000
 MOST_VALUES = 64
 DEEPEST = 6
+LONGEST_COMMAND = 4096
+"""Characters of a command line in which it is looked for whole words."""
 _QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'[^']*'"
 _ASSIGNMENT = re.compile(
     r"(?:^|(?<=[\s;&|({`]))([A-Za-z_]\w*)(?:\[[^\]]*\])?\+?="
     rf"(\([^()]*\)|(?:{_QUOTED}|\$\((?:[^()]|\([^()]*\))*\)|`[^`]*`|[^\s;&|\"'`])*)"
 )
+# The key of a list's element.
+_KEY = re.compile(r"(?<!\S)\[[^\]\s]*\]=")
 _FOR = re.compile(r"\bfor\s+([A-Za-z_]\w*)(?:\s+in\s+([^;\n]*))?")
 _SET_AGAIN = re.compile(r"(?:^|[;&|({]|\b(?:then|do|else)\s)\s*set\s+--\s+([^;&|\n]*)")
 _READ = re.compile(r"\b(?:read|mapfile|readarray|getopts)\b((?:[ \t]+[\w:<>-]+)*)")
@@ -87,8 +92,16 @@ def _end(text: str, lines: t.Sequence[Line]) -> int:
 def _all_lines(text: str, shown: str, only_assigns: bool = False, is_trusted: bool = False) -> list[Line]:
     found: list[Line] = []
     first, joined, in_shell = 0, "", _is_shell(text, shown)
-    for number, raw in enumerate(text.split("\n")[:MOST_LINES], 1):
-        line = _without_comment(raw.rstrip("\r"))
+    all_raw = [raw.rstrip("\r") for raw in text.split("\n")[:MOST_LINES]]
+    until: list[here_documents.HereDocument] = []
+    ends = here_documents.Ends(enumerate(all_raw))
+    for number, raw in enumerate(all_raw, 1):
+        if until:
+            # What looks like a comment there is text, of which the shell carries out what is in `$(…)`.
+            found.append(Line(shown, number, raw, in_shell, only_assigns, is_trusted))
+            del until[: int(until[0].ends(raw))]
+            continue
+        line = _without_comment(raw)
         first = first or number
         joined += line
         if joined.endswith("\\"):
@@ -99,6 +112,7 @@ def _all_lines(text: str, shown: str, only_assigns: bool = False, is_trusted: bo
             continue
         if joined.strip():
             found.append(Line(shown, first, joined, in_shell, only_assigns, is_trusted))
+            until = [one for one in here_documents.of(joined) if ends.has(one, number - 1)] if in_shell else []
         first, joined = 0, ""
     if joined.strip():
         found.append(Line(shown, first, joined, in_shell, only_assigns, is_trusted))
@@ -128,18 +142,32 @@ def _without_comment(line: str) -> str:
 
 
 def with_environment(command: str, environment: t.Mapping[str, str]) -> str:
-    """A command line as systemd expands it: a variable that is not set is empty, `$$` is a `$` for the shell."""
-    own = {match[1] for match in _ASSIGNMENT.finditer(command)} | {match[1] for match in _FOR.finditer(command)}
+    """A command line as systemd expands it: `${NAME}`, and `$NAME` where it is a whole word, while a shell's own text is left to it; a
+    variable that neither sets is empty for both, and `$$` is a `$` for the shell."""
+    plain = re.sub(r"[\"'](?=[A-Za-z_]\w*=)", " ", command)
+    own = {match[1] for text, pattern in ((plain, _ASSIGNMENT), (command, _FOR)) for match in pattern.finditer(text)}
     own |= {word for match in _READ.finditer(command) for word in match[1].split()}
 
     def expanded(match: re.Match[str]) -> str:
         name = match[1] or match[3]
+        if match[1] and name in environment and not _is_whole_word(match):
+            return match[0]
         if match[2] or match[4] or name in own or POSITIONAL.fullmatch(name):
             return match[0]
         return environment.get(name, "")
 
     parts = command.split("$$")
     return "$".join(VARIABLE.sub(expanded, part) for part in parts)
+
+
+def _is_whole_word(match: re.Match[str]) -> bool:
+    """Whether a variable is a word of a command line by itself, perhaps in quotes, and no part of one in quotes."""
+    if match.start() > LONGEST_COMMAND:
+        return False
+    before, behind = match.string[: match.start()], match.string[match.end() :]
+    quote = before[-1:] if before[-1:] in ("'", '"') else ""
+    plain = re.sub(_QUOTED, "", before[: len(before) - len(quote)])
+    return (not plain or plain[-1].isspace()) and not re.search(r"[\"']", plain) and re.match(rf"{quote}(?:\s|$)", behind) is not None
 
 
 class Variables:
@@ -161,7 +189,8 @@ class Variables:
 
     def _collect(self, text: str) -> None:
         for match in _ASSIGNMENT.finditer(text):
-            self._set.setdefault(match[1], []).append(match[2].strip("()") if match[2].startswith("(") else match[2])
+            value = _KEY.sub("", match[2].strip("()")) if match[2].startswith("(") else match[2]
+            self._set.setdefault(match[1], []).append(value)
         for match in _FOR.finditer(text):
             self._set.setdefault(match[1], []).append(match[2] if match[2] is not None else "$@")
         for match in _SET_AGAIN.finditer(text):
@@ -245,7 +274,7 @@ class Variables:
         if start or not word:
             return start.startswith(place) or (place.startswith(start) and start != word)
         if word.startswith(("$(", "`")):
-            return place in word or not re.match(r"(?:\$\(|`)\s*(?:mktemp|tempfile|basename|date|pwd)\b", word)
+            return place in word.lower() or not re.match(r"(?:\$\(|`)\s*(?:mktemp|tempfile|basename|date|pwd)\b", word)
         match = VARIABLE.match(word)
         name = "" if match is None else _name(match)
         if match is None or depth > DEEPEST or name in self._unknown or name not in self._set:
