@@ -49,7 +49,13 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint.switched_
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import inventory_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import switched_on
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision, decide, named, needed_modules
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import (
+    Decision,
+    decide,
+    may_have_interfaces,
+    named,
+    needed_modules,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.outcome import check
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import PolicyPlan, make_plan
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import (
@@ -231,14 +237,27 @@ def _claimed(judge: GuardCheck, decisions: t.Sequence[Decision], kernels: t.Sequ
     return judge.claimed((decision.device for decision in decisions if decision.device.driver not in decision.drivers), vfio)
 
 
+def _judge_networks(judge: GuardCheck, decisions: t.Sequence[Decision]) -> tuple[str, ...]:
+    """Raises HostError for a device without which the next boot has no default route; returns warnings."""
+    if not any(may_have_interfaces(decision.device) for decision in decisions):
+        return ()
+    # Few devices that are claimed have an interface.
+    from ansible_collections.vfio.variants.plugins.module_utils._core.apply import next_network
+
+    taken = {decision.device.address for decision in decisions if decision.device.driver in decision.drivers}
+    found = next_network.findings(judge.host, judge.inventory, [(one.device, one.claim) for one in decisions], taken)
+    refuse(found)
+    return next_network.sentences(found)
+
+
 def _judge_plan(judge: GuardCheck, plan: PolicyPlan) -> tuple[str, ...]:
-    """Raises HostError for a device that would lose its driver without being claimed; returns warnings."""
+    """Raises HostError for a device that would lose its driver without being claimed, or the next boot's network; returns warnings."""
     by_blacklist = next((decision.claim for decision in plan.decisions if decision.strategy == "blacklist"), None)
     findings = judge.identical_cards(plan.decisions)
     if by_blacklist is not None:
         findings = (*judge.blacklisted(plan.blacklisted, by_blacklist), *findings)
     refuse(findings)
-    return warnings_of(findings)
+    return (*warnings_of(findings), *_judge_networks(judge, plan.decisions))
 
 
 def _kernels(host: Host, request: PolicyRequest, cache: Cache, check_mode: bool) -> tuple[Kernel, ...]:
