@@ -70,8 +70,8 @@ class NetworkSetting:
     """An interface as a program has it configured.
 
     ``names`` and ``paths`` (udev's ID_PATH) are patterns, of which one agrees; so must one of ``addresses`` (in small letters), if there
-    are any.  ``lower`` are interfaces that it is on, ``upper`` those that it is a part of.  ``is_vague``: more must agree than that, which is
-    not known here.  ``has_route``: it gets a default route, or asks a server for one.
+    are any.  ``lower`` are interfaces that it is on, ``upper`` those that it is a part of.  ``is_vague``: more must agree than that, and
+    that is not known here.  ``has_route``: it gets a default route, or asks a server for one.
     """
 
     source: str
