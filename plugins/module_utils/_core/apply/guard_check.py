@@ -116,12 +116,14 @@ class GuardCheck:
         """Findings about what no claim names and what would lose its driver because modules are blacklisted."""
         return judge([loss for module in modules for loss in self._losses_of_module(module, claim)])
 
+    def with_module(self, modules: t.Container[str]) -> t.Iterator[Device]:
+        """Functions that no claim names and whose drivers are in these modules."""
+        owners = {name for name, driver in self.inventory.drivers.items() if normalize_module_name(driver.module or "") in modules}
+        return (device for device in self.inventory.devices if device.driver in owners and device.address not in self.claim_of)
+
     def _losses_of_module(self, module: str, claim: Claim) -> t.Iterator[Loss]:
         because = f"whose driver {module} is blacklisted"
-        owners = {name for name, driver in self.inventory.drivers.items() if normalize_module_name(driver.module or "") == module}
-        for device in self.inventory.devices:
-            if device.driver in owners and device.address not in self.claim_of:
-                yield Loss(device, claim, self.uses.of(device), because)
+        yield from (Loss(device, claim, self.uses.of(device), because) for device in self.with_module((module,)))
         for entry in self.host.names(f"/sys/module/{module}/drivers"):
             bus, _colon, driver = entry.partition(":")
             for name in self.host.names(f"/sys/bus/{bus}/drivers/{driver}") if bus != "pci" else ():

@@ -261,6 +261,21 @@ def test_it_does_not_count_if_it_is_claimed_as_well(host: Host) -> None:
         next_boot(host, [CARD, OTHER])
 
 
+def test_a_companion_counts(host: Host) -> None:
+    ALONE["ifupdown"][0](host)
+    host.function("gpu", OTHER, group=3)
+    claim = {"devices": OTHER, "driver": "vfio-pci", "guards": dict.fromkeys(OPTIONAL, IGNORE)}
+    with pytest.raises(HostError, match=f"{CARD} .* it alone is to have the default route"):
+        run(host.tree, claim, check=True)
+
+
+def test_a_card_whose_driver_is_blacklisted_counts(host: Host) -> None:
+    ALONE["ifupdown"][0](host.function("nic", OTHER))
+    claim = {"devices": OTHER, "driver": "vfio-pci", "strategy": "blacklist"}
+    with pytest.raises(HostError, match=f"{CARD} .* it alone is to have the default route"):
+        run(host.tree, claim, check=True, allow_shared_native=True)
+
+
 @pytest.mark.parametrize("driver", [None, "uio_pci_generic"])
 def test_a_card_with_another_driver_now_is_known_by_its_place(tmp_path: Path, driver: str | None) -> None:
     host = ifupdown(Host(tmp_path).function("nic", driver=driver), f"auto enp3s0\niface enp3s0 inet static\n  {STATIC}")
