@@ -42,8 +42,8 @@ def findings(
         return ()
     gone = {device.address for device, _claim in leaving} | {name for device, _claim in leaving for name in device.virtual_functions}
     left = (device for device in inventory.devices if may_have_interfaces(device) and device.address not in gone)
-    others = [identity(host, device) for device in left if _interfaces(host, device)]
-    identities = {device.address: identity(host, device) for device, _claim in devices}
+    others = [identity(host, device, names) for device in left for names in (_interfaces(host, device),) if names]
+    identities = {device.address: identity(host, device, _interfaces(host, device)) for device, _claim in devices}
     has_route = bool(Network(host).default_interfaces)
     found = []
     for device, claim in devices:
@@ -63,11 +63,11 @@ def sentences(found: t.Iterable[GuardFinding]) -> tuple[str, ...]:
     )
 
 
-def identity(host: Host, device: Device) -> Identity:
-    """By what files can name it: what it is called now, and what udev may call it."""
+def identity(host: Host, device: Device, interfaces: t.Iterable[str]) -> Identity:
+    """By what files can name it: what its interfaces are called now, and what udev may call them."""
     names: set[str] = set(_computed(host, device))
     addresses: set[str] = set()
-    for name in _interfaces(host, device):
+    for name in interfaces:
         here = f"{INTERFACES}/{name}"
         names.add(name)
         for path in (f"{here}/address", f"{here}/bonding_slave/perm_hwaddr"):

@@ -55,8 +55,9 @@ def named_by(
 
     ``leaving`` are all devices that lose their drivers, ``others`` those with an interface that keep theirs.
     """
-    gone = set(_on(settings, leaving)) - set(_on(settings, others))
-    is_left = any(one.has_route and one.comes_up and one not in gone and _may_be_for(one, others) for one in settings)
+    gone, kept = set(_on(settings, leaving)), set(_on(settings, others))
+    getting = (one for one in settings if one.has_route and one.comes_up)
+    is_left = any(one in kept or (one not in gone and _may_be_for(one, others)) for one in getting)
     reached = [one for one in _on(settings, (own,)) if one.comes_up and (one.has_route or one.has_address)]
     if reached:
         sure = [one for one in reached if one.has_route and not one.is_vague]
@@ -67,9 +68,12 @@ def named_by(
 
 def _on(settings: t.Sequence[NetworkSetting], devices: t.Sequence[Identity]) -> tuple[NetworkSetting, ...]:
     """The settings for the devices, and for interfaces on top of theirs."""
-    found: dict[NetworkSetting, None] = {one: None for one in settings if any(agreement(one, device) == "exact" for device in devices)}
+    own = [one for one in settings if any(agreement(one, device) == "exact" for device in devices)]
+    found: dict[NetworkSetting, None] = dict.fromkeys(own)
     while True:
-        names = {name for one in found for name in one.names} | {name for one in found for name in one.upper}
+        # A setting may be for several cards, whose other names are none of these devices'.
+        above = (name for one in found if one not in own for name in one.names if not WILDCARDS & set(name))
+        names = {*above, *(name for one in found for name in one.upper)}
         more = [
             one
             for one in settings
@@ -100,6 +104,10 @@ def agreement(setting: NetworkSetting, device: Identity) -> Agreement:
 
 
 def _may_be_for(setting: NetworkSetting, others: t.Sequence[Identity]) -> bool:
-    """Whether another device may get what the setting says; what names an interface that is made, or that is not there, may be anything."""
-    is_pattern = any(WILDCARDS & set(pattern) for pattern in (*setting.names, *setting.paths))
+    """Whether another device may get what the setting says.
+
+    What names an interface that is made, or that is not there, may be anything, unless more must agree: systemd brings such settings for
+    containers.
+    """
+    is_pattern = setting.is_vague or any(WILDCARDS & set(pattern) for pattern in (*setting.names, *setting.paths))
     return not is_pattern or any(agreement(setting, device) != "no" for device in others)

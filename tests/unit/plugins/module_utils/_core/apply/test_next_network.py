@@ -177,6 +177,22 @@ ALONE: dict[str, tuple[t.Callable[[Host], object], str]] = {
         ),
         "/etc/netplan/50-cloud-init.yaml:4",
     ),
+    "netplan with a bridge over a card that it knows by its address": (
+        lambda host: netplan(
+            host,
+            f"network:\n  ethernets:\n    lan:\n      match: \n        macaddress: '{MAC}'\n  bridges:\n    br0:\n      dhcp4: true\n"
+            "      interfaces:\n        - lan\n",
+        ),
+        "/etc/netplan/50-cloud-init.yaml:7",
+    ),
+    "networkd beside what systemd brings for containers": (
+        lambda host: (
+            networkd(host, lan="[Match]\nName=enp3s0\n[Network]\nDHCP=yes\n")
+            .file("/usr/lib/systemd/network/80-container-host0.network", "[Match]\nKind=veth\nName=host0\n[Network]\nDHCP=yes\n")
+            .file("/usr/lib/systemd/network/80-vm-vt.network", "[Match]\nName=vt-*\n[Network]\nDHCP=yes\n")
+        ),
+        f"{NETWORKD}/lan.network",
+    ),
     "netplan with a bridge and a route": (
         lambda host: netplan(
             host,
