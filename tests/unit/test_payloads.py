@@ -31,20 +31,20 @@ LIMITS = {
     "device_table": (0, 0),
     "dkms_package": (95, 590_000),
     "fleet_report": (0, 0),
-    "host_claims": (407, 2_750_000),
+    "host_claims": (407, 2_760_000),
     "host_report": (0, 0),
     "initramfs": (238, 1_480_000),
     "iommu": (115, 720_000),
     "kernel_cmdline": (112, 700_000),
-    "rehearsal_files": (307, 2_031_000),
+    "rehearsal_files": (307, 2_032_000),
     "rehearse": (0, 0),
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (13, 60_000),
-    "unchanged_record": (405, 2_730_000),
+    "unchanged_record": (405, 2_740_000),
 }
 """Files of the core, and their bytes of source, by module."""
-IMPORTED = {"boot_policy": 1_870_000, "claim_info": 1_850_000, "device_claim": 430_000, "host_claims": 2_110_000}
+IMPORTED = {"boot_policy": 1_870_000, "claim_info": 1_850_000, "device_claim": 433_000, "host_claims": 2_110_000}
 """Bytes of the core's source that Python compiles before a module has done anything: what only some hosts need comes later."""
 LISTED = """
 import importlib, json, sys

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guard_table import BY_NAME, REFUSE
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import GuardFinding, Loss
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.next_route import Identity, named_by
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.next_route import NamesOfDevice, named_by
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import names_if_any
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_network import Network
@@ -63,7 +63,7 @@ def sentences(found: t.Iterable[GuardFinding]) -> tuple[str, ...]:
     )
 
 
-def identity(host: Host, device: Device, interfaces: t.Iterable[str]) -> Identity:
+def identity(host: Host, device: Device, interfaces: t.Iterable[str]) -> NamesOfDevice:
     """By what files can name it: what its interfaces are called now, and what udev may call them."""
     names: set[str] = set(_computed(host, device))
     addresses: set[str] = set()
@@ -74,7 +74,7 @@ def identity(host: Host, device: Device, interfaces: t.Iterable[str]) -> Identit
             addresses.add((host.text_or_none(path) or "").lower())
         known = host.text_or_none(f"/run/udev/data/n{host.text_or_none(f'{here}/ifindex')}") or ""
         names |= {line.partition("=")[2] for line in known.split("\n") if line.startswith(tuple(f"E:{key}=" for key in NAMES_OF_UDEV))}
-    return Identity(
+    return NamesOfDevice(
         frozenset(names - {""}), frozenset(addresses - {"", "00:00:00:00:00:00"}), f"pci-{device.address}", _predictable(device)
     )
 

@@ -17,7 +17,7 @@ WILDCARDS = frozenset("*?[!")
 
 
 @dataclasses.dataclass(frozen=True)
-class Identity:
+class NamesOfDevice:
     """By what the configuration of networks may name a device: its interfaces' names, their hardware addresses, its place (ID_PATH).
 
     ``predictable`` is a pattern of names that udev may give its interfaces.
@@ -49,7 +49,7 @@ class Named:
 
 
 def named_by(
-    settings: t.Sequence[NetworkSetting], own: Identity, leaving: t.Sequence[Identity], others: t.Sequence[Identity]
+    settings: t.Sequence[NetworkSetting], own: NamesOfDevice, leaving: t.Sequence[NamesOfDevice], others: t.Sequence[NamesOfDevice]
 ) -> Named | None:
     """What is to come up on a device at the next boot; None if nothing names it.
 
@@ -66,7 +66,7 @@ def named_by(
     return next((Named(one, False) for one in perhaps), None)
 
 
-def _on(settings: t.Sequence[NetworkSetting], devices: t.Sequence[Identity]) -> tuple[NetworkSetting, ...]:
+def _on(settings: t.Sequence[NetworkSetting], devices: t.Sequence[NamesOfDevice]) -> tuple[NetworkSetting, ...]:
     """The settings for the devices, and for interfaces on top of theirs."""
     own = [one for one in settings if any(agreement(one, device) == "exact" for device in devices)]
     found: dict[NetworkSetting, None] = dict.fromkeys(own)
@@ -85,7 +85,7 @@ def _on(settings: t.Sequence[NetworkSetting], devices: t.Sequence[Identity]) -> 
         found.update(dict.fromkeys(more))
 
 
-def agreement(setting: NetworkSetting, device: Identity) -> Agreement:
+def agreement(setting: NetworkSetting, device: NamesOfDevice) -> Agreement:
     """Whether a setting is for an interface of the device: `exact` by something that only that has."""
     answers: list[Agreement] = []
     if setting.names:
@@ -103,7 +103,7 @@ def agreement(setting: NetworkSetting, device: Identity) -> Agreement:
     return "exact" if "exact" in answers else "perhaps"
 
 
-def _may_be_for(setting: NetworkSetting, others: t.Sequence[Identity]) -> bool:
+def _may_be_for(setting: NetworkSetting, others: t.Sequence[NamesOfDevice]) -> bool:
     """Whether another device may get what the setting says.
 
     What names an interface that is made, or that is not there, may be anything, unless more must agree: systemd brings such settings for
