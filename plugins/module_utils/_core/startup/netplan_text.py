@@ -29,10 +29,13 @@ def interfaces(text: str, path: str) -> t.Iterator[dict[str, t.Any]]:
         if len(one.keys) > 2 and one.keys[0] == "network" and one.keys[1] in KINDS:
             by_owner.setdefault((one.keys[1], one.keys[2]), []).append(_Value(one.keys[3:], one.value, one.line))
     found = {owner: _interface(owner, values, path) for (_kind, owner), values in by_owner.items()}
-    for owner, one in found.items():
+    users: dict[str, list[str]] = {}
+    for owner, setting in found.items():
+        for lower in setting["lower"]:
+            users.setdefault(lower, []).append(owner)
+    for owner, setting in found.items():
         # Others name it by its key, which is none of its names where it is matched by something else.
-        above = tuple(other for other, setting in found.items() if owner in setting["lower"] and owner not in one["names"])
-        yield {**one, "upper": above}
+        yield {**setting, "upper": () if owner in setting["names"] else tuple(users.get(owner, ()))}
 
 
 def _interface(owner: str, values: t.Sequence[_Value], path: str) -> dict[str, t.Any]:
