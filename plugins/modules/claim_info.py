@@ -222,7 +222,9 @@ devices:
           type: str
           sample: /dev/nvme0n1p1 is mounted at /home
         action:
-          description: V(refuse), or V(ignore) if the claim says so.
+          description:
+            - V(refuse), or V(ignore) if the claim says so.
+            - V(warn) where the device is configured to come up at the next boot, and the host does not need it for its default route.
           type: str
           sample: refuse
         can_be_ignored:

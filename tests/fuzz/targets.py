@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.filter.select_devices import select_devices
@@ -12,6 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_runt
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import bls, firmware, grub_environment, next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image as kernel_images
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim import claims
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.next_route import NamesOfDevice, named_by
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import extended_regex
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.kernel_identity import SourcePlace
@@ -47,6 +49,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import (
     agents,
     guests,
+    next_networks,
     package_databases,
     programs,
     schedules,
@@ -246,6 +249,18 @@ def _uses(*paths: str) -> t.Callable[[bytes], object]:
     return read
 
 
+def _networks(data: bytes) -> None:
+    """What is to come up at the next boot, where each program starts and has files with the content."""
+    units = ("networking", "systemd-networkd", "NetworkManager", "wicked", "dhcpcd")
+    started = {f"/etc/systemd/system/multi-user.target.wants/{unit}.service": b"" for unit in units}
+    place = dict.fromkeys((*next_networks.GENERATORS, *(f"{folder}/ifcfg-x" for folder in next_networks.IFCFG)), data)
+    files = {next_networks.INTERFACES: data, f"{next_networks.NETPLAN[1]}/x.yaml": data, f"{next_networks.IFCFG[1]}/routes": data}
+    files[f"{next_networks.NETWORKD[0]}/x.network"] = files[f"{next_networks.CONNECTIONS[0]}/x.nmconnection"] = data
+    settings = next_networks.read(base_host.with_files({**started, **place, **files}))
+    known = NamesOfDevice(frozenset(("eth0",)), frozenset(("52:54:00:aa:bb:cc",)), "pci-0000:3b:00.0", re.compile("enp59s0"))
+    named_by(settings, known, (known,), (NamesOfDevice(frozenset(("eth1",))),))
+
+
 def _image(data: bytes) -> None:
     host = base_host.with_files({base_host.IMAGE: data})
     is_microcode(host, base_host.IMAGE)
@@ -326,6 +341,7 @@ TARGETS = (
         "fstab",
         _uses("/etc/fstab", "/etc/crypttab", "/etc/veritytab", "/etc/kernel/proxmox-boot-uuids", KDUMP, *KDUMP_VARIABLES, RESUME_FILE),
     ),
+    Target("networks", _networks),
     Target("mounts", _uses("/proc/self/mountinfo", "/proc/swaps")),
     Target("routes", _uses("/proc/net/route", "/proc/net/ipv6_route", "/proc/net/if_inet6", "/proc/net/fib_trie")),
     Target("dkms.conf", _dkms),

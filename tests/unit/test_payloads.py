@@ -23,15 +23,15 @@ from ansible_collections.vfio.variants.tests.unit.payloads import MODULES, packe
 from ansible_collections.vfio.variants.tests.unit.rooms import PACKAGE
 
 LIMITS = {
-    "boot_policy": (316, 2_100_000),
-    "claim_info": (341, 2_283_000),
+    "boot_policy": (320, 2_135_000),
+    "claim_info": (345, 2_320_000),
     "collect": (295, 1_970_000),
     "device_claim": (347, 2_310_000),
     "device_info": (296, 1_950_000),
     "device_table": (0, 0),
     "dkms_package": (95, 590_000),
     "fleet_report": (0, 0),
-    "host_claims": (403, 2_720_000),
+    "host_claims": (407, 2_760_000),
     "host_report": (0, 0),
     "initramfs": (238, 1_480_000),
     "iommu": (115, 720_000),
@@ -41,10 +41,10 @@ LIMITS = {
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (13, 60_000),
-    "unchanged_record": (401, 2_700_000),
+    "unchanged_record": (405, 2_740_000),
 }
 """Files of the core, and their bytes of source, by module."""
-IMPORTED = {"boot_policy": 1_870_000, "claim_info": 1_850_000, "device_claim": 422_000, "host_claims": 2_110_000}
+IMPORTED = {"boot_policy": 1_870_000, "claim_info": 1_850_000, "device_claim": 433_000, "host_claims": 2_110_000}
 """Bytes of the core's source that Python compiles before a module has done anything: what only some hosts need comes later."""
 LISTED = """
 import importlib, json, sys

@@ -48,7 +48,13 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint.switched_
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import inventory_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import switched_on
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision, decide, named, needed_modules
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import (
+    Decision,
+    decide,
+    may_have_interfaces,
+    named,
+    needed_modules,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.outcome import check
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import PolicyPlan, make_plan
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import (
@@ -62,10 +68,11 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy 
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import GuardFinding
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.virtual_functions import Creation
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
 
@@ -230,14 +237,30 @@ def _claimed(judge: GuardCheck, decisions: t.Sequence[Decision], kernels: t.Sequ
     return judge.claimed((decision.device for decision in decisions if decision.device.driver not in decision.drivers), vfio)
 
 
+def _judge_networks(judge: GuardCheck, leaving: t.Sequence[tuple[Device, Claim]], taken: t.Container[str]) -> tuple[str, ...]:
+    """Raises HostError for a device without which the next boot has no default route; returns warnings."""
+    if not any(may_have_interfaces(device) for device, _claim in leaving):
+        return ()
+    # Few devices that are claimed have an interface.
+    from ansible_collections.vfio.variants.plugins.module_utils._core.apply import next_network
+
+    found = next_network.findings(judge.host, judge.inventory, leaving, taken)
+    refuse(found)
+    return next_network.sentences(found)
+
+
 def _judge_plan(judge: GuardCheck, plan: PolicyPlan) -> tuple[str, ...]:
-    """Raises HostError for a device that would lose its driver without being claimed; returns warnings."""
+    """Raises HostError for a device that would lose its driver without being claimed, or the next boot's network; returns warnings."""
     by_blacklist = next((decision.claim for decision in plan.decisions if decision.strategy == "blacklist"), None)
     findings = judge.identical_cards(plan.decisions)
     if by_blacklist is not None:
         findings = (*judge.blacklisted(plan.blacklisted, by_blacklist), *findings)
     refuse(findings)
-    return warnings_of(findings)
+    leaving = [(decision.device, decision.claim) for decision in plan.decisions]
+    if by_blacklist is not None:
+        leaving += [(device, by_blacklist) for device in judge.with_module(plan.blacklisted)]
+    taken = {decision.device.address for decision in plan.decisions if decision.device.driver in decision.drivers}
+    return (*warnings_of(findings), *_judge_networks(judge, leaving, taken))
 
 
 def _kernels(host: Host, request: PolicyRequest, cache: Cache, check_mode: bool) -> tuple[Kernel, ...]:

@@ -66,9 +66,17 @@ class CmdlineRecord:
             return {}
         return {path: before for path, (before, after) in self.files.items() if _digest(host, path) == after}
 
-    def begin(self, host: Host, change: ArgumentChange, changes: t.Sequence[FileChange], touched: t.Mapping[str, FileState | None]) -> None:
+    def begin(
+        self,
+        host: Host,
+        change: ArgumentChange,
+        changes: t.Sequence[FileChange],
+        touched: t.Mapping[str, FileState | None],
+        for_iommu: bool = False,
+    ) -> None:
         """What is going to be done, on disk before it is."""
-        begun = dataclasses.replace(self, is_pending=True, asked=change.words, touched=touched)
+        iommu = self._of_iommu(change, for_iommu)
+        begun = dataclasses.replace(self, is_pending=True, asked=change.words, touched=touched, iommu=iommu)
         if change.wanted and not self.words:
             files = {one.path: (one.before, digest_of(one.after)) for one in changes}
             begun = dataclasses.replace(begun, words=change.words, files=files)
@@ -99,9 +107,12 @@ class CmdlineRecord:
                 files[path] = (known[0], digest)
             elif known is None and not self.words:
                 files[path] = (state, digest)
-        iommu = self.iommu if change.wanted else self._left(change, self.iommu)
-        iommu = tuple(dict.fromkeys((*iommu, *(word for word in change.words if for_iommu and change.wanted and word not in self.words))))
+        iommu = self._of_iommu(change, for_iommu) if change.wanted else self._left(change, self.iommu)
         CmdlineRecord(words, files, tuple(dict.fromkeys((*self.folders, *folders))), iommu=iommu).write(host)
+
+    def _of_iommu(self, change: ArgumentChange, for_iommu: bool) -> tuple[str, ...]:
+        added = (word for word in change.words if for_iommu and change.wanted and word not in self.words)
+        return tuple(dict.fromkeys((*self.iommu, *added)))
 
     @staticmethod
     def _left(change: ArgumentChange, words: tuple[str, ...]) -> tuple[str, ...]:

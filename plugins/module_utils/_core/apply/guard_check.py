@@ -63,7 +63,8 @@ class GuardCheck:
         return arguments_of(self.host, self._next)
 
     @functools.cached_property
-    def _claim_of(self) -> t.Mapping[str, Claim]:
+    def claim_of(self) -> t.Mapping[str, Claim]:
+        """By address the claim by which a device loses its driver."""
         found: dict[str, Claim] = {}
         for claim in self.all_claims:
             for device in select(self.inventory, claim.selectors, allow_missing=True):
@@ -78,7 +79,7 @@ class GuardCheck:
         for address in along:
             device = self.inventory.get(address)
             group = self.inventory.group_of(device) if device is not None else ()
-            claimed = [other for other in group if other.address not in along and not other.is_bridge and other.address in self._claim_of]
+            claimed = [other for other in group if other.address not in along and not other.is_bridge and other.address in self.claim_of]
             slot = address.rpartition(".")[0]
             found[address] = min(claimed, key=lambda other: other.address.rpartition(".")[0] != slot)
         return found
@@ -90,7 +91,7 @@ class GuardCheck:
         losses = []
         for device in leaving:
             uses = tuple(use for use in self.uses.of(device) if use.guard != "console")
-            losses.append(Loss(device, self._claim_of[device.address], uses))
+            losses.append(Loss(device, self.claim_of[device.address], uses))
         return judge(losses)
 
     def claimed(self, leaving: t.Iterable[Device], vfio_modules: t.Container[str]) -> tuple[GuardFinding, ...]:
@@ -98,7 +99,7 @@ class GuardCheck:
         return judge([self._loss(device, vfio_modules) for device in leaving])
 
     def _loss(self, device: Device, vfio_modules: t.Container[str]) -> Loss:
-        claim = self._claim_of[device.address]
+        claim = self.claim_of[device.address]
         if device.driver is None:
             return Loss(device, claim, self.uses.without_driver(device))
         registered = self.inventory.drivers.get(device.driver)
@@ -115,12 +116,14 @@ class GuardCheck:
         """Findings about what no claim names and what would lose its driver because modules are blacklisted."""
         return judge([loss for module in modules for loss in self._losses_of_module(module, claim)])
 
+    def with_module(self, modules: t.Container[str]) -> t.Iterator[Device]:
+        """Functions that no claim names and whose drivers are in these modules."""
+        owners = {name for name, driver in self.inventory.drivers.items() if normalize_module_name(driver.module or "") in modules}
+        return (device for device in self.inventory.devices if device.driver in owners and device.address not in self.claim_of)
+
     def _losses_of_module(self, module: str, claim: Claim) -> t.Iterator[Loss]:
         because = f"whose driver {module} is blacklisted"
-        owners = {name for name, driver in self.inventory.drivers.items() if normalize_module_name(driver.module or "") == module}
-        for device in self.inventory.devices:
-            if device.driver in owners and device.address not in self._claim_of:
-                yield Loss(device, claim, self.uses.of(device), because)
+        yield from (Loss(device, claim, self.uses.of(device), because) for device in self.with_module((module,)))
         for entry in self.host.names(f"/sys/module/{module}/drivers"):
             bus, _colon, driver = entry.partition(":")
             for name in self.host.names(f"/sys/bus/{bus}/drivers/{driver}") if bus != "pci" else ():
@@ -140,7 +143,7 @@ class GuardCheck:
                 if other.identity == device.identity
                 # A renumbering changes the bus: a card's first function never becomes its second one.
                 and other.address.rpartition(":")[2] == device.address.rpartition(":")[2]
-                and other.address not in self._claim_of
+                and other.address not in self.claim_of
                 and other.driver is not None
             ]
             found += identical(device, decision.claim, [(other, self.uses.of(other)) for other in alike])
@@ -154,7 +157,7 @@ class GuardCheck:
         from ansible_collections.vfio.variants.plugins.module_utils._core.pci.nvswitch import Fabric
 
         fabric = Fabric.read(self.host, self.inventory)
-        said = None if fabric is None else sentence(fabric, self._claim_of)
+        said = None if fabric is None else sentence(fabric, self.claim_of)
         return () if said is None else (said,)
 
     # -- the IOMMU

@@ -37,7 +37,7 @@ FIELDS = ("devices", "driver", "expect", "strategy", "allow_missing", "guards", 
 MOST_FUNCTIONS = 0xFFFF
 """NumVFs has 16 bits."""
 BASE_CLASS_BRIDGE = 0x06
-CLASS_BRIDGE_OTHER = 0x0680
+CLASS_BRIDGE_OTHER, CLASS_IOMMU = 0x0680, 0x0806
 SHORTHAND = -1
 """The index of a claim that was given as options of its own, not in a list."""
 # A module's or driver's name is written to udev rules and modprobe.d, so it must not end a word or a line there.
@@ -261,14 +261,17 @@ def _contradiction(earlier: Assignment, later: Assignment) -> HostError:
 
 
 def companions(claims: t.Sequence[Claim], inventory: Inventory) -> tuple[tuple[Claim, Device], ...]:
-    """Unclaimed functions in the IOMMU group of a claimed one; bridges are not counted, nor is one to older buses without a driver."""
+    """Unclaimed functions in the IOMMU group of a claimed one.
+
+    Bridges are not counted, nor are those to older buses and IOMMUs if they have no driver.
+    """
     selected = {device.address: claim for claim in claims for device in select(inventory, claim.selectors, allow_missing=True)}
     found: dict[str, tuple[Claim, Device]] = {}
     for address, claim in selected.items():
         device = inventory.get(address)
         for other in inventory.group_of(device) if device and not device.is_bridge else ():
-            is_idle_bridge = other.driver is None and other.leads_to_old_buses
-            if other.address not in selected and not other.is_bridge and not is_idle_bridge:
+            stays = other.driver is None and (other.leads_to_old_buses or other.class_code >> 8 == CLASS_IOMMU)
+            if other.address not in selected and not other.is_bridge and not stays:
                 found.setdefault(other.address, (claim, other))
     return tuple(found[address] for address in sorted(found))
 

@@ -32,7 +32,7 @@ GUARDS: t.Final = (
     Guard("root", "the root file system and those of the system (`/usr`, `/var`, `/etc`), on a disk or a server", VITAL),
     Guard("boot", "`/boot` and the EFI partition, also as an automount", VITAL),
     Guard("swap", "swap in use", VITAL),
-    Guard("route", "the interface of the default route", VITAL),
+    Guard("route", "the interface of the default route", VITAL, next_boot="refuse, also what alone is to get it then"),
     Guard("connection", "the interface of this SSH connection", VITAL),
     Guard("console", "the display, serial console or keyboard of this host", "has the console of this host", optional=True),
     Guard(

@@ -43,7 +43,7 @@ def _reason(host: Host, kernel: Kernel, package: KernelPackage) -> str | None:
         if not isinstance(module, FoundModule):
             reason = trusted_keys.doubt_of_dkms(host, kernel)
         elif module.info.signer is None:
-            made = "run `dkms generate_mok`, enrol that key, and build the package again"
+            made = f"run `{trusted_keys.making(signing_key(host))}`, enrol that key, and build the package again"
             reason = f"{name} is not signed, as DKMS had no key for it: {made}"
         else:
             reason = trusted_keys.doubt(host, kernel, module.info.signer)

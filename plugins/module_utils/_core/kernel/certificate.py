@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
+import re
 import struct
 import typing as t
 import uuid
@@ -18,6 +20,7 @@ X509 = uuid.UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072").bytes_le
 LIST = struct.Struct("<16sIII")
 OWNER = 16
 MOST = 512
+PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\r?\n([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 
 EXTENSIONS = 0xA3
 KEY_IDENTIFIER, BASIC_CONSTRAINTS = bytes((0x55, 0x1D, 0x0E)), bytes((0x55, 0x1D, 0x13))
@@ -38,8 +41,13 @@ class Certificate:
 
 
 def parse(content: bytes) -> Certificate | None:
-    """None if it is not a certificate.  (RFC 5280, section 4.1)"""
+    """A certificate in DER, or the first one in PEM, which scripts/sign-file.c takes as well; None if it is none.
+
+    (RFC 5280, section 4.1, RFC 7468.)  No kernel asks until when it is valid (x509_check_for_self_signed() and what follows it).
+    """
+    armoured = PEM.search(content)
     try:
+        content = content if armoured is None else base64.b64decode(b"".join(armoured[1].split()), validate=True)
         return _parse(next(der.elements(content)))
     except (IndexError, StopIteration, ValueError):
         return None

@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import certificate, efi_variables, signature_policy
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.dkms_settings import OF_SHIM, OWN, signing_key
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.dkms_settings import OF_SHIM, OWN, SigningKey, signing_key
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo, Signer
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import LOADED, loaded_source
@@ -41,6 +41,8 @@ CERTIFICATES = (OWN.certificate, OF_SHIM.certificate)
 UNVERIFIED = frozenset("EF")
 OUT_OF_TREE = "O"
 MOST_LOADED = 64
+SEQUENCE = b"\x30"
+"""What a certificate in DER begins with."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,18 +109,31 @@ def _reason(host: Host, release: str, signer: Signer, keys: FirmwareKeys) -> str
         return f"its key is in the firmware's db, and whether {release} trusts that cannot be determined"
     said = f"its key is none of the machine owner's (MokListRT), and whether {release} trusts it cannot be determined"
     file = _file_of(host, signer)
-    return said if file is None else f"{said}; to enrol it, run `mokutil --import {file}`, and confirm it in the menu of the next boot"
+    if file is None:
+        return said
+    # mokutil takes DER only.
+    enrolling = f"mokutil --import {file}"
+    if not host.read_bytes(file).startswith(SEQUENCE):
+        enrolling = f"openssl x509 -in {file} -outform DER -out {file}.der && mokutil --import {file}.der"
+    return f"{said}; to enrol it, run `{enrolling}`, and confirm it in the menu of the next boot"
 
 
 def doubt_of_dkms(host: Host, kernel: Kernel) -> str | None:
     """Why it is not certain that ``kernel`` will trust what DKMS signs on this host; None if it does."""
     pair = signing_key(host)
     has_key = pair.is_token or host.is_file(pair.key)
-    own = next((found for path, found in _certificates(host) if path == pair.certificate), None)
-    if own is None or not has_key:
+    if not (has_key and host.is_file(pair.certificate)):
         # It makes both again where one of them is missing.
-        return "it makes a key for that at its first build, which has to be enrolled then: run `dkms generate_mok` before"
+        return f"it makes a key for that at its first build, which has to be enrolled then: run `{making(pair)}` before"
+    own = next((found for path, found in _certificates(host) if path == pair.certificate), None)
+    if own is None:
+        return f"{pair.certificate}, the certificate that DKMS signs with, is none: remove it and {pair.key}, and run `{making(pair)}`"
     return doubt(host, kernel, Signer(own.name, own.issuer, own.serial))
+
+
+def making(pair: SigningKey) -> str:
+    """The command that makes the key: Ubuntu's DKMS 2.8 has none of its own."""
+    return "update-secureboot-policy --new-key" if pair == OF_SHIM else "dkms generate_mok"
 
 
 def _file_of(host: Host, signer: Signer) -> str | None:

@@ -45,6 +45,9 @@ NETCONSOLE = re.compile(r"@[^/,]*/([^,\s]+)")
 """The interface in `netconsole=` (netpoll_parse_options() in net/core/netpoll.c)."""
 PLATFORM, OF_OLD_BUSES = "/sys/devices/platform", ("i8042", "serial8250", "tpm_tis", "dmi-ipmi-si")
 """Devices at places that are known in advance; the others on such buses are found by PNP."""
+THUNDERBOLT, IOMMU = 0x0C0340, 0x0806
+CONSUMER = "consumer:pci:"
+"""What a folder of sysfs has for each device that cannot be without this one (Documentation/driver-api/device_link.rst)."""
 VSOCK = ("vmw_vsock_virtio_transport", "virtio_vsock")
 
 
@@ -94,10 +97,12 @@ class HostUses:
     def of(self, device: Device) -> tuple[Use, ...]:
         """Everything that uses the function, or one of its virtual functions, at the moment or at boot."""
         functions = [device, *(found for address in device.virtual_functions for found in (self._inventory.get(address),) if found)]
-        below = read_below(self._host, [*(f"{DEVICES}/{function.address}" for function in functions), *self._behind_bridge(device)])
+        others = (*self._behind_bridge(device), *self._behind_thunderbolt(device))
+        below = read_below(self._host, [*(f"{DEVICES}/{function.address}" for function in functions), *others])
         found = [*self._below(below), *self._functions(device, functions, below)]
         consoles = self._arguments.consoles if may_have_port(device, below) else ()
         found += [Use(clause, "console") for clause in console_uses(self._host, device, below, consoles, self._display)]
+        found += self._translating(device)
         return tuple(dict.fromkeys(found))
 
     def below(self, folder: str) -> tuple[Use, ...]:
@@ -107,13 +112,13 @@ class HostUses:
     def without_driver(self, device: Device) -> tuple[Use, ...]:
         """Of a function without a driver: the console, which the firmware may have put on it, and programs that drive it themselves.
 
-        What is behind a bridge to older buses needs no driver of it.
+        What is behind a bridge to older buses needs no driver of it, and virtual functions do not need that of their physical one.
         """
-        if device.leads_to_old_buses:
+        if device.leads_to_old_buses or device.virtual_functions:
             return self.of(device)
         clauses = console_uses(self._host, device, Below(), (), self._display)
         drivers = (Use(clause) for clause in self._processes.driving(device.address))
-        return (*(Use(clause, "console") for clause in clauses), *drivers)
+        return (*(Use(clause, "console") for clause in clauses), *drivers, *self._translating(device))
 
     # --
 
@@ -122,6 +127,19 @@ class HostUses:
         if device.leads_to_old_buses:
             yield from (f"/sys/devices/{name}" for name in self._host.names("/sys/devices") if name.startswith("pnp"))
             yield from (f"{PLATFORM}/{name}" for name in self._host.names(PLATFORM) if name.startswith(OF_OLD_BUSES))
+
+    def _behind_thunderbolt(self, device: Device) -> t.Iterator[str]:
+        """The folders of root ports and USB controllers whose connections a controller of Thunderbolt or USB4 makes.
+
+        The kernel takes these from their drivers as well (tb_acpi_add_links(), device_links_unbind_consumers()).
+        """
+        if device.class_code == THUNDERBOLT:
+            names = (name.rpartition(CONSUMER)[2] for name in self._host.names(f"{DEVICES}/{device.address}") if name.startswith(CONSUMER))
+            yield from (f"{DEVICES}/{name}" for name in names)
+
+    def _translating(self, device: Device) -> t.Iterator[Use]:
+        if device.class_code >> 8 == IOMMU:
+            yield Use("other devices of this host reach memory by it (IOMMU)", "root")
 
     def _below(self, below: Below) -> t.Iterator[Use]:
         yield from self._disks(below)

@@ -26,8 +26,25 @@ NODES: t.Mapping[str, tuple[str, ...]] = {
     "megaraid_sas": ("/dev/megaraid_sas_ioctl_node",),
     **dict.fromkeys(("sfc", "sfc_ef100", "xilinx_efct"), ("/dev/onload", "/dev/onload_epoll", "/dev/sfc_char")),
     "mpt3sas": ("/dev/mpt3ctl", "/dev/mpt2ctl"),
+    **dict.fromkeys(("mptsas", "mptspi", "mptfc"), ("/dev/mptctl",)),
+    "ib_qib": ("/dev/ipath",),
 }
 """By driver.  Their misc devices have no parent in sysfs; NVIDIA's are in no class at all."""
+MOST_NUMBERS = 32
+NUMBERED: t.Mapping[str, str] = {
+    "aacraid": "/dev/aac",
+    "3w-9xxx": "/dev/twa",
+    "3w-sas": "/dev/twl",
+    "3w-xxxx": "/dev/twe",
+    "pmcraid": "/dev/pmcsas",
+    "megaraid": "/dev/megadev",
+    "megaraid_legacy": "/dev/megadev",
+    "hfi1": "/dev/hfi1_",
+    "ib_qib": "/dev/ipath",
+}
+"""By driver, nodes with a number each, of which sysfs does not say which card has it (programs make some of them themselves)."""
+ETHERCAT, NODE_OF_ETHERCAT = "ec_", "/dev/EtherCAT"
+"""What the names of the drivers of IgH's EtherCAT master begin with, and the nodes of its masters."""
 NODES_OF_QAT, MODULES_OF_QAT = ("/dev/qat_adf_ctl",), "qat_"
 """The drivers of these modules have names such as 4xxx and c6xx (adf_accel_devices.h)."""
 IPMI, IPMI_WATCHDOG = "ipmi_si", "/sys/module/ipmi_watchdog"
@@ -52,6 +69,9 @@ def shared_users(host: Host, processes: Processes, function: Device, module: str
     """A clause for each process that has such a node open and may work with this function, whose driver is in ``module``."""
     driver = function.driver or ""
     nodes = NODES_OF_QAT if module.startswith(MODULES_OF_QAT) else NODES.get(driver, ())
+    numbered = NODE_OF_ETHERCAT if driver.startswith(ETHERCAT) else NUMBERED.get(driver)
+    if numbered is not None:
+        nodes = (*nodes, *(f"{numbered}{number}" for number in range(MOST_NUMBERS)))
     if driver == "amdgpu":
         nodes = (*nodes, *_nodes_of_partitions(host))
     if driver == IPMI and host.is_dir(IPMI_WATCHDOG):

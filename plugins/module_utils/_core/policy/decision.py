@@ -21,6 +21,8 @@ if t.TYPE_CHECKING:
 
 DEFAULT_STRATEGY: t.Final = "override"
 
+NETWORK_CLASS, USB_CLASS = 0x02, 0x0C03
+
 
 @dataclasses.dataclass(frozen=True)
 class DriverChoice:
@@ -104,6 +106,11 @@ def named(decisions: t.Sequence[Decision], names: t.Mapping[str, str]) -> tuple[
         return tuple(dataclasses.replace(choice, driver=names[choice.module]) for choice in decision.choices)
 
     return tuple(dataclasses.replace(decision, choices=with_names(decision)) for decision in decisions)
+
+
+def may_have_interfaces(device: Device) -> bool:
+    """Whether it is a network card, or a controller of USB, to which one may be connected."""
+    return device.class_code >> 16 == NETWORK_CLASS or device.class_code >> 8 == USB_CLASS
 
 
 def _strategy(device: Device, matching: t.Sequence[Claim], default: str) -> str:

@@ -34,12 +34,13 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device imp
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import inventory_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import selector_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.vfio_nodes import described
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import supplemented
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import may_have_interfaces, supplemented
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import HostForecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_status import AfterBoot, ClaimCheck, ClaimStatus
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Assignment, GroupMode
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import GuardFinding
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, PendingModule
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
@@ -235,10 +236,19 @@ def _guarded(
     judge = GuardCheck(host, inventory, claims, request.claims is not None and request.group == "claim")
     leaving = [status.device for status in statuses if status.device.driver not in status.drivers]
     found = judge.claimed(leaving, {module for kernel in kernels for module in kernel.vfio_modules})
+    found += _of_next_networks(judge, leaving)
     return tuple(
         dataclasses.replace(status, guards=tuple(finding for finding in found if finding.loss.address == status.device.address))
         for status in statuses
     )
+
+
+def _of_next_networks(judge: GuardCheck, leaving: t.Sequence[Device]) -> tuple[GuardFinding, ...]:
+    if not any(map(may_have_interfaces, leaving)):
+        return ()
+    from ansible_collections.vfio.variants.plugins.module_utils._core.apply import next_network
+
+    return next_network.findings(judge.host, judge.inventory, [(device, judge.claim_of[device.address]) for device in leaving])
 
 
 def _with_nodes(host: Host, statuses: tuple[ClaimStatus, ...]) -> tuple[ClaimStatus, ...]:

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.tests.unit.lockout_hosts import CARD, OTHER, Host
+from ansible_collections.vfio.variants.tests.unit.lockout_members import behind_thunderbolt
 from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info, device_claim
 from ansible_collections.vfio.variants.tests.unit.policy_hosts import RULES, contents, lines, run
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13
@@ -67,6 +68,21 @@ class TestCompanions:
         host.mounted("/", "ext4", "/dev/sda1", "8:1")
         for said in refused(host, {"guards": {"companions": "ignore", "data_mounts": "ignore"}}):
             assert "keeps this host running: /dev/sda1 is mounted at /" in said
+
+    def test_what_a_controller_of_thunderbolt_leads_to_counts(self, host: Host) -> None:
+        behind_thunderbolt(host).mounted("/", "ext4", "/dev/nvme0n1p2", "259:2").function("gpu", OTHER, group=3)
+        for said in refused(host, {"devices": OTHER, "guards": {"companions": "ignore"}}):
+            assert "which shares IOMMU group 3 with 0000:04:00.0, keeps this host running: /dev/nvme0n1p2 is mounted at /" in said
+
+    def test_an_idle_controller_of_thunderbolt_of_the_same_card_comes_along(self, host: Host) -> None:
+        host.function("usb").tree.pci("0000:03:00.1", "8086:9a1b", class_code=0x0C0340, driver="thunderbolt", group=3)
+        assert live(host)["changed"]
+
+    def test_an_iommu_of_the_group_stays_as_it_is(self, host: Host) -> None:
+        """It has no driver, and so does not keep user space from the group."""
+        host.function("gpu").tree.pci("0000:04:00.2", "1022:1481", class_code=0x080600, group=3)
+        assert [device["address"] for device in live(host)["devices"] if device["changed"]] == [CARD]
+        assert policy(host)["changed"]
 
     def test_the_sound_function_of_a_card_comes_along(self, host: Host) -> None:
         host.function("gpu").tree.pci("0000:03:00.1", "10de:10f2", class_code=0x040300, driver="snd_hda_intel", group=3)

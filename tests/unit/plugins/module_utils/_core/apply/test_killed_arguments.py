@@ -4,56 +4,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.tests.unit import cmdline_hosts as hosts
+from ansible_collections.vfio.variants.tests.unit.kill_points import STEPS, killed
 
 if t.TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from ansible_collections.vfio.variants.tests.unit.cmdline_hosts import CmdlineHost
 
 WORDS = ("intel_iommu=on", "iommu=pt")
-STEPS = ("write_atomic", "remove", "run", "make_directory")
 RECORD = "var/lib/vfio-variants/kernel_cmdline.json"
-
-
-class _KilledError(BaseException):
-    """Not caught by what undoes a failure, as all steps of that fail, too."""
-
-
-@contextlib.contextmanager
-def killed(monkeypatch: pytest.MonkeyPatch, at: int) -> Iterator[list[int]]:
-    """A kill before or after a step that changes the host; what is yielded has one element once it has come."""
-    done: list[int] = [0]
-    hit: list[int] = []
-
-    def counted() -> None:
-        done[0] += 1
-        if hit or done[0] == at:
-            hit[:] = [at]
-            raise _KilledError
-
-    def step(real: Callable[..., t.Any]) -> Callable[..., t.Any]:
-        def run(*arguments: t.Any, **options: t.Any) -> t.Any:
-            counted()
-            result = real(*arguments, **options)
-            counted()
-            return result
-
-        return run
-
-    with monkeypatch.context() as patch:
-        for name in STEPS:
-            patch.setattr(Host, name, step(getattr(Host, name)))
-        with contextlib.suppress(_KilledError):
-            yield hit
 
 
 def made(make: Callable[[Path], CmdlineHost], root: Path, has_words: bool) -> CmdlineHost:

@@ -17,6 +17,7 @@ from ansible_collections.vfio.variants.tests.unit.lockout_hosts import CARD, OTH
 from ansible_collections.vfio.variants.tests.unit.lockout_indirect import INDIRECT
 from ansible_collections.vfio.variants.tests.unit.lockout_layers import LAYERS
 from ansible_collections.vfio.variants.tests.unit.lockout_machines import MACHINES
+from ansible_collections.vfio.variants.tests.unit.lockout_members import MEMBERS
 from ansible_collections.vfio.variants.tests.unit.lockout_others import OTHERS
 from ansible_collections.vfio.variants.tests.unit.lockout_rare import RARE, from_here, listened, of_can
 from ansible_collections.vfio.variants.tests.unit.lockout_storage import STORAGE
@@ -29,7 +30,7 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
 EVERYTHING = dict.fromkeys(OPTIONAL, IGNORE)
-PARTS = (STORAGE, OTHERS, MACHINES, LAYERS, DEVICES, WORDS, TARGETS_AND_FLASH, RARE, BY_NAMES, INDIRECT)
+PARTS = (STORAGE, OTHERS, MACHINES, LAYERS, DEVICES, WORDS, TARGETS_AND_FLASH, RARE, BY_NAMES, INDIRECT, MEMBERS)
 REFUSED = {name: case for part in PARTS for name, case in part.items()}
 
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import typing as t
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.enrolment import exposed, required
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package_report import FoundModule, KernelPackage
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import certificate, efi_variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo, signer
 from ansible_collections.vfio.variants.tests.uefi import observed_signed
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
@@ -64,6 +66,80 @@ def test_a_prediction_is_about_the_key_that_dkms_will_sign_with(tmp_path: Path) 
     said = required(host(tmp_path).host(), found)
     assert said is not None
     assert "run `dkms generate_mok` before" in said
+
+
+MADE_BY_DKMS = "it makes a key for that at its first build, which has to be enrolled then: run `dkms generate_mok` before"
+KEY, CERTIFICATE = "/var/lib/dkms/mok.key", "/var/lib/dkms/mok.pub"
+OWNERS = f"{efi_variables.VARIABLES}/MokListRT-605dab50-e046-4300-abb6-3dd810dd8b23"
+
+
+def owners_certificate() -> bytes:
+    """In DER, that of the key which the guest's owner has enrolled."""
+    return next(one.content for one in certificate.in_lists(OBSERVED.files[OWNERS][4:]) if one.name == signed_by_owner())
+
+
+def signed_by_owner() -> str:
+    found = signer(OBSERVED.signatures["owner"])
+    assert found is not None
+    return found.name
+
+
+def in_pem(content: bytes) -> bytes:
+    return b"-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(content) + b"-----END CERTIFICATE-----\n"
+
+
+def predicted(tree: Tree) -> str | None:
+    return required(tree.host(), {OBSERVED.release: KernelPackage("installed", {"gpu_vfio_pci": ExpectedModule("gpu_vfio_pci")})})
+
+
+@pytest.mark.parametrize("form", [bytes, in_pem, lambda content: b"Certificate:\n    Data:\n" + in_pem(content)])
+def test_a_key_that_is_enrolled_needs_nothing_in_whatever_form(tmp_path: Path, form: t.Callable[[bytes], bytes]) -> None:
+    assert predicted(host(tmp_path).file(KEY, b"x", 0o600).file(CERTIFICATE, form(owners_certificate()))) is None
+
+
+def test_until_when_a_certificate_is_valid_is_not_asked(tmp_path: Path) -> None:
+    """No kernel does, nor does sign-file."""
+    past = re.sub(rb"\x17\r\d\d(\d{10}Z)", lambda found: b"\x17\r01" + found[1], owners_certificate())
+    assert past != owners_certificate()
+    assert predicted(host(tmp_path).file(KEY, b"x", 0o600).file(CERTIFICATE, past)) is None
+
+
+@pytest.mark.parametrize(
+    ("form", "command"), [(bytes, f"`mokutil --import {CERTIFICATE}`"), (in_pem, f"`openssl x509 -in {CERTIFICATE} -outform DER")]
+)
+def test_a_key_that_is_not_enrolled_is_named_as_mokutil_takes_it(tmp_path: Path, form: t.Callable[[bytes], bytes], command: str) -> None:
+    tree = host(tmp_path).file(KEY, b"x", 0o600).file(CERTIFICATE, form(owners_certificate()))
+    for path in (path for path in OBSERVED.files if "MokListRT" in path):
+        tree.place(path).unlink()
+    said = predicted(tree)
+    assert said is not None
+    assert f"to enrol it, run {command}" in said
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"x", b"0\x82", in_pem(b""), b"-----BEGIN CERTIFICATE-----\n=\n-----END CERTIFICATE-----\n", bytes(1 << 20)]
+)
+def test_a_certificate_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
+    """DKMS makes another one only if the file is not there, and each build fails then."""
+    said = predicted(host(tmp_path).file(KEY, b"x", 0o600).file(CERTIFICATE, content))
+    assert said is not None
+    assert said.endswith(f"{CERTIFICATE}, the certificate that DKMS signs with, is none: remove it and {KEY}, and run `dkms generate_mok`.")
+
+
+@pytest.mark.parametrize("missing", [KEY, CERTIFICATE])
+def test_of_a_pair_with_one_missing_dkms_makes_both(tmp_path: Path, missing: str) -> None:
+    tree = host(tmp_path).file(KEY, b"x", 0o600).file(CERTIFICATE, owners_certificate())
+    tree.place(missing).unlink()
+    said = predicted(tree)
+    assert said is not None
+    assert MADE_BY_DKMS in said
+
+
+def test_on_ubuntu_shim_makes_the_key(tmp_path: Path) -> None:
+    """Its DKMS 2.8 has no command for that."""
+    said = predicted(host(tmp_path).file("/etc/os-release", "ID=ubuntu\n"))
+    assert said is not None
+    assert "run `update-secureboot-policy --new-key` before" in said
 
 
 @pytest.mark.parametrize(
