@@ -25,7 +25,7 @@ from ansible_collections.vfio.variants.tests.unit.rooms import PACKAGE
 LIMITS = {
     "boot_policy": (316, 2_100_000),
     "claim_info": (341, 2_280_000),
-    "collect": (295, 1_970_000),
+    "collect": (296, 1_970_000),
     "device_claim": (347, 2_310_000),
     "device_info": (296, 1_950_000),
     "device_table": (0, 0),
@@ -36,7 +36,7 @@ LIMITS = {
     "initramfs": (238, 1_480_000),
     "iommu": (115, 720_000),
     "kernel_cmdline": (112, 700_000),
-    "rehearsal_files": (307, 2_030_000),
+    "rehearsal_files": (308, 2_030_000),
     "rehearse": (0, 0),
     "test_image": (0, 0),
     "test_vm": (0, 0),
@@ -44,7 +44,7 @@ LIMITS = {
     "unchanged_record": (401, 2_700_000),
 }
 """Files of the core, and their bytes of source, by module."""
-IMPORTED = {"boot_policy": 1_870_000, "claim_info": 1_850_000, "device_claim": 430_000, "host_claims": 2_110_000}
+IMPORTED = {"boot_policy": 1_870_000, "claim_info": 1_850_000, "device_claim": 431_000, "host_claims": 2_110_000}
 """Bytes of the core's source that Python compiles before a module has done anything: what only some hosts need comes later."""
 LISTED = """
 import importlib, json, sys
