@@ -22,7 +22,6 @@ import kernel as guest_kernel
 import kernel_offers
 from archive import MERGED, Archive, padded
 from base_archive import APPLETS, KMOD_LINKS
-from emulation import emulate, written
 from kernel import Kernel
 from release import ReleaseTree
 
@@ -33,9 +32,11 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.va
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress, Say
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import BARE
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.ending_machine import run_to_end
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
 from ansible_collections.vfio.variants.tests.drivers import acpi_table
-from ansible_collections.vfio.variants.tests.drivers.driver_guest import GRACE, Bench, Outcome, emulated, plugged_in
+from ansible_collections.vfio.variants.tests.drivers.driver_guest import GRACE, Bench, Outcome, plugged_in
+from ansible_collections.vfio.variants.tests.exit_codes import is_ending
 
 _HERE = Path(__file__).resolve().parent
 TIMEOUT = 600.0
@@ -48,7 +49,7 @@ _PROGRAMS = ("busybox", "kmod")
 _LOADER = "usr/lib/ld-linux-aarch64.so.1"
 _IOMMU = "virtio-iommu.ko"
 _NEEDED = re.compile(r"\(NEEDED\)\s+Shared library: \[(.+)\]")
-_CONSOLE, _REPORT, _INITRD = "console", "report", "initrd"
+_INITRD = "initrd"
 #: Memory begins at 1 GiB there. The kernel is left the first of three; the firmware has its own at the end of the third.
 _USABLE, _RESERVED, _BASE = 512 * MIB, GIB, 2 * GIB
 _FIRMWARE = "usr/share/AAVMF/AAVMF_CODE.no-secboot.fd"
@@ -76,16 +77,13 @@ class Arm64Guest:
             folder = Path(place)
             (folder / _INITRD).write_bytes(self._initrd(files))
             start = time.monotonic()
-            with emulated(folder, BENCH):
-                problem = emulate(self._command(folder), self.qemu.environment, TIMEOUT)
-            report, console = (written(folder / name) for name in (_REPORT, _CONSOLE))
-            return Outcome(report, console, problem, time.monotonic() - start)
+            ended = run_to_end(folder, self.qemu, self._arguments(folder), TIMEOUT, is_ending, BENCH.emulated)
+            return Outcome(ended.report, ended.console, ended.problem, time.monotonic() - start)
 
-    def _command(self, folder: Path) -> list[str]:
+    def _arguments(self, folder: Path) -> list[str]:
         if self.qemu.root is None:
             raise HostError("This emulator has no firmware beside it.")
         return [
-            *self.qemu.emulator,
             *(
                 "-machine",
                 "virt,gic-version=3",
@@ -100,9 +98,8 @@ class Arm64Guest:
             ),
             *("-m", f"{3 * GIB // MIB}M", *BARE, "-no-reboot"),
             *("-bios", str(self.qemu.root / _FIRMWARE)),
-            *(word for name, (_function, slot) in BENCH.functions.items() for word in plugged_in(name, slot, folder)),
+            *plugged_in(BENCH),
             *("-kernel", str(self.kernel.image), "-initrd", str(folder / _INITRD), "-append", " ".join(BENCH.cmdline)),
-            *("-serial", f"file:{folder / _CONSOLE}", "-serial", f"file:{folder / _REPORT}"),
         ]
 
     def _initrd(self, files: t.Mapping[str, bytes]) -> bytes:

@@ -4,9 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import subprocess
 import tempfile
 import time
 import typing as t
@@ -18,14 +15,15 @@ from archive import Archive, padded
 from guest_pool import GuestPool
 from kernel import Kernel
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import PROFILES, PciFunction
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.parts import Bar
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.presets import PRESETS
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.values import GIB, MIB
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local import python_path
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import NATIVE_HOTPLUG, root_port
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import NATIVE_HOTPLUG, device_word, root_port
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.ending_machine import run_to_end
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.topology import Function, Placement
 from ansible_collections.vfio.variants.tests.drivers import acpi_table
+from ansible_collections.vfio.variants.tests.exit_codes import is_ending
 
 _HERE = Path(__file__).resolve().parent
 TIMEOUT = 240.0
@@ -35,10 +33,7 @@ _MEMORY, _MEMORY_MEBIBYTES = 0x1000_0000, 32
 _EXACT_CACHES = ("slab_debug=F", "slub_debug=F", "slab_nomerge")
 _CMDLINE = (*machine.CMDLINE, f"memmap={_MEMORY_MEBIBYTES}M${_MEMORY:#x}")
 _SETTINGS = f"report=/dev/ttyS1\nmemory={_MEMORY:#x}\nmemory_size={_MEMORY_MEBIBYTES // 2 << 20:#x}\n"
-_CONSOLE, _REPORT, _INITRD = "console", "report", "initrd"
-_SSDT = "properties"
-_SOCKET_PATIENCE = 60.0
-_END_PATIENCE = 10.0
+_INITRD, _SSDT = "initrd", "properties"
 
 
 @dataclass(frozen=True)
@@ -59,6 +54,10 @@ class Bench:
     def table(self) -> bytes:
         name, properties = self.properties or ("", {})
         return acpi_table.properties_behind_port(self.functions[name][1], properties) if self.properties else b""
+
+    @property
+    def emulated(self) -> dict[str, PciFunction]:
+        return {name: function for name, (function, _slot) in self.functions.items()}
 
     def all_cases(self) -> dict[str, Path]:
         """All there are, in the order in which they are run."""
@@ -118,24 +117,17 @@ class DriverGuest(GuestPool):
             (folder / _INITRD).write_bytes(padded(kernel.base.read_bytes()) + _archive(kernel, files, chosen, bench))
             (folder / _SSDT).write_bytes(bench.table())
             start = time.monotonic()
-            with emulated(folder, bench):
-                problem = self._emulate(self._command(kernel, folder, bench), timeout)
-            seconds = time.monotonic() - start
-            texts = [(folder / name).read_text(encoding="utf-8", errors="replace") for name in (_REPORT, _CONSOLE)]
-        return Outcome(texts[0], texts[1], problem, seconds)
+            ended = run_to_end(folder, self._emulator(), self._driven(kernel, folder, bench), timeout, is_ending, bench.emulated)
+        return Outcome(ended.report, ended.console, ended.problem, time.monotonic() - start)
 
-    def _command(self, kernel: Kernel, folder: Path, bench: Bench) -> list[str]:
-        if self._qemu is None:
-            raise HostError("The guests are not prepared.")
+    def _driven(self, kernel: Kernel, folder: Path, bench: Bench) -> list[str]:
         return [
-            *self._qemu.emulator,
             *machine.arguments(),
             *NATIVE_HOTPLUG,
             *bench.arguments,
             *(("-acpitable", f"sig=SSDT,rev=2,data={folder / _SSDT}") if bench.properties else ()),
-            *(word for name, (_function, slot) in bench.functions.items() for word in plugged_in(name, slot, folder)),
+            *plugged_in(bench),
             *("-kernel", str(kernel.started), "-initrd", str(folder / _INITRD), "-append", " ".join(bench.cmdline)),
-            *("-serial", f"file:{folder / _CONSOLE}", "-serial", f"file:{folder / _REPORT}"),
         ]
 
 
@@ -155,36 +147,9 @@ def _archive(kernel: Kernel, files: t.Mapping[str, bytes], chosen: t.Mapping[str
     return made.content()
 
 
-def plugged_in(name: str, slot: int, folder: Path) -> tuple[str, ...]:
-    return (
-        *root_port(f"{name}-port", f"{slot:x}", f"{slot:x}.0"),
-        *("-device", f'{{"driver":"vfio-user-pci","bus":"{name}-port","socket":{{"type":"unix","path":"{folder / name}.sock"}}}}'),
-    )
-
-
-@contextlib.contextmanager
-def emulated(folder: Path, bench: Bench) -> t.Iterator[None]:
-    """The servers of the emulated functions, which end with the block, or with this program."""
-    environment = {**os.environ, "PYTHONPATH": str(python_path.link(folder / "python"))}
-    servers: list[subprocess.Popen[bytes]] = []
-    try:
-        for name, (function, _slot) in bench.functions.items():
-            (folder / f"{name}.json").write_text(function.to_json(), encoding="utf-8")
-            files = ("--socket", f"{folder / name}.sock", "--log", f"{folder / name}.log", "--function", f"{folder / name}.json")
-            words = (*python_path.command("vfio_user"), *files, "--exit-with", str(os.getpid()))
-            servers.append(subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL, start_new_session=True))
-        _await([folder / f"{name}.sock" for name in bench.functions], servers)
-        yield
-    finally:
-        for server in servers:
-            server.terminate()
-        for server in servers:
-            server.wait(_END_PATIENCE)
-
-
-def _await(sockets: t.Iterable[Path], servers: t.Iterable[subprocess.Popen[bytes]]) -> None:
-    deadline = time.monotonic() + _SOCKET_PATIENCE
-    while missing := [path.stem for path in sockets if not path.exists()]:
-        if time.monotonic() > deadline or any(server.poll() is not None for server in servers):
-            raise HostError(f"The emulated {missing[0]} did not start.")
-        time.sleep(0.05)
+def plugged_in(bench: Bench) -> t.Iterator[str]:
+    """QEMU's words for the emulated functions, each behind a root port of its own."""
+    for name, (function, slot) in bench.functions.items():
+        port = f"{name}-port"
+        placement = Placement(Function(name, function, "", (), True, name), port, f"{slot:x}.0", "0.0", False)
+        yield from (*root_port(port, f"{slot:x}", placement.port), "-device", device_word(placement))

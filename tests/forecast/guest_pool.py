@@ -20,7 +20,6 @@ import root_files
 import sysfs
 from archive import padded
 from configuration import SERIES, Configuration
-from emulation import emulate, written
 from host_trees import CAPTURED
 from kernel import Kernel
 from observation import BootError, Observation
@@ -35,10 +34,12 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.una
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Say
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import qemu_program
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.ending_machine import run_to_end
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
+from ansible_collections.vfio.variants.tests.exit_codes import is_ending
 
 TIMEOUT = 180.0
-_CONSOLE, _REPORT, _INITRD = "console", "report", "initrd"
+_INITRD = "initrd"
 
 
 def _print(line: str) -> None:
@@ -140,12 +141,12 @@ class GuestPool:
         root = root_files.archive(configuration, kernel, capture)
         (folder / _INITRD).write_bytes(padded(kernel.base.read_bytes()) + padded(image.make(configuration, kernel)) + root)
         start = time.monotonic()
-        problem = self._emulate(self._words(configuration, kernel, folder), timeout)
+        ended = run_to_end(folder, self._emulator(), self._words(configuration, kernel, folder), timeout, is_ending)
         seconds = time.monotonic() - start
         (folder / _INITRD).unlink()
-        log, text = (written(folder / name) for name in (_CONSOLE, _REPORT))
-        if problem:
-            raise BootError(f"{configuration.name} on {kernel.release}: {problem}\n{log[-6000:]}")
+        log, text = ended.console, ended.report
+        if ended.problem:
+            raise BootError(f"{configuration.name} on {kernel.release}: {ended.problem}\n{log[-6000:]}")
         try:
             report = console.parse(text)
         except BootError as error:
@@ -154,19 +155,16 @@ class GuestPool:
         seen = Observation(owners, report.owners_by_stage, report.overrides, report.modalias, report.modules, report.uptimes, seconds, log)
         return seen, text
 
-    def _emulate(self, words: t.Sequence[str], timeout: float) -> str:
-        """What went wrong with the emulator itself, or the empty string."""
-        return emulate(words, self._qemu.environment if self._qemu else {}, timeout)
-
-    def _words(self, configuration: Configuration, kernel: Kernel, folder: Path) -> list[str]:
+    def _emulator(self) -> Qemu:
         if self._qemu is None:
             raise HostError("The guests are not prepared.")
+        return self._qemu
+
+    def _words(self, configuration: Configuration, kernel: Kernel, folder: Path) -> list[str]:
         return [
-            *self._qemu.emulator,
             *machine.arguments(),
             *("-kernel", str(kernel.started), "-initrd", str(folder / _INITRD)),
             *("-append", root_files.cmdline(configuration)),
-            *("-serial", f"file:{folder / _CONSOLE}", "-serial", f"file:{folder / _REPORT}"),
         ]
 
 

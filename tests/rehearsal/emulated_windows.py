@@ -8,20 +8,18 @@ A rehearsed function has windows of the same sizes, without which a driver that 
 from __future__ import annotations
 
 import tempfile
-import time
 import typing as t
 from pathlib import Path
 
 import emulated_functions
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.deadline import Deadline
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import processes
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import CONTROL_SOCKET
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.control import Control
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.ending_machine import run_to_end
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
 
-_SECONDS, _PAUSE = 240, 1.0
+_SECONDS = 240
 #: linux/ioport.h
 _IO, _MEMORY, _PREFETCHABLE, _SIZE_64 = 0x100, 0x200, 0x2000, 0x100000
 #: Six windows and a ROM.
@@ -33,22 +31,19 @@ Device = t.Mapping[str, t.Any]
 def resources(qemu: Qemu) -> dict[str, str]:
     """The text of sysfs's ``resource`` by address.  Raises HostError if the firmware has not placed all within minutes."""
     wanted = {one.address for one in emulated_functions.FUNCTIONS}
+    found: dict[str, Device] = {}
     with tempfile.TemporaryDirectory(prefix="windows-") as name:
         folder = Path(name)
-        processes.prepare(folder, {})
-        try:
-            if not processes.start(folder, (), qemu, _words()):
-                raise HostError(f"QEMU does not start: {(folder / 'qemu.log').read_text(encoding='utf-8')}")
-            deadline = Deadline(_SECONDS)
-            while not deadline.passed():
-                time.sleep(_PAUSE)
-                found = _placed(folder)
-                if wanted <= found.keys():
-                    return {address: _text(found[address]["regions"]) for address in wanted}
-        finally:
-            processes.end(folder)
-    absent = ", ".join(sorted(wanted - found.keys()))
-    raise HostError(f"Within {deadline.seconds:.0f} s the firmware has not placed the windows of {absent}.")
+
+        def all_placed() -> bool:
+            found.clear()
+            found.update(_placed(folder))
+            return wanted <= found.keys()
+
+        ended = run_to_end(folder, qemu, _words(), _SECONDS, all_placed)
+    if wanted <= found.keys():
+        return {address: _text(found[address]["regions"]) for address in wanted}
+    raise HostError(f"The firmware has not placed the windows of {', '.join(sorted(wanted - found.keys()))}: {ended.problem}")
 
 
 def _words() -> list[str]:

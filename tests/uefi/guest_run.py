@@ -9,9 +9,10 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.program import run
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import BARE, emulation_words
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.ending_machine import Ended, run_to_end
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.firmware import Firmware
+from ansible_collections.vfio.variants.tests.exit_codes import is_ending
 from ansible_collections.vfio.variants.tests.uefi.materials import Materials
 from ansible_collections.vfio.variants.tests.uefi.observed_boots import SeenBoot
 
@@ -19,14 +20,13 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
 
 TIMEOUT = 1500.0
-CONSOLE = "console"
 
 
 def boot(qemu: Qemu, materials: Materials, disk: Path, folder: Path) -> tuple[SeenBoot, ...]:
     """All boots, in order."""
     store = folder / "vars.fd"
     Firmware(materials.root).write_variables(store, secure_boot=False)
-    return parse(reported(qemu, from_disk(materials, disk, store), folder))
+    return parse(reported(qemu, from_disk(materials, disk, store), folder).report)
 
 
 def from_disk(materials: Materials, disk: Path, store: Path) -> tuple[str, ...]:
@@ -35,22 +35,17 @@ def from_disk(materials: Materials, disk: Path, store: Path) -> tuple[str, ...]:
     return (*Firmware(materials.root).words(store), *drive)
 
 
-def reported(qemu: Qemu, firmware: t.Sequence[str], folder: Path) -> str:
-    """What the guest wrote to its second console until it was off.  ``firmware``: QEMU's words for it and for what it starts."""
-    report, console = folder / "report", folder / CONSOLE
+def reported(qemu: Qemu, firmware: t.Sequence[str], folder: Path) -> Ended:
+    """What the guest wrote until it was off.  ``firmware``: QEMU's words for it and for what it starts.  HostError if QEMU failed."""
     words = (
-        *qemu.emulator,
         *emulation_words("multi", 512, without=("smbus", "usb", "vmport", "graphics")),
         *("-smp", "1", "-m", "768M", *BARE),
         *firmware,
-        *("-serial", f"file:{console}", "-serial", f"file:{report}"),
     )
-    try:
-        run(words, timeout=TIMEOUT, env=qemu.environment)
-    except HostError as error:
-        shown = console.read_text(errors="replace")[-1500:] if console.exists() else ""
-        raise HostError(f"{error.msg}\n{shown}") from error
-    return report.read_text(encoding="utf-8", errors="replace")
+    ended = run_to_end(folder, qemu, words, TIMEOUT, is_ending)
+    if ended.problem:
+        raise HostError(f"A boot with UEFI firmware went wrong: {ended.problem}\n{ended.console[-1500:]}")
+    return ended
 
 
 def parse(report: str) -> tuple[SeenBoot, ...]:

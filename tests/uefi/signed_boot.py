@@ -44,8 +44,7 @@ def boot(qemu: Qemu, materials: Materials, folder: Path) -> Signed:
     modules = {UNSIGNED: plain, VENDOR: original, **{name: key.signed(plain) for name, key in known.items()}}
     _lay_out(materials, modules, esp)
     disk.make(materials, esp, folder / "signed.img")
-    report = guest_run.reported(qemu, guest_run.from_disk(materials, folder / "signed.img", store), folder)
-    taken, files = parse(report)
+    taken, files = parse(guest_run.reported(qemu, guest_run.from_disk(materials, folder / "signed.img", store), folder).report)
     config = materials.path("boot/config-*").read_text(encoding="utf-8")
     return Signed(
         release=materials.release,
@@ -59,8 +58,8 @@ def boot(qemu: Qemu, materials: Materials, folder: Path) -> Signed:
 
 def rehearsed(qemu: Qemu, materials: Materials, folder: Path, host: Host, *, by_shim: bool) -> dict[str, bool]:
     """Which of the modules of ``boot`` the kernel takes as it is rehearsed for the host that this boot has left.  As there, HostError."""
-    taken, _files = parse(guest_run.reported(qemu, _rehearsal(materials, folder, host, materials.kernel, by_shim=by_shim), folder))
-    return taken
+    ended = guest_run.reported(qemu, _rehearsal(materials, folder, host, materials.kernel, by_shim=by_shim), folder)
+    return parse(ended.report)[0]
 
 
 def is_refused(qemu: Qemu, materials: Materials, folder: Path, host: Host) -> bool:
@@ -69,8 +68,8 @@ def is_refused(qemu: Qemu, materials: Materials, folder: Path, host: Host) -> bo
     content = bytearray(materials.kernel.read_bytes())
     content[len(content) // 2] ^= 0xFF
     changed.write_bytes(content)
-    report = guest_run.reported(qemu, _rehearsal(materials, folder, host, changed, by_shim=True), folder)
-    return "@end" not in report and signed_start.REFUSED in (folder / guest_run.CONSOLE).read_text(encoding="utf-8", errors="replace")
+    ended = guest_run.reported(qemu, _rehearsal(materials, folder, host, changed, by_shim=True), folder)
+    return "@end" not in ended.report and signed_start.REFUSED in ended.console
 
 
 def _rehearsal(materials: Materials, folder: Path, host: Host, kernel: Path, *, by_shim: bool) -> tuple[str, ...]:

@@ -22,7 +22,6 @@ import unified_host
 import world_guests
 import world_image
 from archive import padded
-from emulation import emulate, written
 from guest_release import of_series
 from host_trees import CAPTURED
 from kernel import Kernel
@@ -36,6 +35,8 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive imp
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Say
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import qemu_program
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.ending_machine import run_to_end
+from ansible_collections.vfio.variants.tests.exit_codes import is_ending
 from ansible_collections.vfio.variants.tests.uefi import materials
 
 _GUEST = Path(__file__).resolve().parent / "guest"
@@ -85,14 +86,13 @@ class WorldGuests:
         kernel = self.kernels[world.series]
         (folder / "initrd").write_bytes(initrd(world, kernel, capture))
         start = time.monotonic()
-        problem = emulate(self._words(world, kernel, folder), self.qemu.environment, TIMEOUT)
+        ended = run_to_end(folder, self.qemu, self._words(world, kernel, folder), TIMEOUT, is_ending)
         seconds = time.monotonic() - start
         (folder / "initrd").unlink()
-        log, report = (written(folder / name) for name in ("console", "report"))
-        if problem or "@end" not in report.split("\n"):
-            raise BootError(
-                f"{world.name} on {kernel.release}: {problem or 'stopped before it had reported all'}\n{log[-4000:]}{report[-1500:]}"
-            )
+        report = ended.report
+        if ended.problem or "@end" not in report.split("\n"):
+            why = ended.problem or "stopped before it had reported all"
+            raise BootError(f"{world.name} on {kernel.release}: {why}\n{ended.console[-4000:]}{report[-1500:]}")
         return _seen(report, seconds), report
 
     def _boot_in_folder(self, world: World) -> Seen | BootError:
@@ -111,10 +111,8 @@ class WorldGuests:
         if world.unified:
             parts, program = materials.provide(Cache.at(None), print), folder / "unified.efi"
             unified_host.make(parts, kernel, words, [(folder / "initrd").read_bytes()], program)
-            started = unified_host.started(parts, machine_words, program)
-        else:
-            started = [*machine_words, "-kernel", str(kernel.started), "-initrd", str(folder / "initrd"), "-append", words]
-        return [*self.qemu.emulator, *started, "-serial", f"file:{folder / 'console'}", "-serial", f"file:{folder / 'report'}"]
+            return unified_host.started(parts, machine_words, program)
+        return [*machine_words, "-kernel", str(kernel.started), "-initrd", str(folder / "initrd"), "-append", words]
 
     def _capture(self, kernel: Kernel, say: Say) -> None:
         """Note once what sysfs looks like here, in a boot with nothing configured but virtual functions."""

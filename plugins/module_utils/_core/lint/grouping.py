@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording import listed
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
 
@@ -80,11 +82,6 @@ def _said(group: t.Sequence[Finding]) -> str:
         return first
     devices = list(dict.fromkeys(address for finding in group for address in finding.devices))
     if len(devices) >= len(group):
-        return f"{first} The same applies to {len(devices)} devices: {_some(devices)}."
+        return f"{first} The same applies to {len(devices)} devices: {listed(devices, SHOWN)}."
     places = list(dict.fromkeys(finding.source for finding in group))
-    return f"{first} There are {len(group)} findings of this kind, at {_some(places)}."
-
-
-def _some(words: t.Sequence[str]) -> str:
-    more = len(words) - SHOWN
-    return " and ".join(words) if more <= 0 else f"{', '.join(words[:SHOWN])} and {more} more"
+    return f"{first} There are {len(group)} findings of this kind, at {listed(places, SHOWN)}."

@@ -14,6 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import NOTHING_READ, SITE, PolicyFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_image import rebuilt
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import wording
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import NEAR
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS
@@ -50,10 +51,9 @@ class Finding:
     devices: tuple[str, ...] = ()
 
 
-def listed(words: tuple[str, ...] | list[str]) -> str:
+def listed(words: t.Sequence[str]) -> str:
     """Words joined for a sentence; of more than four, the first four and the number of others."""
-    shown = list(words[:4]) + ([f"{len(words) - 4} more"] if len(words) > 4 else [])
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}" if shown else ""
+    return wording.listed(words, 4)
 
 
 STUBS = frozenset(("pci_stub", "pciback", "xen_pciback"))

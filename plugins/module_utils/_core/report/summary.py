@@ -8,7 +8,7 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import NOT_KNOWN, RACE, UNKNOWN
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording import counted
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording import counted, listed
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
@@ -118,7 +118,7 @@ def alike(cards: Alike) -> t.Iterator[str]:
     """What is said of identical cards, the first kinds of them."""
     kinds = list(cards.items())
     for (identifier, said), addresses in kinds[:KINDS]:
-        yield f"{identifier} at {_some(addresses)} {said}"
+        yield f"{identifier} at {listed(addresses, NAMED)} {said}"
     left = sum(len(addresses) for _kind, addresses in kinds[KINDS:])
     if left:
         yield f"and {counted(left, 'more function')}"
@@ -127,11 +127,6 @@ def alike(cards: Alike) -> t.Iterator[str]:
 def how_many(drivers: t.Mapping[str, int]) -> str:
     """Drivers with the number of functions that have each."""
     return ", ".join(f"{driver} {number}" for driver, number in sorted(drivers.items()))
-
-
-def _some(addresses: t.Sequence[str]) -> str:
-    left = len(addresses) - NAMED
-    return ", ".join(addresses[:NAMED]) + (f" and {left} more" if left > 0 else "")
 
 
 DETAILS: t.Mapping[Detail, t.Callable[[Result], Result]] = {"line": in_one_line, "brief": brief, "full": lambda answer: answer}

@@ -37,6 +37,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.change
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.harmless_programs import only_writes_out
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.loadable import Loadable
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import PACKAGED, Ownership
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedules import is_executable
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line, Variables, lines_of, with_environment
 
 if t.TYPE_CHECKING:
@@ -252,8 +253,7 @@ class _ProgramRun:
         self._read(path, real, as_text, depth, by_shell and self._may_be_run(real))
 
     def _may_be_run(self, real: str) -> bool:
-        status = self._tree.stat(real) if isinstance(self._tree, Host) else None
-        return status is None or status.st_mode & 0o111 != 0
+        return not isinstance(self._tree, Host) or is_executable(self._tree, real)
 
     def _read(self, path: str, real: str, as_text: bool, depth: int, by_shell: bool) -> None:
         """A file whose content decides."""

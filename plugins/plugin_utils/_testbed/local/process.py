@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
-import time
+import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,13 +40,16 @@ class Process:
             self.wait(10)
 
     def wait(self, patience: float) -> bool:
-        """Whether it ended within `patience` seconds."""
-        deadline = time.monotonic() + patience
-        while self.alive():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.05)
-        return True
+        """Whether it ended within `patience` seconds; its own parent finds it as it was when it ended."""
+        # The descriptor pins the process, as below; it can be read from the end on (pidfd_open(2)).
+        try:
+            descriptor = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return True
+        try:
+            return not self.alive() or bool(readable([descriptor], patience))
+        finally:
+            os.close(descriptor)
 
     def _signal(self, number: int) -> None:
         # The descriptor pins the process: checked after opening, it cannot become another one before the signal.
@@ -60,6 +64,23 @@ class Process:
             pass
         finally:
             os.close(descriptor)
+
+
+def readable(descriptors: t.Iterable[int], patience: float | None = None) -> list[int]:
+    """Those that can be read, once any can, or none within `patience` seconds; without patience, as long as it takes."""
+    waiting = select.poll()
+    for descriptor in descriptors:
+        waiting.register(descriptor, select.POLLIN)
+    return [found for found, _event in waiting.poll(None if patience is None else max(0.0, patience) * 1000)]
+
+
+def signal_descriptor(*numbers: signal.Signals) -> int:
+    """A descriptor that can be read from one of these signals on, which then interrupt nothing that this process does."""
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writer)
+    for number in numbers:
+        signal.signal(number, lambda _number, _frame: None)
+    return reader
 
 
 def parse_stat(text: str) -> tuple[str, int]:

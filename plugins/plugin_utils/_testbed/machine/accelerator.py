@@ -16,7 +16,6 @@ from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.program import run
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress, Say
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import (
     BARE,
@@ -25,6 +24,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.com
     IOMMUS,
     accelerator_words,
 )
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.ending_machine import run_to_end
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
 
 _DEVICE = Path("/dev/kvm")
@@ -74,15 +74,10 @@ def choose(wish: str, cache: Cache, qemu: Qemu, image: Bootable, say: Say) -> st
 
 def _boots(qemu: Qemu, kernel: Path) -> bool:
     with tempfile.TemporaryDirectory() as folder:
-        console = Path(folder) / "console"
-        try:
-            run(probe_command(qemu.emulator, kernel, console), timeout=_TIME_LIMIT, env=qemu.environment)
-            return _PASSED in console.read_text(encoding="utf-8", errors="replace")
-        except (HostError, FileNotFoundError):
-            return False
+        ended = run_to_end(Path(folder), qemu, probe_arguments(kernel), _TIME_LIMIT, lambda: False)
+        return not ended.problem and _PASSED in ended.console
 
 
-def probe_command(emulator: t.Sequence[str], kernel: Path, console: Path) -> tuple[str, ...]:
+def probe_arguments(kernel: Path) -> tuple[str, ...]:
     plain = (*BARE, "-no-reboot", "-smp", "2", "-m", "512M")
-    boot = ("-serial", f"file:{console}", "-kernel", str(kernel), "-append", _COMMAND_LINE)
-    return (*emulator, *accelerator_words("kvm"), *plain, *IOMMUS["intel"], *boot)
+    return (*accelerator_words("kvm"), *plain, *IOMMUS["intel"], "-kernel", str(kernel), "-append", _COMMAND_LINE)

@@ -11,7 +11,9 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.opt
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.topology import Function, Placement, Scalar, place
 
 #: Relative to the machine's folder, in which QEMU runs: a socket's path may have 107 bytes only.
-CONSOLE, CONTROL_SOCKET, DISK = "console.log", "control.sock", "disk.qcow2"
+CONSOLE, REPORT, CONTROL_SOCKET, DISK = "console.log", "report.log", "control.sock", "disk.qcow2"
+#: The first serial port of a machine that ends by itself is its console; to the second one it reports.
+SERIALS = ("-serial", f"file:{CONSOLE}", "-serial", f"file:{REPORT}")
 #: Without this a root port shows no active link, each bus reset fails after a second, and no reset through the slot succeeds.
 NATIVE_HOTPLUG = ("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
 #: The option of QEMU's nvme that gives it the SR-IOV capability.

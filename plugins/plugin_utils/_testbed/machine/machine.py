@@ -238,9 +238,9 @@ class Machine:
             return addresses(control.ask("query-pci"))
 
     def _failed(self, what: str) -> Exception:
-        texts = {name: _tail(self.folder / name) for name in ("supervisor.log", "qemu.log", command_line.CONSOLE)}
-        errors = {path.name: _tail(path) for path in self.folder.glob("*.errors.log")}
-        if _PORT_TAKEN in texts["qemu.log"]:
+        texts = {name: _tail(self.folder / name) for name in (processes.SUPERVISOR_LOG, processes.QEMU_LOG, command_line.CONSOLE)}
+        errors = {path.name: _tail(path) for path in processes.error_logs(self.folder)}
+        if _PORT_TAKEN in texts[processes.QEMU_LOG]:
             return _PortTakenError()
         shown = "".join(f"\n--- {name}\n{text}" for name, text in {**errors, **texts}.items() if text)
         return HostError(f"The test machine {self.name} {what}.{shown}\n", self._look_at())

@@ -6,17 +6,17 @@ from __future__ import annotations
 
 import re
 import time
+import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.deadline import Deadline
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import processes
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import CONSOLE
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.ending_machine import run_to_end
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.machine import last_words
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import REPORT, Plan, emulator_arguments
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import Plan, emulator_arguments
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import unended
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import MachinePlaces
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.signed_start import REFUSED
@@ -31,7 +31,8 @@ STILL = "booting; "
 _ENDED = ("running", "degraded")
 #: By which a deadline grows at most, on a machine that is as busy as can be.
 LONGEST_STRETCH = 6
-_LARGEST_REPORT = 64 << 20
+#: Of what is said about a machine that does not start.
+_LINES = 10
 
 
 def unreported(console: str, said: str, timeout: float, is_in_time: bool) -> HostError:
@@ -69,22 +70,19 @@ class RehearsalMachine:
     def boot(self, plan: Plan, places: MachinePlaces, progress: Progress, timeout: float) -> BootTrace:
         """Boot and wait for the report.  Raises HostError when none has come within ``timeout`` seconds of an idle machine."""
         functions = {one.function.id: one.function.emulated for one in places.placements.values() if one.function.emulated is not None}
-        processes.prepare(self.folder, functions)
+        arguments = emulator_arguments(plan, places, self.accelerator, self.initrd)
+        ended = run_to_end(self.folder, self.qemu, arguments, timeout, self._saying(progress), functions)
+        if ended.problem and not ended.is_late and not ended.console:
+            raise HostError(f"The machine of the rehearsal did not start: {' '.join(ended.problem.splitlines()[-_LINES:])}")
         try:
-            if not processes.start(self.folder, functions, self.qemu, emulator_arguments(plan, places, self.accelerator, self.initrd)):
-                raise HostError(f"The machine of the rehearsal did not start: {self._tail('supervisor.log')} {self._tail('qemu.log')}")
-            is_in_time = self._await_end(progress, timeout)
-        finally:
-            processes.end(self.folder)
-        try:
-            report = parse(self._read(REPORT))
+            report = parse(ended.report)
         except UnfinishedError:
-            if plan.partition is not None and REFUSED in self._read(CONSOLE):
+            if plan.partition is not None and REFUSED in ended.console:
                 raise HostError(
                     f"The host's shim and GRUB do not start this kernel with the host's keys: Secure Boot stops the boot. {self._said()}",
                     "Look who has signed it: sbverify --list, and mokutil --list-enrolled.",
                 ) from None
-            raise unreported(self._read(CONSOLE), self._said(), timeout, is_in_time) from None
+            raise unreported(ended.console, self._said(), timeout, not ended.is_late) from None
         if report.log and not any(event.kind == OFFERED for event in report.events):
             raise HostError(
                 "The kernel of the rehearsal has offered devices to drivers, and has traced none of that: it allows no kprobe events.",
@@ -99,22 +97,15 @@ class RehearsalMachine:
     def _said(self) -> str:
         return last_words(self.folder / CONSOLE) or "nothing"
 
-    def _await_end(self, progress: Progress, timeout: float) -> bool:
-        """Whether it ended by itself."""
-        deadline, said = Deadline(timeout), time.monotonic()
-        while "qemu" in processes.running(self.folder) and not deadline.passed():
+    def _saying(self, progress: Progress) -> t.Callable[[], bool]:
+        """What says from time to time that the boot goes on, and never that it is over."""
+        said = time.monotonic()
+
+        def say() -> bool:
+            nonlocal said
             if time.monotonic() > said + _SAY_EVERY:
                 said = time.monotonic()
                 progress(f"{STILL}console: {last_words(self.folder / CONSOLE)}")
-            time.sleep(0.25)
-        return not deadline.passed()
+            return False
 
-    def _read(self, name: str) -> str:
-        try:
-            with (self.folder / name).open("rb") as file:
-                return file.read(_LARGEST_REPORT).decode("utf-8", "replace")
-        except FileNotFoundError:
-            return ""
-
-    def _tail(self, name: str) -> str:
-        return " ".join(self._read(name).strip().splitlines()[-5:])
+        return say

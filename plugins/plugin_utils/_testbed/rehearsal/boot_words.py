@@ -11,7 +11,6 @@ from pathlib import Path
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import (
     BARE,
-    CONSOLE,
     IOMMUS,
     NATIVE_HOTPLUG,
     accelerator_words,
@@ -22,7 +21,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.h
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import MachinePlaces
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import BootTrace, command_line_word
 
-REPORT, DISK = "report.log", "disk.img"
+DISK = "disk.img"
 LABEL = "rehearsal"
 #: They name the host's storage, network and consoles, or want more memory than the machine has.
 _REMOVED = frozenset(
@@ -139,13 +138,12 @@ def storage_of(known: t.Sequence[str], functions: t.Sequence[Listed]) -> tuple[s
 
 
 def emulator_arguments(plan: Plan, places: MachinePlaces, accelerator: str, initrd: Path | None) -> tuple[str, ...]:
-    """QEMU's arguments; without any network.  The first serial port is the console, the second one has the report."""
+    """QEMU's arguments but for its serial ports; without any network."""
     disk = [word.format(slot=places.disk_slot) for word in _DISKS[plan.storage]]
     return (
         *accelerator_words(accelerator),
         *("-smp", str(plan.cpus), "-m", f"{plan.memory >> 20}M"),
         *(*BARE, "-no-reboot", "-rtc", "base=utc"),
-        *("-serial", f"file:{CONSOLE}", "-serial", f"file:{REPORT}"),
         *IOMMUS[plan.iommu],
         *("-drive", f"file={DISK},if=none,id=rehearsal,format=raw,snapshot=on,cache=unsafe", *disk),
         *NATIVE_HOTPLUG,

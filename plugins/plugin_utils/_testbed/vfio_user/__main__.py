@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import PciFunction
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.process import signal_descriptor
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.device import VfioUserDevice
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.recorder import Recorder
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.server import Server
@@ -21,10 +22,9 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.s
 
 def main() -> int:
     arguments = _arguments()
-    stop = [_signal_descriptor()]
+    # Neither is to interrupt an access half way.
+    stop = signal_descriptor(signal.SIGTERM, signal.SIGINT)
     try:
-        if arguments.exit_with is not None:
-            stop.append(os.pidfd_open(arguments.exit_with))
         device = VfioUserDevice(PciFunction.from_json(Path(arguments.function).read_text()))
         recorder = Recorder(arguments.log)
         errors = os.open(arguments.errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -44,17 +44,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--log", required=True, help="the access log; lines are appended")
     parser.add_argument("--function", required=True, help="the function's description, as PciFunction.to_json writes it")
     parser.add_argument("--errors", default=os.devnull, help="where stdout and stderr go once the server listens (default: nowhere)")
-    parser.add_argument("--exit-with", type=int, metavar="PID", help="end when this process ends")
     return parser.parse_args()
-
-
-def _signal_descriptor() -> int:
-    """A file descriptor that becomes readable on SIGTERM and SIGINT, so that neither interrupts an access half way."""
-    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    signal.set_wakeup_fd(writer)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: None)
-    return reader
 
 
 def _let_go_of_stdio(errors: int) -> None:

@@ -8,7 +8,6 @@ import contextlib
 import os
 import select
 import socket
-import typing as t
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user import protocol
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.device import VfioUserDevice
@@ -61,7 +60,7 @@ class ClientConnection:
 class Server:
     """The loop. ``stop`` is a file descriptor that becomes readable when the server is to end."""
 
-    def __init__(self, device: VfioUserDevice, path: str, recorder: Recorder, stop: t.Sequence[int]) -> None:
+    def __init__(self, device: VfioUserDevice, path: str, recorder: Recorder, stop: int) -> None:
         self._device = device
         self._recorder = recorder
         self._stop = stop
@@ -85,8 +84,7 @@ class Server:
     def _turn(self) -> bool:
         """Waits for something to happen and deals with it; True when that was the order to stop."""
         poll = select.poll()
-        for descriptor in self._stop:
-            poll.register(descriptor, select.POLLIN)
+        poll.register(self._stop, select.POLLIN)
         # While a client is served others wait in the socket's queue: a machine that starts again connects before its forerunner is gone.
         if self._connection is None:
             poll.register(self._listener, select.POLLIN)
@@ -94,7 +92,7 @@ class Server:
             poll.register(self._connection.sock, self._connection.events)
         ready = {descriptor for descriptor, _events in poll.poll(LOG_RETRY_MS if self._recorder.behind else None)}
         self._recorder.flush()
-        if ready & set(self._stop):
+        if self._stop in ready:
             return True
         if self._connection is None:
             if ready:

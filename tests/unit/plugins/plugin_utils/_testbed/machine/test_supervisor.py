@@ -31,7 +31,7 @@ class Bench:
 
     def launch(self, server: list[str], qemu: list[str]) -> int:
         servers = [{"name": "gpu0", "argv": server, "socket": "gpu0.sock", "errors": "gpu0.errors.log"}]
-        launch = {"servers": servers, "qemu": qemu, "environment": {"MARK": "mark"}, "errors": "qemu.log"}
+        launch = {"servers": servers, "qemu": qemu, "environment": {"MARK": "mark"}, "errors": "qemu.log", "program": None}
         (self.folder / "launch.json").write_text(json.dumps(launch), encoding="utf-8")
         tree = self.folder / "python/ansible_collections/vfio"
         tree.mkdir(parents=True)
@@ -70,12 +70,13 @@ def test_all_of_them_run_and_are_named(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("victim", ["gpu0", "qemu"])
-def test_when_one_ends_the_others_end(bench: Bench, victim: str) -> None:
+def test_when_one_ends_the_others_end_and_it_is_noted_which(bench: Bench, victim: str) -> None:
     bench.launch([sys.executable, "-c", SERVER], ["sleep", "300"])
     processes = bench.processes()
     os.kill(processes[victim].pid, signal.SIGKILL)
     assert all(process.wait(60) for process in processes.values())
     assert not (bench.folder / "running.json").exists()
+    assert json.loads((bench.folder / "ended.json").read_text(encoding="utf-8")) == {"name": victim, "status": -signal.SIGKILL}
 
 
 def test_when_the_supervisor_is_asked_to_end_all_end(bench: Bench) -> None:
@@ -83,6 +84,7 @@ def test_when_the_supervisor_is_asked_to_end_all_end(bench: Bench) -> None:
     processes = bench.processes()
     processes["supervisor"].stop(60)
     assert not any(process.alive() for process in processes.values())
+    assert not (bench.folder / "ended.json").exists()
 
 
 def test_when_the_supervisor_is_killed_all_end(bench: Bench) -> None:

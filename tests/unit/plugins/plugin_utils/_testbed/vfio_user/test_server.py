@@ -106,18 +106,6 @@ def test_it_lets_go_of_the_pipe_that_it_inherited(start):
     assert server.process.poll() is None
 
 
-def test_it_ends_with_the_process_that_it_was_told_to_end_with(start):
-    companion = subprocess.Popen(["/bin/sleep", "60"])
-    try:
-        server = start({"profile": "npu2"}, "--exit-with", str(companion.pid))
-        assert server.process.poll() is None
-    finally:
-        companion.kill()
-        companion.wait()
-    assert server.process.wait(20) == 0
-    assert not server.socket.exists()
-
-
 @pytest.mark.parametrize(
     ("content", "arguments", "sentence"),
     [
@@ -126,7 +114,6 @@ def test_it_ends_with_the_process_that_it_was_told_to_end_with(start):
         (None, [], "[Errno 2] No such file or directory:"),
         (b"npu2", ["--log", "/nonexistent/log"], "[Errno 2] No such file or directory: '/nonexistent/log'"),
         (b"npu2", ["--errors", "/nonexistent/errors"], "[Errno 2] No such file or directory: '/nonexistent/errors'"),
-        (b"npu2", ["--exit-with", "4194305"], "[Errno "),
     ],
 )
 def test_a_server_that_cannot_start_says_so_in_one_line_and_leaves_no_socket(tmp_path: Path, content, arguments, sentence):
