@@ -96,13 +96,23 @@ def _to_blame(check: Check, lines: tuple[str, ...]) -> tuple[str, ...]:
     return missing or (tuple(str(one) for one in in_pip_output("\n".join(lines))) if check.downloads else ())
 
 
+def _clean_up(check: Check, show: Callable[[str], None]) -> None:
+    if check.cleanup:
+        stream(check.cleanup, cwd=check.cwd, env=check.env, seconds=300, show=show)
+
+
 def run(check: Check, show: Callable[[str], None] = say) -> Result:
     """Run a check with its output on the screen, or where `show` puts it."""
     show(f"-- {check.name}")
     start = time.monotonic()
-    ended = stream(check.argv, cwd=check.cwd, env=check.env, seconds=check.seconds, show=show)
-    if ended.code == TIMED_OUT and check.cleanup:
-        stream(check.cleanup, cwd=check.cwd, env=check.env, seconds=300, show=show)
+    try:
+        ended = stream(check.argv, cwd=check.cwd, env=check.env, seconds=check.seconds, show=show)
+    except BaseException:
+        _clean_up(check, show)
+        raise
+    # A negative one is that of a signal, as where another lane was interrupted.
+    if ended.code == TIMED_OUT or ended.code < 0:
+        _clean_up(check, show)
     result = judge(check, ended.code, ended.output, time.monotonic() - start)
     ending = f"FAILED, {result.why}" if result.failed else result.why if result.short else "ok"
     show(f"-- {check.name}: {ending} ({duration(result.seconds)})")

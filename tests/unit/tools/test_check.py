@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -12,8 +14,10 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS
 from ansible_collections.vfio.variants.tests.unit.archives import served
+from devtool.__main__ import end
 from devtool.check import Check, Result, counts_in, judge, run
 from devtool.errors import DevtoolError
+from devtool.lanes import run_in_lanes
 
 HERE = Path(__file__).parent
 
@@ -162,6 +166,22 @@ def test_a_time_limit_ends_the_whole_group_and_then_tidies_up(tmp_path: Path) ->
     assert time.monotonic() - start < 30
     assert (tmp_path / "tidied").exists()
     assert not runs(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.parametrize("where", ["here", "in another lane"])
+def test_what_an_interrupted_program_leaves_is_tidied_up(tmp_path: Path, where: str) -> None:
+    tidy = (sys.executable, "-c", f"open({str(tmp_path / 'tidied')!r}, 'w')")
+    begun = tmp_path / "begun"
+    waits = replace(python(f"import time; open({str(begun)!r}, 'w'); time.sleep(60)", cleanup=tidy), lane=where)
+    interrupts = f"import pathlib, signal, os, time\nwhile not pathlib.Path({str(begun)!r}).exists(): time.sleep(0.05)\n"
+    checks = [python(""), waits] if where != "here" else [waits]
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        with subprocess.Popen([sys.executable, "-c", f"{interrupts}os.kill({os.getpid()}, signal.SIGTERM)"]), pytest.raises(SystemExit):
+            run_in_lanes(checks)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (tmp_path / "tidied").exists()
 
 
 def test_a_program_that_is_not_there_is_one_clear_sentence() -> None:

@@ -209,7 +209,9 @@ def environment_of(unit: Unit, tree: FileTree) -> dict[str, str]:
 def _of_manager(tree: FileTree) -> dict[str, str]:
     """What the manager hands to every service (DefaultEnvironment= of systemd-system.conf(5)); ManagerEnvironment= is its own."""
     folders = (f"{place}/systemd/system.conf.d" for place in ("/usr/lib", "/usr/local/lib", "/run", "/etc"))
-    dropped = {name: f"{folder}/{name}" for folder in folders if tree.is_dir(folder) for name in tree.names(folder) if name.endswith(".conf")}
+    dropped = {
+        name: f"{folder}/{name}" for folder in folders if tree.is_dir(folder) for name in tree.names(folder) if name.endswith(".conf")
+    }
     found: dict[str, str] = {}
     for path in ("/etc/systemd/system.conf", *(dropped[name] for name in sorted(dropped))):
         for match in _FOR_ALL.finditer((tree.head(path, LARGEST_ENVIRONMENT) or b"").decode("utf-8", "replace")):
