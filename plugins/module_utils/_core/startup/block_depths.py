@@ -38,7 +38,7 @@ def depths_of(texts: t.Sequence[str]) -> list[Depth]:
 def _depths(texts: t.Sequence[str]) -> t.Iterator[Depth]:
     depth, goes_on, cases = 0, False, 0
     until: here_documents.HereDocument | None = None
-    ends = here_documents.Ends(enumerate(texts))
+    ends = here_documents.TextEnds(enumerate(texts))
     for place, text in enumerate(texts):
         if until is not None:
             until = None if until.ends(text) else until

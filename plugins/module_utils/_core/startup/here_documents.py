@@ -41,7 +41,7 @@ def without_operators(text: str) -> str:
     return _OPERATOR.sub(lambda match: " " if match["word"] else match[0], text) if "<<" in text else text
 
 
-class Ends:
+class TextEnds:
     """Where lines stand that can end such texts; ``lines`` are their places and texts, in order."""
 
     def __init__(self, lines: t.Iterable[tuple[int, str]]) -> None:

@@ -34,7 +34,7 @@ def pieces(texts: t.Sequence[str]) -> list[Piece]:
     found: list[Piece] = []
     splitter = _Splitter()
     until: list[here_documents.HereDocument] = []
-    is_clear, ends = True, here_documents.Ends(enumerate(texts))
+    is_clear, ends = True, here_documents.TextEnds(enumerate(texts))
     for place, text in enumerate(texts):
         if until or not is_clear:
             found.append(Piece(place, text))

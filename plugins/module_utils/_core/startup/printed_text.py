@@ -35,7 +35,7 @@ def without(lines: t.Sequence[Line]) -> tuple[Line, ...]:
     of_files: dict[str, list[tuple[int, str]]] = {}
     for place, line in enumerate(lines):
         of_files.setdefault(line.shown, []).append((place, line.text))
-    ends = {shown: here_documents.Ends(texts) for shown, texts in of_files.items()}
+    ends = {shown: here_documents.TextEnds(texts) for shown, texts in of_files.items()}
     for place, line in enumerate(lines):
         if until is not None and line.shown == of_file:
             if not until.is_quoted and re.search(r"\$\(|`", line.text):

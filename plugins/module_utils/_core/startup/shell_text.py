@@ -94,7 +94,7 @@ def _all_lines(text: str, shown: str, only_assigns: bool = False, is_trusted: bo
     first, joined, in_shell = 0, "", _is_shell(text, shown)
     all_raw = [raw.rstrip("\r") for raw in text.split("\n")[:MOST_LINES]]
     until: list[here_documents.HereDocument] = []
-    ends = here_documents.Ends(enumerate(all_raw))
+    ends = here_documents.TextEnds(enumerate(all_raw))
     for number, raw in enumerate(all_raw, 1):
         if until:
             # What looks like a comment there is text, of which the shell carries out what is in `$(…)`.

@@ -20,9 +20,9 @@ def test_the_last_file_that_sets_a_variable_counts(tmp_path: Path) -> None:
     }
 
 
-def test_a_variable_that_is_set_to_nothing_stays_as_it_was(tmp_path: Path) -> None:
+def test_a_variable_that_a_later_file_sets_to_nothing_has_no_value(tmp_path: Path) -> None:
     tree = Tree(tmp_path).file(FILE, "dkms_tree=/var/lib/dkms\n").file(f"{FOLDER}/a.conf", "dkms_tree=\n")
-    assert read_dkms_settings(tree.host(), "dkms_tree") == {"dkms_tree": "/var/lib/dkms"}
+    assert read_dkms_settings(tree.host(), "dkms_tree") == {}
     assert read_dkms_settings(Tree(tmp_path / "none").host(), "dkms_tree") == {}
 
 

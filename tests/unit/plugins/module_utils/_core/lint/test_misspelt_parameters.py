@@ -48,7 +48,6 @@ def test_on_the_command_line_too() -> None:
     [
         "options vfio-pci disable-vga=1 disable_idle_d3=1 nointxmask=1 enable_sriov=1 disable_denylist=1",
         "options vfio-pci dyndbg=+p async_probe=1",
-        "options vfio-pci unheard=of",
         "options unknown disable_vgaa=1",
     ],
 )

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -24,8 +25,9 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qem
 
 HANG = "echo $$ > hanging; exec sleep 600"
 #: A program with guests in two threads, each of which says which process it is and then hangs.
+#: Signals that are ignored where the tests themselves run in the background count for it.
 POOL = f"""
-import concurrent.futures, sys
+import concurrent.futures, signal, sys
 from pathlib import Path
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.ending_machine import run_to_end
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
@@ -42,6 +44,8 @@ def work():
             print(ended.problem)
     return 0
 
+for number in (signal.SIGHUP, signal.SIGINT):
+    signal.signal(number, signal.SIG_DFL)
 sys.exit(exit_code(work) if sys.argv[2] == "pool" else guest("a"))
 """
 ROOT = python_path.COLLECTION
@@ -66,6 +70,17 @@ def await_none(folder: Path) -> None:
     while hanging(folder):
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def started(folder: Path, what: str) -> t.Iterator[subprocess.Popen[bytes]]:
+    """The program, which is killed if it has not ended by then."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", POOL, folder, what], env=environment) as program:
+        try:
+            yield program
+        finally:
+            program.kill()
 
 
 def test_what_ends_well_says_nothing_and_what_fails_says_what_it_wrote(tmp_path: Path) -> None:
@@ -144,9 +159,7 @@ def test_a_server_that_does_not_start_keeps_qemu_from_starting(tmp_path: Path) -
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_ends_the_guests_of_a_pool_of_threads(tmp_path: Path, number: signal.Signals) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", POOL, tmp_path, "pool"], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    ) as pool:
+    with started(tmp_path, "pool") as pool:
         while len(hanging(tmp_path)) < 2:
             assert pool.poll() is None
             time.sleep(0.05)
@@ -157,9 +170,7 @@ def test_a_signal_ends_the_guests_of_a_pool_of_threads(tmp_path: Path, number: s
 
 
 def test_a_program_that_is_killed_leaves_no_guest(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", POOL, tmp_path, "one"], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    ) as one:
+    with started(tmp_path, "one") as one:
         while not hanging(tmp_path):
             assert one.poll() is None
             time.sleep(0.05)
