@@ -338,7 +338,7 @@ def _ifcfg(host: Host, folder: str, file: str, has_common: bool) -> NetworkSetti
     ports = [
         get("ETHERDEVICE"),
         *get("BRIDGE_PORTS").split(),
-        *(get(f"BONDING_SLAVE{'_' * bar}{number}") for bar in (0, 1) for number in range(8)),
+        *(get(f"BONDING_SLAVE{'_' * lines}{number}") for lines in (0, 1) for number in range(8)),
     ]
     vlan = [own.rpartition(".")[0]] if re.fullmatch(r".+\.\d+", own) else []
     lower = (get("PHYSDEV"), *ports, *(vlan if not get("PHYSDEV") and not get("ETHERDEVICE") else ()))
