@@ -108,6 +108,8 @@ HOSTS: dict[str, Drawn] = {
     "lines that a loop gives to a shell": script(ONE_LOST, f'cat {LINES} | while read -r l; do\n  sh -c "$l"\ndone', **TOLD),
     "lines of a list": script(ONE_LOST, f'mapfile -t x < {LINES}\nfor l in "${{x[@]}}"; do eval "$l"; done', BASH, **TOLD),
     "a command behind a stroke": script(NEITHER, "\\rmmod nouveau"),
+    "quotes within a command": script(NEITHER, "rm''mod nouveau"),
+    "quotes around a part of a command": script(NEITHER, "mod\"prob\"e -r nouveau"),
     "a name of another driver's folder that is known": script(NATIVE, f"f=module\nls {NOUVEAU}/$f"),
     "a variable of a shell that a unit runs": unit(ONE_LOST, f"ExecStart=/bin/sh -c 'D=unbind; {ECHO} {NOUVEAU}/$D'"),
     "a variable that systemd leaves to the shell": unit(ONE_LOST, f"ExecStart=:/bin/sh -c 'D=unbind; {ECHO} {NOUVEAU}/$D'"),

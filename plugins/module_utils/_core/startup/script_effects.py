@@ -97,10 +97,20 @@ def of(
 
     ``variables`` are those of all lines, including those of which nothing else counts, and of what its scripts give to each other.
     """
-    if not any(_MAY_ACT.search(line.text) for line in lines):
+    if not any(_may_act(line) for line in lines):
         return []
     script = _Script(lines, variables, arguments, environment, loadable, inventory)
     return [*script.on_attributes(), *script.on_modules()]
+
+
+def _may_act(line: Line) -> bool:
+    if _MAY_ACT.search(line.text):
+        return True
+    return line.in_shell and _SPELT.search(line.text) is not None and _MAY_ACT.search(spellings.read_by_shell(line.text)) is not None
+
+
+# A word whose letters the shell has to join first.
+_SPELT = re.compile(r"[a-z][\"'\\]+[a-z]|\$'|\{[^{}\s]*,")
 
 
 _MAY_ACT = re.compile(
