@@ -109,7 +109,7 @@ HOSTS: dict[str, Drawn] = {
     "lines of a list": script(ONE_LOST, f'mapfile -t x < {LINES}\nfor l in "${{x[@]}}"; do eval "$l"; done', BASH, **TOLD),
     "a command behind a stroke": script(NEITHER, "\\rmmod nouveau"),
     "quotes within a command": script(NEITHER, "rm''mod nouveau"),
-    "quotes around a part of a command": script(NEITHER, "mod\"prob\"e -r nouveau"),
+    "quotes around a part of a command": script(NEITHER, 'mod"prob"e -r nouveau'),
     "a name of another driver's folder that is known": script(NATIVE, f"f=module\nls {NOUVEAU}/$f"),
     "a variable of a shell that a unit runs": unit(ONE_LOST, f"ExecStart=/bin/sh -c 'D=unbind; {ECHO} {NOUVEAU}/$D'"),
     "a variable that systemd leaves to the shell": unit(ONE_LOST, f"ExecStart=:/bin/sh -c 'D=unbind; {ECHO} {NOUVEAU}/$D'"),
