@@ -136,12 +136,8 @@ def checked(value: str, what: str) -> str:
     return value
 
 
-def overridden(host: Host, conf: DkmsConf, package: tuple[str, str], kernel: tuple[str, str] | None = None) -> DkmsConf:
-    """The file with what an administrator has put behind it for a package (name and version), and for a kernel and its architecture."""
-    name, version = package
-    names = [name, f"{name}-{version}"]
-    if kernel is not None:
-        names += [f"{name}-{version}-{kernel[0]}", f"{name}-{version}-{kernel[0]}-{kernel[1]}"]
+def overridden(host: Host, conf: DkmsConf, names: t.Iterable[str]) -> DkmsConf:
+    """The file with what an administrator has put behind it in files of these names."""
     found = [(path, host.read_text(path)) for path in (f"{OVERRIDES}/{one}.conf" for one in names) if host.is_file(path)]
     if not found:
         return conf

@@ -82,7 +82,7 @@ class DkmsPackage:
         if conf is None and version is not None:
             path = f"{self._paths.sources(wanted.name, version)}/dkms.conf"
             conf = DkmsConf(self._host.read_text(path), path) if self._host.is_file(path) else None
-        return conf if conf is None or version is None else overridden(self._host, conf, (wanted.name, version))
+        return conf if conf is None or version is None else overridden(self._host, conf, (wanted.name, f"{wanted.name}-{version}"))
 
     def _decide(self) -> PackagePlan:
         wanted = self._wanted
@@ -125,7 +125,8 @@ class DkmsPackage:
             return None
         conf = self._conf
         if self._wanted.version is not None:
-            conf = overridden(self._host, conf, (self._wanted.name, self._wanted.version), (release, self._arch))
+            for_kernel = f"{self._wanted.name}-{self._wanted.version}-{release}"
+            conf = overridden(self._host, conf, (for_kernel, f"{for_kernel}-{self._arch}"))
         return conf.exclusion(release, self._arch, kernel_config(self._host, release))
 
     def _check_conf(self) -> None:

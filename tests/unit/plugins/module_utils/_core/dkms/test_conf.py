@@ -141,13 +141,14 @@ def test_an_administrator_changes_the_settings_of_a_package_for_all_kernels_or_o
     tree.file("/etc/dkms/gpu-1.0-6.1.conf", "BUILD_EXCLUSIVE_KERNEL=^7\n").file("/etc/dkms/gpu-2.0.conf", "PACKAGE_NAME=other\n")
 
     def answers(release: str) -> str | None:
-        return overridden(tree.host(), conf(PLAIN), ("gpu", "1.0"), (release, "x86_64")).exclusion(release, "x86_64", None)
+        of_package = overridden(tree.host(), conf(PLAIN), ("gpu", "gpu-1.0"))
+        return overridden(tree.host(), of_package, (f"gpu-1.0-{release}",)).exclusion(release, "x86_64", None)
 
     assert answers("6.12") is None
     assert answers("5.10") == "BUILD_EXCLUSIVE_KERNEL is '^6', which 5.10 does not match"
     assert answers("6.1") == "BUILD_EXCLUSIVE_KERNEL is '^7', which 6.1 does not match"
-    assert overridden(tree.host(), conf(PLAIN), ("gpu", "1.0")).where == "package/dkms.conf with /etc/dkms/gpu.conf"
-    assert overridden(tree.host(), conf(PLAIN), ("pci", "1.0")) == conf(PLAIN)
+    assert overridden(tree.host(), conf(PLAIN), ("gpu", "gpu-1.0")).where == "package/dkms.conf with /etc/dkms/gpu.conf"
+    assert overridden(tree.host(), conf(PLAIN), ("pci", "pci-1.0")) == conf(PLAIN)
 
 
 def test_these_are_the_rules_of_the_real_dkms() -> None:
