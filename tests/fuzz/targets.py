@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_runt
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import bls, firmware, grub_environment, next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image as kernel_images
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim import claims
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.next_route import NamesOfDevice, named_by
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.next_route import NamesOfDevice, is_left, named_by
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import extended_regex
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.kernel_identity import SourcePlace
@@ -258,7 +258,7 @@ def _networks(data: bytes) -> None:
     files[f"{next_networks.NETWORKD[0]}/x.network"] = files[f"{next_networks.CONNECTIONS[0]}/x.nmconnection"] = data
     settings = next_networks.read(base_host.with_files({**started, **place, **files}))
     known = NamesOfDevice(frozenset(("eth0",)), frozenset(("52:54:00:aa:bb:cc",)), "pci-0000:3b:00.0", re.compile("enp59s0"))
-    named_by(settings, known, (known,), (NamesOfDevice(frozenset(("eth1",))),))
+    named_by(settings, known, is_left(settings, (known,), (NamesOfDevice(frozenset(("eth1",))),)))
 
 
 def _image(data: bytes) -> None:

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guard_table import BY_NAME, REFUSE
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import GuardFinding, Loss
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.next_route import NamesOfDevice, named_by
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.next_route import NamesOfDevice, is_left, named_by
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import names_if_any
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_network import Network
@@ -44,10 +44,11 @@ def findings(
     left = (device for device in inventory.devices if may_have_interfaces(device) and device.address not in gone)
     others = [identity(host, device, names) for device in left for names in (_interfaces(host, device),) if names]
     identities = {device.address: identity(host, device, _interfaces(host, device)) for device, _claim in devices}
+    route_is_left = is_left(settings, tuple(identities.values()), others)
     has_route = bool(Network(host).default_interfaces)
     found = []
     for device, claim in devices:
-        named = named_by(settings, identities[device.address], tuple(identities.values()), others)
+        named = named_by(settings, identities[device.address], route_is_left)
         if named is not None and (named.alone or device.address not in taken):
             action = REFUSE if named.alone and not has_route and device.address not in taken else WARN
             found.append(GuardFinding(Loss(device, claim), BY_NAME["route"], named.what, action))

@@ -48,21 +48,25 @@ class Named:
         return f"it is configured to {gets} at the next boot ({self.setting.source})"
 
 
-def named_by(
-    settings: t.Sequence[NetworkSetting], own: NamesOfDevice, leaving: t.Sequence[NamesOfDevice], others: t.Sequence[NamesOfDevice]
-) -> Named | None:
-    """What is to come up on a device at the next boot; None if nothing names it.
+def is_left(settings: t.Sequence[NetworkSetting], leaving: t.Sequence[NamesOfDevice], others: t.Sequence[NamesOfDevice]) -> bool:
+    """Whether something else may get a default route at the next boot.
 
     ``leaving`` are all devices that lose their drivers, ``others`` those with an interface that keep theirs.
     """
     gone, kept = set(_on(settings, leaving)), set(_on(settings, others))
     getting = (one for one in settings if one.has_route and one.comes_up)
-    is_left = any(one in kept or (one not in gone and _may_be_for(one, others)) for one in getting)
+    return any(one in kept or (one not in gone and _may_be_for(one, others)) for one in getting)
+
+
+def named_by(settings: t.Sequence[NetworkSetting], own: NamesOfDevice, route_is_left: bool) -> Named | None:
+    """What is to come up on a device at the next boot; None if nothing names it."""
     reached = [one for one in _on(settings, (own,)) if one.comes_up and (one.has_route or one.has_address)]
     if reached:
         sure = [one for one in reached if one.has_route and not one.is_vague]
-        return Named(sure[0] if sure else reached[0], bool(sure) and not is_left)
-    perhaps = (one for one in settings if one.comes_up and one.has_route and not is_left and agreement(one, own) == "perhaps")
+        return Named(sure[0] if sure else reached[0], bool(sure) and not route_is_left)
+    if route_is_left:
+        return None
+    perhaps = (one for one in settings if one.comes_up and one.has_route and agreement(one, own) == "perhaps")
     return next((Named(one, False) for one in perhaps), None)
 
 

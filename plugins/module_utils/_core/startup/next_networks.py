@@ -15,21 +15,13 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name, leads_to_nothing, names_if_any
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import UNITS
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import netplan_text
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import UnitSetting, parsed
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import NO, UnitSetting, mask_of, parsed
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
-UNITS = (
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/run/systemd/generator",
-    "/run/systemd/generator.late",
-    "/usr/local/lib/systemd/system",
-    "/usr/lib/systemd/system",
-    "/lib/systemd/system",
-)
 SYSVINIT = re.compile(r"S\d\d(network(?:ing)?|dhcpcd|NetworkManager|network-manager)")
 RUNLEVELS = ("/etc/rcS.d", "/etc/rc2.d", "/etc/rc3.d", "/etc/rc.d/rc3.d", "/etc/runlevels/boot", "/etc/runlevels/default")
 INTERFACES = "/etc/network/interfaces"
@@ -47,7 +39,6 @@ MOST_FILES = 500
 LARGEST = 1 << 18
 MOST_INCLUDES = 64
 ANY = ("*",)
-NO = ("no", "false", "off", "0")
 EVERYTHING = ("0.0.0.0/0", "::/0")
 DYNAMIC = ("dhcp", "auto", "dhcp4", "dhcp6", "yes", "true", "ipv4", "ipv6")
 _PORTS = (
@@ -117,7 +108,7 @@ def _started(host: Host) -> frozenset[str]:
     aliases = (
         {posixpath.basename(host.link(f"{UNITS[0]}/network.service") or ""), "network.service"} if "network.service" in names else set()
     )
-    masked = {unit for unit in names if any(leads_to_nothing(host, f"{folder}/{unit}") for folder in UNITS[:2])}
+    masked = {unit for unit in names if mask_of(host, unit, UNITS[:2]) is not None}
     scripts = (SYSVINIT.fullmatch(name) for folder in RUNLEVELS for name in names_if_any(host, folder) if "runlevels" not in folder)
     openrc = {name for folder in RUNLEVELS if "runlevels" in folder for name in names_if_any(host, folder)}
     return frozenset((names | aliases | openrc | {found[1] for found in scripts if found is not None}) - masked - {""})
