@@ -18,13 +18,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.exit_s
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.services import environment_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import (
     FOLDERS,
-    LARGEST,
     NO,
     Unit,
     UnitFiles,
     UnitSetting,
     drop_in_names,
-    parsed,
+    manager_settings,
 )
 
 if t.TYPE_CHECKING:
@@ -154,11 +153,9 @@ def of_manager(tree: FileTree) -> t.Iterator[str]:
     folders = [f"{place}/system.conf.d" for place in _OF_MANAGER]
     paths = [f"{place}/system.conf" for place in _OF_MANAGER]
     paths += [f"{folder}/{name}" for folder in folders if tree.is_dir(folder) for name in tree.names(folder) if name.endswith(".conf")]
-    for path in (path for path in paths if tree.is_file(path)):
-        text = (tree.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape")
-        for one in parsed(text, tree.shown(path), ""):
-            if one.section == "Manager" and _takes_from_all(one):
-                yield f"{one.source}: {one.key}={one.value} is for every unit; what udev can do with it cannot be determined."
+    for one in manager_settings(tree, paths):
+        if _takes_from_all(one):
+            yield f"{one.source}: {one.key}={one.value} is for every unit; what udev can do with it cannot be determined."
 
 
 def _takes_from_all(one: UnitSetting) -> bool:

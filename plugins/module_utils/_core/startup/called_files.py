@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import search_places
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.search_places import SearchPaths
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import SHELLS, Line, Variables
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import ASSIGNMENT, SHELLS, Line, Variables
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -59,7 +59,6 @@ _ALL_GIVEN = re.compile(r"\"?\$\{?[@*]\}?\"?")
 _FROM_OTHERS = re.compile(r"\b(?:xargs|parallel)\b|\s-(?:exec|execdir|ok|okdir)\s")
 # By what a script names its own file, and variables that it gives this to.
 _OF_ITSELF = re.compile(r"\$0|\$\{0|BASH_SOURCE")
-_SET = re.compile(r"(?<![\w$])([A-Za-z_]\w*)=((?:\$\([^()]*(?:\([^()]*\)[^()]*)*\)|`[^`]*`|[^\s;&|])*)")
 _STARTED = re.compile(
     r"\bsystemctl\b((?:\s+-\S+)*)\s+(?:start|restart|reload-or-restart|isolate|try-restart|enable\s+--now|enable)\b((?:\$\([^()]*\)|`[^`]*`|[^;|&>\n`)])*)"
 )
@@ -145,10 +144,14 @@ def handed(line: Line) -> tuple[str, ...]:
 
 def with_folder(lines: t.Iterable[Line], folder: str) -> tuple[Line, ...]:
     """The lines, with the folder that they are in where they ask for it: `$(dirname "$0")` and the like."""
-    of_itself = _OF_ITSELF
     lines = tuple(lines)
+    if not any(_OWN_FOLDER.search(line.text) for line in lines):
+        return lines
+    of_itself = _OF_ITSELF
     for _time in range(2):
-        names = "|".join(dict.fromkeys(match[1] for line in lines for match in _SET.finditer(line.text) if of_itself.search(match[2])))
+        names = "|".join(
+            dict.fromkeys(match[1] for line in lines for match in ASSIGNMENT.finditer(line.text) if of_itself.search(match[2]))
+        )
         of_itself = re.compile(rf"{_OF_ITSELF.pattern}|\$\{{?(?:{names})\b") if names else of_itself
 
     def plain(match: re.Match[str]) -> str:

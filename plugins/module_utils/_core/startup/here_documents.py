@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 
@@ -45,12 +46,13 @@ class TextEnds:
     """Where lines stand that can end such texts; ``lines`` are their places and texts, in order."""
 
     def __init__(self, lines: t.Iterable[tuple[int, str]]) -> None:
-        self._last = {text: place for place, text in lines}
-        self._behind_tabs = {text.lstrip("\t"): place for text, place in self._last.items()}
-        for text, place in self._last.items():
-            bare = text.lstrip("\t")
-            self._behind_tabs[bare] = max(place, self._behind_tabs[bare])
+        self._lines = lines
+
+    @functools.cached_property
+    def _last(self) -> t.Mapping[tuple[bool, str], int]:
+        """The last place of each text, as it is and without tabs in front; few scripts ask."""
+        return {(strips, text.lstrip("\t") if strips else text): place for place, text in self._lines for strips in (False, True)}
 
     def has(self, document: HereDocument, place: int) -> bool:
         """Whether a line behind that place ends it."""
-        return (self._behind_tabs if document.strips else self._last).get(document.word, -1) > place
+        return self._last.get((document.strips, document.word), -1) > place

@@ -8,6 +8,7 @@ Only where nothing reads it again: a script that makes another one of what it pr
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import typing as t
 
@@ -32,10 +33,11 @@ def without(lines: t.Sequence[Line]) -> tuple[Line, ...]:
     found: list[Line] = []
     until: here_documents.HereDocument | None = None
     of_file = ""
-    of_files: dict[str, list[tuple[int, str]]] = {}
-    for place, line in enumerate(lines):
-        of_files.setdefault(line.shown, []).append((place, line.text))
-    ends = {shown: here_documents.TextEnds(texts) for shown, texts in of_files.items()}
+
+    @functools.cache
+    def ends(shown: str) -> here_documents.TextEnds:
+        return here_documents.TextEnds((place, one.text) for place, one in enumerate(lines) if one.shown == shown)
+
     for place, line in enumerate(lines):
         if until is not None and line.shown == of_file:
             if not until.is_quoted and re.search(r"\$\(|`", line.text):
@@ -44,7 +46,7 @@ def without(lines: t.Sequence[Line]) -> tuple[Line, ...]:
             continue
         here = _HERE.fullmatch(line.text) if line.in_shell else None
         documents = () if here is None else here_documents.of(line.text)
-        if here is not None and len(documents) == 1 and ends[line.shown].has(documents[0], place):
+        if here is not None and len(documents) == 1 and ends(line.shown).has(documents[0], place):
             until, of_file = documents[0], line.shown
             if here[1]:
                 found.append(dataclasses.replace(line, text=without_text(here[1])))

@@ -11,11 +11,13 @@ import re
 import shlex
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.exit_status import succeeds
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.harmless_programs import only_writes_out
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.other_users import gets_root
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import SHELLS
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import manager_settings
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -35,7 +37,6 @@ _TO_FILE = re.compile(r"(?:file|append|truncate):(/(?:sys|proc)/\S+)")
 _OPENED = re.compile(r"(/(?:sys|proc)/[^:\s]+)(?!\S*:read-only)\S*")
 # A shell that is given no script reads one from its input.
 _READS_SCRIPT = re.compile(rf"(?:/\S*/)?{SHELLS}(?:\s+-(?!c)[a-z]+)*(?:\s+-)?")
-_FOR_ALL = re.compile(r"^[ \t]*DefaultEnvironment[ \t]*=(.*)", re.MULTILINE)
 LARGEST_ENVIRONMENT = 64 << 10
 
 
@@ -208,14 +209,12 @@ def environment_of(unit: Unit, tree: FileTree) -> dict[str, str]:
 
 def _of_manager(tree: FileTree) -> dict[str, str]:
     """What the manager hands to every service (DefaultEnvironment= of systemd-system.conf(5)); ManagerEnvironment= is its own."""
-    folders = (f"{place}/systemd/system.conf.d" for place in ("/usr/lib", "/usr/local/lib", "/run", "/etc"))
-    dropped = {
-        name: f"{folder}/{name}" for folder in folders if tree.is_dir(folder) for name in tree.names(folder) if name.endswith(".conf")
-    }
+    folders = (f"{place}/systemd/system.conf.d" for place in ("/etc", "/run", "/usr/local/lib", "/usr/lib"))
+    dropped = first_of_name(tree, folders, ".conf")
     found: dict[str, str] = {}
-    for path in ("/etc/systemd/system.conf", *(dropped[name] for name in sorted(dropped))):
-        for match in _FOR_ALL.finditer((tree.head(path, LARGEST_ENVIRONMENT) or b"").decode("utf-8", "replace")):
-            found.update(_assignments(match[1]))
+    for setting in manager_settings(tree, ("/etc/systemd/system.conf", *(dropped[name] for name in sorted(dropped)))):
+        if setting.key == "DefaultEnvironment":
+            found.update(_assignments(setting.value))
     return found
 
 

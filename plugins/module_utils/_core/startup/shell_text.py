@@ -21,7 +21,7 @@ DEEPEST = 6
 LONGEST_COMMAND = 4096
 """Characters of a command line in which it is looked for whole words."""
 _QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'[^']*'"
-_ASSIGNMENT = re.compile(
+ASSIGNMENT = re.compile(
     r"(?:^|(?<=[\s;&|({`]))([A-Za-z_]\w*)(?:\[[^\]]*\])?\+?="
     rf"(\([^()]*\)|(?:{_QUOTED}|\$\((?:[^()]|\([^()]*\))*\)|`[^`]*`|[^\s;&|\"'`])*)"
 )
@@ -145,7 +145,7 @@ def with_environment(command: str, environment: t.Mapping[str, str]) -> str:
     """A command line as systemd expands it: `${NAME}`, and `$NAME` where it is a whole word, while a shell's own text is left to it; a
     variable that neither sets is empty for both, and `$$` is a `$` for the shell."""
     plain = re.sub(r"[\"'](?=[A-Za-z_]\w*=)", " ", command)
-    own = {match[1] for text, pattern in ((plain, _ASSIGNMENT), (command, _FOR)) for match in pattern.finditer(text)}
+    own = {match[1] for text, pattern in ((plain, ASSIGNMENT), (command, _FOR)) for match in pattern.finditer(text)}
     own |= {word for match in _READ.finditer(command) for word in match[1].split()}
 
     def expanded(match: re.Match[str]) -> str:
@@ -188,7 +188,7 @@ class Variables:
             self._set["@"].append(call)
 
     def _collect(self, text: str) -> None:
-        for match in _ASSIGNMENT.finditer(text):
+        for match in ASSIGNMENT.finditer(text):
             value = _KEY.sub("", match[2].strip("()")) if match[2].startswith("(") else match[2]
             self._set.setdefault(match[1], []).append(value)
         for match in _FOR.finditer(text):

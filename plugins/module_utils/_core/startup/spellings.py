@@ -7,6 +7,8 @@ from __future__ import annotations
 import itertools
 import re
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.tokens import LONGEST_LINE
+
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{1,2})|([0-7]{1,3}))")
 _WITH_ESCAPES = re.compile(r"\$'((?:[^'\\]|\\.)*)'")
 _PART = r"[\w/.*-]"
@@ -17,8 +19,6 @@ _BEFORE_A_COMMAND = re.compile(r"(?:(?<=[\s;&|({])|^)\\(?=[a-z])")
 _BRACES = re.compile(r"\{([\w./-]*(?:,[\w./-]*)+)\}")
 _WORD = re.compile(r"(?<![^\s;|&<>()\"'{}])[^\s;|&<>()\"'{}]*(?:\{[\w./-]*(?:,[\w./-]*)+\}[^\s;|&<>()\"'{}]*)+")
 MOST_WORDS = 64
-LONGEST_LINE = 2000
-"""Characters of a line whose words are read so."""
 
 
 def with_plain_commands(text: str) -> str:

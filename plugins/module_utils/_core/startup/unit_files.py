@@ -259,6 +259,13 @@ def parsed(text: str, shown: str, name: str, owner: tuple[str, str] = ("root", "
             yield UnitSetting(section, key.strip(), specified(value.strip(), name, owner), f"{shown}:{here}")
 
 
+def manager_settings(tree: FileTree, paths: t.Iterable[str]) -> t.Iterator[UnitSetting]:
+    """What files of systemd-system.conf(5) say for the manager of the system; of a path without a file nothing."""
+    for path in (path for path in paths if tree.is_file(path)):
+        text = (tree.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape")
+        yield from (one for one in parsed(text, tree.shown(path), "") if one.section == "Manager")
+
+
 def specified(value: str, name: str, owner: tuple[str, str] = ("root", "/root")) -> str:
     """A value with the specifiers that a unit's name and the manager's user decide."""
     stem = name.rpartition(".")[0]
