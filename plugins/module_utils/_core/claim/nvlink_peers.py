@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording import listed
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.nvswitch import SHARED
 
 if t.TYPE_CHECKING:
@@ -70,6 +71,4 @@ def _cards(found: t.Sequence[Device]) -> str:
 
 
 def _names(found: t.Sequence[Device]) -> str:
-    names = [one.address for one in found]
-    more = len(names) - SHOWN
-    return " and ".join(names) if len(names) < SHOWN else ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return listed([one.address for one in found], SHOWN)

@@ -23,6 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree impo
     installed_modules,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording import listed
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import is_same_file
@@ -159,8 +160,7 @@ def _not_exported(log: str) -> str | None:
     names = sorted(set(UNDEFINED.findall(log)))
     if not names:
         return None
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return f"the kernel does not export {', '.join(names[:MOST_NAMES])}{more}, which the driver uses."
+    return f"the kernel does not export {listed(names, MOST_NAMES)}, which the driver uses."
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,7 @@ from ansible_collections.vfio.variants.tests.unit.boots import device
 CARDS = [f"0000:{bus}:00.0" for bus in ("1b", "43", "52", "61")]
 SWITCHES = ["0000:05:00.0", "0000:06:00.0"]
 SOURCE = "/usr/share/nvidia/nvswitch/fabricmanager.cfg"
+THE_OTHER_THREE = f"{CARDS[1]}, {CARDS[2]} and {CARDS[3]}"
 ALONE = "No fabric manager was found on this host; without one CUDA does not start on the cards that have NVLink (error 802)."
 BEHIND = f"behind the NVSwitches {' and '.join(SWITCHES)}"
 AGAIN = f"The fabric manager configures the switches for the cards that it finds when it starts, FABRIC_MODE=0 ({SOURCE}): start it again"
@@ -40,8 +41,8 @@ def fabric(mode: int | None = None, cards: int = 4, switches: int = 2) -> Fabric
             fabric(),
             CARDS[:3],
             (
-                f"{', '.join(CARDS[:3])} are of 4 cards {BEHIND}: {CARDS[3]}, which stays with the host, loses them as NVLink peers. "
-                f"{ALONE} {GUEST}."
+                f"{CARDS[0]}, {CARDS[1]} and {CARDS[2]} are of 4 cards {BEHIND}: {CARDS[3]}, which stays with the host, "
+                f"loses them as NVLink peers. {ALONE} {GUEST}."
             ),
         ),
         (
@@ -57,7 +58,7 @@ def fabric(mode: int | None = None, cards: int = 4, switches: int = 2) -> Fabric
             fabric(),
             [CARDS[0], *SWITCHES],
             (
-                f"The claims take the NVSwitches {' and '.join(SWITCHES)} and leave the host the cards {', '.join(CARDS[1:])}: CUDA does "
+                f"The claims take the NVSwitches {' and '.join(SWITCHES)} and leave the host the cards {THE_OTHER_THREE}: CUDA does "
                 "not start on a card whose switches nobody on the host can configure (error 802). Leave the switches to the host, or claim "
                 "all cards behind them."
             ),
