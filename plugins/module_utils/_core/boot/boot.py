@@ -181,11 +181,9 @@ class Boot:
     modules: t.Mapping[str, ModuleFacts]
     built_in: tuple[tuple[str, PciDriver], ...] = ()
     held_by_built_in: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """By address: the built-in driver that the device is bound to now, if it is built into the kernel that boots, too."""
-    built_in_known: bool = True
-    """Whether the IDs of built-in drivers can be read: since Linux 6.18."""
-    maybe_built_in: frozenset[str] = frozenset()
-    """Addresses of devices that an unknown built-in driver may match: bound to a VFIO driver now, and without a loadable native driver."""
+    """By address: the driver that the device is bound to now, if it is built into the kernel that boots."""
+    maybe_built_in: t.Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    """By address: the built-in drivers that may be for the device, whose IDs this kernel does not list; empty where any may be."""
     declined: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
     """By address: drivers that are registered and match the device, but are not bound to it, so their probe fails."""
     has_iommu: bool | None = None

@@ -63,7 +63,7 @@ def boots(
     """
     chosen = next_boot.read(host) if loader is None else loader
     current = next((kernel for kernel in kernels if kernel.release == running), None)
-    machine = BootInputs(host, inventory, current, cache)
+    machine = BootInputs(host, inventory, current, cache, kernels)
     with together.of_one_run():
         later, rules = LaterFacts.read(host), read_root.rules_of(host)
         return tuple(_boot(machine, kernel, rules, chosen.entries.get(kernel.release), later, rebuilt_with) for kernel in kernels)
@@ -119,7 +119,6 @@ def _boot(
         modules=about.modules,
         built_in=about.built_in,
         held_by_built_in=about.held_by_built_in,
-        built_in_known=about.built_in_known,
         maybe_built_in=about.maybe_built_in,
         declined=about.declined,
         functions=about.functions,

@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
-    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Driver, Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver
 
 # Drivers without device aliases, which bind only by ids=, new_id or driver_override.
@@ -44,6 +44,8 @@ class BootInputs:
     inventory: Inventory
     running: Kernel | None
     cache: Cache | None = None
+    kernels: t.Sequence[Kernel] = ()
+    """All kernels whose boots are asked for."""
 
     @functools.cached_property
     def registered(self) -> t.Mapping[str, t.Sequence[str]]:
@@ -68,9 +70,8 @@ class BootModules:
 
     modules: t.Mapping[str, ModuleFacts]
     built_in: tuple[tuple[str, PciDriver], ...]
-    built_in_known: bool
     held_by_built_in: t.Mapping[str, str]
-    maybe_built_in: frozenset[str]
+    maybe_built_in: t.Mapping[str, tuple[str, ...]]
     declined: t.Mapping[str, frozenset[str]]
     functions: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
     stages: tuple[Stage, ...] = ()
@@ -100,14 +101,12 @@ def read(
             as_there = module_facts(machine.host, its, name, cmdline, registered, machine.cache)
             facts = facts if _is_alike(facts, as_there) else _doubted(facts, f"{stage.place} has {path} as {name}", kernel.modules[name])
         modules[name] = facts
-    known = _built_ins_known(kernel)
     held = dict(_held(machine, kernel))
     return BootModules(
         modules=modules,
         built_in=tuple((name, driver) for name in built_in_names for driver in modules[name].drivers),
-        built_in_known=known,
         held_by_built_in=held,
-        maybe_built_in=frozenset() if known else frozenset(_maybe_built_in(machine, kernel)),
+        maybe_built_in={} if _built_ins_known(kernel) else dict(_maybe_built_in(machine, kernel)),
         declined=dict(_declined(machine, kernel, modules)) if machine.runs(kernel) else {},
         functions=dict(_functions(machine, kernel, (*modules, *held.values()), of_image)) if cmdline.refused_functions else {},
         stages=tuple(_with_own(stage, of_image) if stage.name == INITRAMFS else stage for stage in stages),
@@ -272,28 +271,46 @@ def _built_ins_known(kernel: Kernel) -> bool:
 
 
 def _held(machine: BootInputs, kernel: Kernel) -> t.Iterator[tuple[str, str]]:
-    """The devices that are bound to a built-in driver now, with the driver, if it is built into ``kernel`` too."""
+    """The devices that are bound now to a driver that is built into ``kernel``, with the driver."""
     for device in machine.inventory.devices:
         driver = machine.inventory.drivers.get(device.driver or "")
         if driver is None:
             continue
-        module = normalize_module_name(driver.module or MODULES_OF_DRIVERS.get(driver.name, driver.name))
-        if module in GENERIC or module in kernel.vfio_modules or device.driver_override is not None:
+        module = _module_of(driver)
+        if _is_vfio(kernel, module) or device.driver_override is not None or module in kernel.modules:
             continue
         # A driver that cannot be a module, such as pcieport, is in no list, although sysfs may show a module's name for it.  A
         # loaded module whose file was removed is in no list either, but it has `initstate` (kernel/module/sysfs.c).
         now = driver.module is None or (machine.running is not None and module not in machine.running.modules)
-        if now and module not in kernel.modules and not machine.host.exists(f"/sys/module/{module}/initstate"):
+        if module in kernel.builtins or (now and not machine.host.exists(f"/sys/module/{module}/initstate")):
             yield device.address, driver.name
 
 
-def _maybe_built_in(machine: BootInputs, kernel: Kernel) -> t.Iterator[str]:
-    """Devices bound to a VFIO driver without a loadable native driver: only if they were unbound would a built-in one show."""
+def _module_of(driver: Driver) -> str:
+    return normalize_module_name(driver.module or MODULES_OF_DRIVERS.get(driver.name, driver.name))
+
+
+def _is_vfio(kernel: Kernel, module: str) -> bool:
+    return module in GENERIC or module in kernel.vfio_modules
+
+
+def _maybe_built_in(machine: BootInputs, kernel: Kernel) -> t.Iterator[tuple[str, tuple[str, ...]]]:
+    """The devices that a driver built into ``kernel`` may match, with those drivers, or with none where any may.
+
+    A device that no built-in driver has taken in the running kernel is for none of that kernel's, unless VFIO has taken it since.
+    Other kernels tell by their modules' aliases which devices a driver is for; what no kernel tells shows in no kernel that runs.
+    """
+    # A described machine, or an image.
+    nothing_runs = not machine.inventory.drivers
     for device in machine.inventory.devices:
         driver = machine.inventory.drivers.get(device.driver or "")
-        module = None if driver is None else normalize_module_name(driver.module or MODULES_OF_DRIVERS.get(driver.name, driver.name))
-        if module is not None and (module in GENERIC or module in kernel.vfio_modules) and not kernel.natives(device.modalias):
-            yield device.address
+        is_handed_over = driver is not None and _is_vfio(kernel, _module_of(driver))
+        if machine.runs(kernel) and not nothing_runs and not is_handed_over:
+            continue
+        known = (match.module for other in machine.kernels for match in other.natives(device.modalias))
+        drivers = tuple(dict.fromkeys(BUILT_IN_NAMES.get(one, one) for one in known if one in kernel.builtins - kernel.modules.keys()))
+        if drivers or ((nothing_runs or is_handed_over) and not kernel.natives(device.modalias)):
+            yield device.address, drivers
 
 
 def _declined(machine: BootInputs, kernel: Kernel, modules: t.Mapping[str, ModuleFacts]) -> t.Iterator[tuple[str, frozenset[str]]]:

@@ -481,9 +481,11 @@ class _Simulation:
         if declined and outcomes.is_open and device.class_code >> 16 != BRIDGES:
             sentence = f"{', '.join(sorted(declined))} could have bound to the device in the running kernel but has not."
             yield Unclear(sentence, (*sorted(declined), None))
-        if not self._boot.built_in_known and device.address in self._boot.maybe_built_in and outcomes.states[0].stage != KERNEL:
-            sentence = f"Kernel {self._boot.release} has no list of its built-in drivers' IDs, and the device has no other native driver."
-            yield Unclear(sentence, (None, ANOTHER))
+        built_in = self._boot.maybe_built_in.get(device.address)
+        if built_in is not None and outcomes.states[0].stage != KERNEL:
+            why = f"other kernels have {', '.join(built_in)} for the device" if built_in else "the device has no other native driver"
+            unlisted = f"Kernel {self._boot.release} has no list of its built-in drivers' IDs, and {why}."
+            yield Unclear(unlisted, (None, *(built_in or (ANOTHER,))))
 
     def _is_kept_from_drivers(self, device: Device) -> bool:
         """Whether the virtual function is not offered to drivers."""

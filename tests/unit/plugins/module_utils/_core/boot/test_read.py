@@ -198,7 +198,6 @@ def test_a_built_in_driver_that_has_a_device_now_has_it_again(tmp_path: Path) ->
     tree = Tree(tmp_path).kernel(DEBIAN_13, builtin=["net/e1000e"], running=True).systemd().driver("e1000e")
     boot = the_boot(tree.pci(NIC, "8086:10d3", class_code=ETHERNET, driver="e1000e"))
     assert boot.held_by_built_in == {NIC: "e1000e"}
-    assert not boot.built_in_known
 
 
 def test_a_loadable_driver_that_has_a_device_is_asked_again(tree: Tree) -> None:
@@ -210,7 +209,43 @@ def test_a_built_in_vfio_pci_has_what_it_was_told_to_take(tmp_path: Path) -> Non
     boot = the_boot(tree.pci(CARD, driver="vfio-pci"))
     assert boot.held_by_built_in == {}
     assert [(module, driver.name) for module, driver in boot.built_in] == [("vfio_pci", "vfio-pci")]
-    assert boot.maybe_built_in == {CARD}
+    assert boot.maybe_built_in == {CARD: ()}
+
+
+OLD = "6.1.0-own"
+
+
+def boot_of_another_kernel(tree: Tree, builtin: str = "net/e1000e", release: str = OLD, loadable: str = "net/other") -> Boot:
+    """That of a kernel that does not run and has a driver built in; the running kernel has the driver as a module."""
+    tree.kernel(DEBIAN_13, {"net/e1000e": [E1000E]}, running=True).kernel(release, {loadable: []}, [builtin]).systemd()
+    return boots(tree)[release]
+
+
+def test_a_modules_driver_that_has_a_device_now_has_it_where_it_is_built_in(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).driver("e1000e", "e1000e")
+    boot = boot_of_another_kernel(tree.pci(NIC, "8086:10d3", class_code=ETHERNET, driver="e1000e"))
+    assert boot.held_by_built_in == {NIC: "e1000e"}
+
+
+@pytest.mark.parametrize(
+    ("given", "drivers"),
+    [
+        ({}, {NIC: ("e1000e",)}),
+        ({"builtin": "net/unheard"}, {}),
+        # Its own list is complete since Linux 6.18.
+        ({"release": "6.18.1-own"}, {}),
+        ({"loadable": "net/e1000e"}, {}),
+    ],
+)
+def test_other_kernels_tell_for_which_devices_a_built_in_driver_is(tmp_path: Path, given: dict[str, str], drivers: object) -> None:
+    tree = Tree(tmp_path).driver("pcieport").pci(NIC, "8086:10d3", class_code=ETHERNET)
+    assert boot_of_another_kernel(tree, **given).maybe_built_in == drivers
+
+
+def test_where_nothing_runs_any_built_in_driver_may_be_for_a_device_without_another(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {"net/e1000e": [E1000E]}, ["net/zzz"]).systemd()
+    tree.pci(NIC, "8086:10d3", class_code=ETHERNET).pci(CARD)
+    assert the_boot(tree).maybe_built_in == {CARD: ()}
 
 
 def test_built_in_drivers_are_in_link_order_where_the_kernel_tells_them(tmp_path: Path) -> None:
@@ -219,7 +254,7 @@ def test_built_in_drivers_are_in_link_order_where_the_kernel_tells_them(tmp_path
     tree.file(f"/lib/modules/{DEBIAN_13}/modules.builtin.modinfo", modinfo)
     boot = the_boot(tree.pci(NIC, "8086:10d3", class_code=ETHERNET))
     assert [module for module, _driver in boot.built_in] == ["zzz", "aaa"]
-    assert boot.built_in_known
+    assert boot.maybe_built_in == {}
 
 
 # -- the machine

@@ -86,7 +86,7 @@ TAKEN = Assigned("vfio-pci", "a file")
         ({"held_by_built_in": {ONE: "x", TEN: "x"}}, [2, 2]),
         ({"declined": {TEN: frozenset(("x",))}}, [3, 1]),
         ({"declined": {ONE: frozenset(("x",)), TEN: frozenset(("y",))}}, [1, 1, 2]),
-        ({"maybe_built_in": frozenset((TEN,))}, [3, 1]),
+        ({"maybe_built_in": {TEN: ()}}, [3, 1]),
     ],
 )
 def test_what_is_known_of_one_card_alone_sets_it_apart(facts: dict[str, t.Any], sizes: list[int]) -> None:

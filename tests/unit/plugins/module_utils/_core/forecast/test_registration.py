@@ -232,13 +232,14 @@ def test_a_driver_that_declines_the_device_now_is_not_taken_to_win() -> None:
 
 def test_what_a_kernel_that_lists_no_built_in_drivers_may_have_built_in_is_not_known() -> None:
     only_vfio = {"vfio_pci": STOCK["vfio_pci"]}
-    unlisted = dataclasses.replace(
-        boot(rules=COLDPLUG, modules=only_vfio), built_in_known=False, maybe_built_in=frozenset(("0000:01:00.0",))
-    )
+    unlisted = dataclasses.replace(boot(rules=COLDPLUG, modules=only_vfio), maybe_built_in={"0000:01:00.0": ()})
     assert winner(unlisted).certainty == UNKNOWN
     assert "has no list of its built-in drivers' IDs" in str(winner(unlisted).because[-1])
-    assert winner(dataclasses.replace(unlisted, built_in_known=True)).certainty == CERTAIN
-    assert winner(dataclasses.replace(unlisted, maybe_built_in=frozenset(("0000:02:00.0",)))).certainty == CERTAIN
+    assert winner(unlisted).outcomes == (None, "another driver")
+    named = winner(dataclasses.replace(unlisted, maybe_built_in={"0000:01:00.0": ("nouveau",)}))
+    assert named.outcomes == (None, "nouveau")
+    assert "and other kernels have nouveau for the device" in str(named.because[-1])
+    assert winner(dataclasses.replace(unlisted, maybe_built_in={"0000:02:00.0": ()})).certainty == CERTAIN
     held = dataclasses.replace(unlisted, held_by_built_in={"0000:01:00.0": "simple-framebuffer"})
     assert (winner(held).driver, winner(held).certainty, winner(held).stage) == ("simple-framebuffer", CERTAIN, "kernel")
 
