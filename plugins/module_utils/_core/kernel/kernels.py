@@ -163,10 +163,10 @@ class Kernel:
     def _variants(self) -> dict[str, tuple[AliasMatch, ...]]:
         return {}
 
-    @property
+    @functools.cached_property
     def vfio_modules(self) -> frozenset[str]:
-        """The modules with a `vfio_pci:` alias: vfio_pci and the variant drivers."""
-        return self.index.modules("vfio_pci")
+        """vfio_pci and the variant drivers: the modules with a `vfio_pci:` alias, and built-in ones, which have none before Linux 6.18."""
+        return self.index.modules("vfio_pci") | {name for name in self.builtins if f"_{name}".endswith(VARIANT_SUFFIX)}
 
     def with_pending(self, pending: t.Sequence[PendingModule]) -> Kernel:
         """The kernel as it will be when these modules are installed."""

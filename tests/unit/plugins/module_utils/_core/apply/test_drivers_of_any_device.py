@@ -55,6 +55,20 @@ def test_one_that_is_particular_says_what_it_depends_on(tmp_path: Path, builtin:
     assert "`device_claim` with `driver: uio_pci_generic` tries it" in said
 
 
+@pytest.mark.parametrize("driver", ["auto", "vfio-pci", "vfio_pci"])
+def test_vfio_pci_is_a_vfio_driver_where_it_is_built_in(tmp_path: Path, driver: str) -> None:
+    """As in Ubuntu's kernels, which before Linux 6.18 list no alias of it."""
+    modules = {name: aliases for name, aliases in STOCK.items() if name != "vfio-pci"}
+    tree = kernel(Tree(tmp_path), modules=modules, builtin=["vfio/pci/vfio-pci"]).driver("vfio-pci")
+    tree.pci(NIC, "8086:10d3", class_code=0x020000, driver="e1000e", group=7).directory("/etc/initramfs-tools/hooks")
+    claim = {"devices": NIC, "driver": driver}
+    (now,) = device_claim(tree.host(), True, **claim)["devices"]
+    assert (now["driver"], now["kind"]) == ("vfio-pci", "generic")
+    run(tree, claim, require_certain=True)
+    (device,) = claim_info(tree.host(), **claim, require="winner")["devices"]
+    assert (device["claimed"], device["will_be_satisfied"]) == ("vfio-pci", True)
+
+
 def test_what_it_has_taken_it_takes_again(tmp_path: Path) -> None:
     tree = host(tmp_path, UIO, owner=UIO)
     run(tree, {"devices": NIC, "driver": UIO}, require_certain=True)

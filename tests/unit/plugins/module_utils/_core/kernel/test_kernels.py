@@ -103,6 +103,12 @@ def test_a_pci_alias_makes_no_variant_and_a_vfio_alias_no_native(tmp_path: Path)
     assert kernel(tree).vfio_modules == {"variant"}
 
 
+def test_built_in_vfio_drivers_are_known_by_their_names_where_no_list_has_their_aliases(tmp_path: Path) -> None:
+    built_in = ["vfio/vfio", "vfio/pci/vfio-pci-core", "vfio/pci/vfio-pci", "vfio/pci/mlx5-vfio-pci"]
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {}, builtin=built_in)
+    assert kernel(tree).vfio_modules == {"vfio_pci", "mlx5_vfio_pci"}
+
+
 def test_the_best_variant_leaves_the_fewest_fields_open(tmp_path: Path) -> None:
     subsystem = "vfio_pci:v000010DEd00001DB1sv000010DEsd00001212bc*sc*i*"
     tree = Tree(tmp_path).kernel(DEBIAN_13, {"vfio_pci": [ANY_VFIO], "by_id": [V100_VARIANT], "by_subsystem": [subsystem]})
