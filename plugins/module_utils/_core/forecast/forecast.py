@@ -21,6 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.alternatives import Trial, distinct
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.boot_step import BootStep, make_boot_step
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.built_ins import BuiltIns, unlisted
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import (
     DeviceSimulation,
     DeviceState,
@@ -125,28 +126,10 @@ class _Simulation:
     def _kernel_stage(self, devices: t.Sequence[Device]) -> None:
         """Built-in drivers register in link order before any user space; PCI has been enumerated by then."""
         self._registered = list(self._registrar.built_in())
-        self._outcomes.update({device.address: self._built_in_outcomes(device) for device in self._followed(devices)})
-
-    def _built_in_outcomes(self, device: Device) -> Outcomes:
-        context = self._context(device, KERNEL, f"kernel {self._boot.release}", None)
-        states, open_ends = Trial(context, (DeviceState(),), self._registered, ()).of(self._offered_built_ins)
-        holder = self._boot.held_by_built_in.get(device.address)
-        off = None if holder is None else self._registrar.why_built_in_is_off(holder, device)
-        if holder is not None and (off is None or not off.certain):
-            because = Reason(f"kernel {self._boot.release}", f"{holder} is built in and the device is bound to it now")
-            held = DeviceState(holder, None, KERNEL, (because,))
-            return Outcomes((held,)) if off is None else Outcomes((held, DeviceState())).also(Unclear(f"{off}.", ()))
-        refused = () if off is None else (Reason(off.source, off.fact),)
-        if all(state.driver is None for state in states):
-            return dataclasses.replace(self._outcomes[device.address], refused=(*refused, *states[0].because))
-        return Outcomes(states, (), refused).also(*open_ends)
-
-    def _offered_built_ins(self, context: ProbeContext) -> t.Iterator[DeviceState]:
-        play = DeviceSimulation(context, DeviceState(), self._registered, ())
-        play.offer_all()
-        built_in = Reason(f"modules.builtin of {self._boot.release}", f"{play.state.driver} is built in")
-        because = play.state.because if play.state.driver is None else (*play.state.because[:-1], built_in)
-        yield dataclasses.replace(play.state, because=because)
+        built_ins = BuiltIns(self._boot, self._registrar, self._registered)
+        for device in self._followed(devices):
+            context = self._context(device, KERNEL, f"kernel {self._boot.release}", None)
+            self._outcomes[device.address] = built_ins.outcomes(device, context, self._outcomes[device.address])
 
     def _stage(self, stage: Stage, present: t.Sequence[Device]) -> None:
         for doubt in stage.doubts:
@@ -481,11 +464,7 @@ class _Simulation:
         if declined and outcomes.is_open and device.class_code >> 16 != BRIDGES:
             sentence = f"{', '.join(sorted(declined))} could have bound to the device in the running kernel but has not."
             yield Unclear(sentence, (*sorted(declined), None))
-        built_in = self._boot.maybe_built_in.get(device.address)
-        if built_in is not None and outcomes.states[0].stage != KERNEL:
-            why = f"other kernels have {', '.join(built_in)} for the device" if built_in else "the device has no other native driver"
-            unlisted = f"Kernel {self._boot.release} has no list of its built-in drivers' IDs, and {why}."
-            yield Unclear(unlisted, (None, *(built_in or (ANOTHER,))))
+        yield from unlisted(self._boot, device, outcomes)
 
     def _is_kept_from_drivers(self, device: Device) -> bool:
         """Whether the virtual function is not offered to drivers."""

@@ -24,6 +24,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import ParameterType
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver
 from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, device, image_path, load_list, stage
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, NVIDIA_DISPLAY
 
@@ -110,6 +111,28 @@ def test_what_has_the_device_now_without_being_a_module_has_it_again() -> None:
     won = winner(dataclasses.replace(boot(rules=COLDPLUG), held_by_built_in={ADDRESS: "pcieport"}))
     assert (won.driver, won.certainty, won.stage) == ("pcieport", CERTAIN, KERNEL)
     assert told(won) == [f"kernel {DEBIAN_13}: pcieport is built in and the device is bound to it now"]
+
+
+@pytest.mark.parametrize(
+    ("order", "drivers", "certainty"),
+    [
+        # drivers/Makefile has usb/, i2c/ and crypto/ after vfio/, and gpu/, nvme/, ata/ and net/ before it.
+        (("vfio_pci", "native"), ("vfio-pci",), CERTAIN),
+        (("native", "vfio_pci"), ("native",), CERTAIN),
+        (("vfio_pci",), ("vfio-pci", "native"), UNKNOWN),
+    ],
+)
+def test_what_has_the_device_now_comes_before_a_built_in_vfio_driver_or_after_it(
+    order: tuple[str, ...], drivers: tuple[str, ...], certainty: str
+) -> None:
+    """Whether the kernel lists the native driver's IDs or not."""
+    found = boot(builtin={"native": [NVIDIA_DISPLAY], "vfio_pci": STOCK["vfio_pci"]}, modules={}, cmdline="vfio-pci.ids=10de:1db1")
+    known = dict(found.built_in)
+    for native in (known["native"], PciDriver("native")):
+        linked = {**known, "native": native}
+        listed = tuple((name, linked[name]) for name in order)
+        won = winner(dataclasses.replace(found, built_in=listed, held_by_built_in={ADDRESS: "native"}))
+        assert (won.outcomes, won.certainty) == (drivers, certainty)
 
 
 def test_a_race_tells_what_speaks_for_each_outcome() -> None:
