@@ -34,10 +34,22 @@ def misspelt_parameters(host: HostPolicy) -> t.Iterator[Finding]:
             known = _parameters(boot, module)
             if not known or (module in root.kernel.builtins and module not in root.kernel.modules):
                 continue
-            for given in given_to(root.config, module):
-                name = normalize_module_name(given.name)
-                if name not in known and name not in OF_ALL and (host.is_site(given.source.path) or not given.source.line):
-                    yield from _unknown(module, given, name, known)
+            of_site = [one for one in given_to(root.config, module) if host.is_site(one.source.path) or not one.source.line]
+            yield from _misspelt(module, of_site, known)
+
+
+def _misspelt(module: str, parameters: t.Sequence[Parameter], known: t.Sequence[str]) -> t.Iterator[Finding]:
+    with_comments = set[str]()
+    for given in parameters:
+        name, source = normalize_module_name(given.name), str(given.source)
+        if source in with_comments or name in known or name in OF_ALL:
+            continue
+        if name.startswith("#") and given.source.line:
+            with_comments.add(source)
+            said = f"{source}: kmod takes `{given.name}` and what follows for parameters of {module}, not for a comment."
+            yield Finding("comment-behind-options", source, f"{said} Put the comment into a line of its own.")
+            continue
+        yield from _unknown(module, given, name, known)
 
 
 def _parameters(boot: Boot, module: str) -> tuple[str, ...]:

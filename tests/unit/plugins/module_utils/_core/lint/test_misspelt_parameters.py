@@ -55,6 +55,15 @@ def test_a_parameter_that_is_one_or_resembles_none_is_left_alone(line: str) -> N
     assert told(f"{line}\n") == []
 
 
+def test_a_comment_behind_options_is_told_once() -> None:
+    found = judged(boot(modprobe="options vfio-pci ids=10de:1db1 # both cards\n", modules=WITH_TYPE1), devices=[device()])
+    (said,) = (one.sentence for one in found if one.kind in ("comment-behind-options", "unknown-parameter"))
+    assert said == (
+        "/etc/modprobe.d/site.conf:1: kmod takes `#` and what follows for parameters of vfio_pci, not for a comment. "
+        "Put the comment into a line of its own."
+    )
+
+
 def test_a_file_s_own_parameters_are_known() -> None:
     found = judged(host("options nouveau modset=0\noptions nouveau atomic=1\n"), devices=[device()])
     assert [one.sentence.rpartition(". ")[2] for one in found if one.kind == "unknown-parameter"] == ["Write `modeset=0`."]
