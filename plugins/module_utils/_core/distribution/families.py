@@ -40,6 +40,8 @@ _OF_DEBIAN = _headers(
     # Proxmox's names since 6.5; the packages before have the old one, as their own name or as what they provide.
     (r"(?:[1-5]\..*|6\.[0-4]\..*)-pve", "pve-headers-{release}"),
     (r".*-pve", "proxmox-headers-{release}"),
+    # Raspberry Pi OS up to 11 has all kernels of a version in one package.
+    (r"[\d.]+-v\d\w*\+", "raspberrypi-kernel-headers"),
     # Armbian names its packages by branch and by family of boards.
     (r"[\d.]+(?:-rc\d+)?-(?P<branch>legacy|vendor|current|edge|bleedingedge)-(?P<boards>\w+)", "linux-headers-{branch}-{boards}"),
     (r".*", "linux-headers-{release}"),
@@ -61,6 +63,15 @@ _OF_RPM = _headers(
     (r"(?P<series>\d+\.\d+)\..+amzn20\d\d.*", "kernel{series}-devel-{release}"),
     # Azure Linux 3 has 6.6, and for newer hardware a later one beside it.
     (r"(?!6\.6\.).+\.azl3", "kernel-hwe-devel-{release}"),
+    # Mageia puts the flavour between the parts of its version, and has one kernel without; up to 8 that is the package's name, since 9 its
+    # version. OpenMandriva's release ends with the distribution's own, by which packages are not asked for.
+    (r"(?P<version>[\d.]+)-(?P<flavour>[a-z]\w*)-(?P<build>\d+\.mga\d+)", "kernel-{flavour}-devel-{version}-{build}"),
+    (r"[\d.]+-\d+\.mga\d+", "kernel-linus-devel-{release}"),
+    (r"[\d.]+-(?P<flavour>[a-z]\w*(?:-[a-z]\w*)*)-\d+omv\d+", "kernel-{flavour}-devel"),
+    # Virtuozzo, and kernels for Fedora from elsewhere.
+    (r".+\.vz\d.*", "vzkernel-devel-{release}"),
+    (r".+\.surface\.fc.+", "kernel-surface-devel-{release}"),
+    (r"[\d.]+-cachyos\d+\.fc.+", "kernel-cachyos-devel-{release}"),
     (r".*", "kernel-devel-{release}"),
 )
 _OF_SUSE = _headers((r"(?P<base>.+)-(?P<flavour>[a-z0-9_]+)", "kernel-{flavour}-devel = {base}"), (r".*", "kernel-devel"))
@@ -93,7 +104,7 @@ class Family:
 
 
 _LIKE_FEDORA = (
-    "rhel fedora centos rocky almalinux ol amzn scientific eurolinux virtuozzo nobara ultramarine azurelinux mariner openeuler "
+    "rhel fedora centos rocky almalinux ol amzn scientific eurolinux virtuozzo nobara ultramarine azurelinux mariner openeuler mageia openmandriva "
     "anolis opencloudos tencentos kylin alinux hce bclinux"
 )
 _OTHERS_LIKE_DEBIAN = ("deepin", "pureos", "openkylin")
