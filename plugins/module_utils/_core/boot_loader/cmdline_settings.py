@@ -391,7 +391,7 @@ def _of_line(editor: _Editor, way: Way, arguments: Cmdline) -> None:
             _create_line(editor, LINE, arguments)
         elif not editor.change.wanted or len(places) == 1:
             for place in own:
-                _edit_line(editor, place, arguments)
+                _edit_line(editor, place, arguments, is_first_line=way.method == PROXMOX_BOOT_TOOL)
         else:
             whole = Cmdline.parse(" ".join(line for place in places for _number, line in _used(editor.text(place) or "")))
             # What comes last counts.
@@ -403,14 +403,17 @@ def _used(text: str) -> list[tuple[int, str]]:
     return [(number, line) for number, line in enumerate(text.splitlines(keepends=True)) if not FOREIGN_LINE.match(line)]
 
 
-def _edit_line(editor: _Editor, place: str, arguments: Cmdline, whole: Cmdline | None = None) -> None:
-    """A file that is one command line, or a part of the ``whole``; a line that is a comment or empty stays."""
+def _edit_line(editor: _Editor, place: str, arguments: Cmdline, whole: Cmdline | None = None, *, is_first_line: bool = False) -> None:
+    """A file that is one command line, or a part of the ``whole``; a line that is a comment or empty stays.
+
+    ``is_first_line``: whatever else is in the file, its first line is the command line.  (proxmox-kernel-helper: get_first_line())
+    """
     text = editor.text(place)
     if text is None:
         _create_line(editor, place, arguments)
         return
     lines = text.splitlines(keepends=True)
-    used = [number for number, _line in _used(text)]
+    used = [0] if is_first_line and lines else [number for number, _line in _used(text)]
     is_part = whole is not None or len(used) > 1
     whole = whole or Cmdline.parse(" ".join(lines[number] for number in used))
     if not editor.change.holds(whole):
