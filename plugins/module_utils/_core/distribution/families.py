@@ -104,8 +104,8 @@ class Family:
 
 
 _LIKE_FEDORA = (
-    "rhel fedora centos rocky almalinux ol amzn scientific eurolinux virtuozzo nobara ultramarine azurelinux mariner openeuler mageia openmandriva "
-    "anolis opencloudos tencentos kylin alinux hce bclinux"
+    "rhel fedora centos rocky almalinux ol amzn scientific eurolinux virtuozzo nobara ultramarine azurelinux mariner openeuler "
+    "mageia openmandriva anolis opencloudos tencentos kylin alinux hce bclinux"
 )
 _OTHERS_LIKE_DEBIAN = ("deepin", "pureos", "openkylin")
 OF_TWO_FAMILIES = ("kylin",)
