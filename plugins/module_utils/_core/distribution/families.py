@@ -195,15 +195,19 @@ def compiler_package(host: Host, compiler: str, major: int) -> str:
     return f"gcc-toolset-{major}-gcc" if here.headers is _OF_RPM and names(host).id != "fedora" else compiler
 
 
-def source_advice(host: Host, release: str, version: str, package: str | None) -> str | None:
+def source_advice(host: Host, release: str, version: str, package: str | None, built_from: str | None = None) -> str | None:
     """How the source of a kernel comes to this host: of Linux ``version``, of the distribution's ``package`` version.
 
-    None if the distribution has none.
+    ``built_from`` is the name of that source, where the distribution has several.  None if it has none.
     """
     known = names(host).all
     series = ".".join(version.split(".")[:2])
     if "ubuntu" in known:
-        return f"install linux-source-{series}.0"
+        # Only these two come as packages to install as well.
+        source = built_from or "linux"
+        if source != "linux" and not source.startswith("linux-hwe-"):
+            return f"run `apt-get source {source}={package}` in /usr/src"
+        return f"install {source}-source-{series}.0" + (f" (= {package})" if package and built_from else "")
     if "debian" in known:
         return f"install linux-source-{series}" + (f" (= {package})" if package else "")
     here = family(host)
