@@ -36,7 +36,7 @@ _CHECKED = ("W=1", "C=1", f"CF=-include {_SPARSE_HEADER}")
 _CHECKS = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("configurations.py", "imitation.py", "package.py", "target.py"))
 #: A driver of somebody else's, with all that the guide promises.
 _MADE = "made_vfio_pci"
-_MADE_IDS = ("10ee:9048", "10ee:9049:10EE:0007", "10ee:914f:ffffffff:ffffffff:020000:ffff00")
+_MADE_IDS = ("10ee:9048", "10ee:9049:10EE:0007", "10ee:914f:ffffffff:ffffffff:020000:ffff00", "10ee:9150:10ee:0007:030001")
 _MADE_PARTS = Path(__file__).with_name("made_driver")
 _SWITCH = re.compile(r"\bVARIANT_HAVE_\w+")
 _EXCLUDED = 77

@@ -42,6 +42,7 @@ U_BOOT, U_BOOT_VARIABLE = "/etc/default/u-boot", "U_BOOT_PARAMETERS"
 U_BOOT_USUAL = "ro quiet"
 # What a loader or a generator adds by itself.
 ADDED = frozenset(("BOOT_IMAGE", "initrd"))
+ESCAPE = "\\"
 FOREIGN_LINE = re.compile(r"^\s*(?:#.*)?$")
 
 
@@ -55,7 +56,7 @@ def changes(
     """
     editor = _Editor(host, change, base)
     if is_of_grub(way):
-        _of_grub(editor)
+        _of_grub(editor, arguments)
     elif way.method == U_BOOT_UPDATE:
         _of_u_boot(editor)
     elif way.method == ENTRIES:
@@ -164,13 +165,16 @@ def _edited_line(line: str, change: ArgumentChange) -> str:
 # -- GRUB
 
 
-def _of_grub(editor: _Editor) -> None:
+def _of_grub(editor: _Editor, arguments: Cmdline) -> None:
     places = (SETTINGS, *(f"{FOLDER}/{name}" for name in editor.files.names(FOLDER) if name.endswith(".cfg")))
     has_folder = _reads_folder(editor.files)
     places = tuple(place for place in (places if has_folder else places[:1]) if editor.host.is_file(place))
     texts = {place: editor.files.text(place) or "" for place in places}
     if editor.change.wanted:
-        if not _holds(editor, texts):
+        # What only running these files would show is seen in the entry that was made of them.
+        given = arguments if _read(texts).unknown.intersection(VARIABLES) else _setting(texts)
+        editor.change = ArgumentChange(editor.change.missing(given))
+        if editor.change.words:
             _add_to_grub(editor, texts, has_folder)
         return
     for place in places:
@@ -282,7 +286,7 @@ def _reduce_drop_in(editor: _Editor) -> None:
     editor.put(DROP_IN, _joined(ordered) if ordered else None)
 
 
-def _added(text: str, change: ArgumentChange, name: str, in_front: bool, usual: str = "") -> str:
+def _added(text: str, change: ArgumentChange, name: str, in_front: bool) -> str:
     """A settings file whose variable has the arguments as well."""
     last = max(_assignment((name,)).finditer(text), key=lambda match: match.start(), default=None)
     if last is not None:
@@ -290,7 +294,7 @@ def _added(text: str, change: ArgumentChange, name: str, in_front: bool, usual: 
     if re.search(rf"^[ \t]*(?:export[ \t]+)?{name}\+?=", text, re.MULTILINE):
         raise HostError(f"{name} is set in a way that cannot be changed safely.", 'Write it as a command of its own, as NAME="…".')
     end = "" if not text or text.endswith("\n") else "\n"
-    words = " ".join((*usual.split(), *change.words)).replace('"', '\\"')
+    words = " ".join(change.words).replace('"', '\\"')
     return f'{text}{end}{name}="{words}"\n'
 
 
@@ -334,20 +338,21 @@ def _edited_assignments(place: str, text: str, change: ArgumentChange, names: tu
 
 def _of_u_boot(editor: _Editor) -> None:
     text = editor.text(U_BOOT) or ""
-    known = Assignments.parse(text).get(U_BOOT_VARIABLE)
-    if not known and U_BOOT not in editor.base and editor.host.is_file(LINE):
+    known = Assignments.parse(text)
+    value = known.get(U_BOOT_VARIABLE)
+    # What says nothing is as if it were not set.
+    is_unset = not value and U_BOOT_VARIABLE not in known.unknown
+    if is_unset and U_BOOT not in editor.base and editor.host.is_file(LINE):
         # u-boot-update takes both the root and its parameters from there then.
         _edit_line(editor, LINE, Cmdline(()))
-        return
-    if editor.change.holds(Cmdline.parse(U_BOOT_USUAL if known is None else known)):
+    elif editor.change.holds(Cmdline.parse(value or U_BOOT_USUAL)):
         if U_BOOT in editor.base:
             editor.put(U_BOOT, editor.text(U_BOOT))
-        return
-    if editor.change.wanted:
-        editor.put(U_BOOT, _added(text, editor.change, U_BOOT_VARIABLE, False, U_BOOT_USUAL))
-    elif known is None:
+    elif is_unset:
         end = "" if not text or text.endswith("\n") else "\n"
-        editor.put(U_BOOT, f'{text}{end}{U_BOOT_VARIABLE}="{editor.change.edited(U_BOOT_USUAL)}"\n')
+        editor.put(U_BOOT, f'{text}{end}{U_BOOT_VARIABLE}="{editor.change.edited(U_BOOT_USUAL, ESCAPE)}"\n')
+    elif editor.change.wanted:
+        editor.put(U_BOOT, _added(text, editor.change, U_BOOT_VARIABLE, False))
     else:
         editor.put(U_BOOT, _edited_assignments(U_BOOT, text, editor.change, (U_BOOT_VARIABLE,)))
 
@@ -391,7 +396,7 @@ def _of_line(editor: _Editor, way: Way, arguments: Cmdline) -> None:
             _create_line(editor, LINE, arguments)
         elif not editor.change.wanted or len(places) == 1:
             for place in own:
-                _edit_line(editor, place, arguments)
+                _edit_line(editor, place, arguments, is_first_line=way.method == PROXMOX_BOOT_TOOL)
         else:
             whole = Cmdline.parse(" ".join(line for place in places for _number, line in _used(editor.text(place) or "")))
             # What comes last counts.
@@ -403,14 +408,17 @@ def _used(text: str) -> list[tuple[int, str]]:
     return [(number, line) for number, line in enumerate(text.splitlines(keepends=True)) if not FOREIGN_LINE.match(line)]
 
 
-def _edit_line(editor: _Editor, place: str, arguments: Cmdline, whole: Cmdline | None = None) -> None:
-    """A file that is one command line, or a part of the ``whole``; a line that is a comment or empty stays."""
+def _edit_line(editor: _Editor, place: str, arguments: Cmdline, whole: Cmdline | None = None, *, is_first_line: bool = False) -> None:
+    """A file that is one command line, or a part of the ``whole``; a line that is a comment or empty stays.
+
+    ``is_first_line``: whatever else is in the file, its first line is the command line.  (proxmox-kernel-helper: get_first_line())
+    """
     text = editor.text(place)
     if text is None:
         _create_line(editor, place, arguments)
         return
     lines = text.splitlines(keepends=True)
-    used = [number for number, _line in _used(text)]
+    used = [0] if is_first_line and lines else [number for number, _line in _used(text)]
     is_part = whole is not None or len(used) > 1
     whole = whole or Cmdline.parse(" ".join(lines[number] for number in used))
     if not editor.change.holds(whole):

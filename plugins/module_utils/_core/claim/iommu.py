@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import parse_boolean
 
 if t.TYPE_CHECKING:
@@ -49,6 +50,8 @@ def after(iommu: Iommu, boot: BootArguments) -> tuple[bool, str]:
     word = _switch(boot.cmdline, iommu.vendor)
     if word is not None and word.endswith("off"):
         return False, f"{boot.source} gives the kernel {word}"
+    if iommu.vendor != "arm" and _without_acpi(boot.cmdline) and not (boot.is_running and iommu.now):
+        return False, f"{boot.source} gives the kernel acpi=off, with which it does not read the firmware's tables"
     needs_word = iommu.vendor == "intel" and word is None and not boot.is_default
     if iommu.now and not (needs_word and boot.running_is_switched_on and not boot.is_running):
         return True, ""
@@ -99,12 +102,19 @@ def _lacks_switch(iommu: Iommu, boot: BootArguments) -> bool:
 
 
 def _passes_through(boot: BootArguments, vendor: Vendor) -> bool:
-    """iommu_setup() in arch/x86/kernel/pci-dma.c, which an ARM does not have; iommu_set_def_domain_type() in drivers/iommu/iommu.c."""
-    given = boot.cmdline.of_kernel
-    words = [part for value in given.values("iommu") for part in value.split(",") if part in ("pt", "nopt")]
-    state = words[-1] == "pt" if words and vendor != "arm" else boot.passes_by_default
-    last = given.values("iommu.passthrough")[-1:]
-    return parse_boolean(last[0]) is True if last else state
+    """The last word about it counts, of whichever name.
+
+    iommu_setup() in arch/x86/kernel/pci-dma.c, which an ARM does not have; iommu_set_def_domain_type() in drivers/iommu/iommu.c.
+    """
+    state = boot.passes_by_default
+    for name, value in map(name_and_value, boot.cmdline.of_kernel.arguments):
+        if name == "iommu" and vendor != "arm":
+            found = [part for part in (value or "").split(",") if part.startswith(("pt", "nopt"))]
+            state = found[-1].startswith("pt") if found else state
+        elif name == "iommu.passthrough":
+            told = parse_boolean(value or "")
+            state = state if told is None else told
+    return state
 
 
 def refuse_without_iommu(iommu: Iommu, boots: t.Sequence[BootArguments], live: bool) -> None:
@@ -167,5 +177,12 @@ def switched_off(cmdline: Cmdline, vendor: str) -> str | None:
     return "intel_iommu=off" if vendor == "intel" and _words(cmdline, "intel_iommu", "on", "off")[-1:] == ["off"] else None
 
 
+def _without_acpi(cmdline: Cmdline) -> bool:
+    """parse_acpi() in arch/x86/kernel/acpi/boot.c."""
+    return [value for value in cmdline.of_kernel.values("acpi") if value in ("off", "force")][-1:] == ["off"]
+
+
 def _words(cmdline: Cmdline, name: str, *wanted: str) -> list[str]:
-    return [part for value in cmdline.of_kernel.values(name) for part in value.split(",") if part in wanted]
+    """Which of these the values have, in order; the kernel compares only so many characters as each has."""
+    parts = (part for value in cmdline.of_kernel.values(name) for part in value.split(","))
+    return [word for part in parts for word in wanted if part.startswith(word)]

@@ -20,8 +20,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
-LAST_BUS = 0xFF
-
 
 @dataclasses.dataclass(frozen=True)
 class Creation:
@@ -115,11 +113,22 @@ def _future(option: str, physical: Device, number: int, inventory: Inventory) ->
     domain, bus, rest = physical.address.split(":")
     slot, function = rest.split(".")
     routing = (int(bus, 16) << 8 | int(slot, 16) << 3 | int(function, 16)) + layout.offset + layout.stride * number
-    if routing >> 8 > LAST_BUS:
-        raise HostError(f"{option}: virtual function {number} of {physical.address} would be behind bus ff.", "Ask for fewer.")
+    if routing >> 8 > layout.last_bus:
+        # sriov_enable(): "can't enable %d VFs (bus %02x out of range of %pR)"
+        raise HostError(
+            f"{option}: virtual function {number} of {physical.address} would be behind bus {layout.last_bus:02x}, the last one there.",
+            "Ask for fewer, or switch SR-IOV on in the firmware's setup, which has to keep bus numbers for them.",
+        )
     address = f"{domain}:{routing >> 8:02x}:{routing >> 3 & 0x1F:02x}.{routing & 7:x}"
     known = inventory.get(address)
-    if known is not None and known.physical_function == physical.address:
+    if known is not None and known.physical_function != physical.address:
+        # What sriov_offset and sriov_stride say may be another thing for another number (SR-IOV 1.1, 3.3.9).
+        raise HostError(
+            f"{option}: by its sriov_offset and sriov_stride, virtual function {number} of {physical.address} would be {address}, which is "
+            f"another device ({known.id}).",
+            "Create them by hand, and claim them by their own ID.",
+        )
+    if known is not None:
         # Another number of them means that all are made again.
         return dataclasses.replace(known, driver=None, driver_override=None, nodes=(), handed_out=False)
     return dataclasses.replace(

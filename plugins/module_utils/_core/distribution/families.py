@@ -40,6 +40,8 @@ _OF_DEBIAN = _headers(
     # Proxmox's names since 6.5; the packages before have the old one, as their own name or as what they provide.
     (r"(?:[1-5]\..*|6\.[0-4]\..*)-pve", "pve-headers-{release}"),
     (r".*-pve", "proxmox-headers-{release}"),
+    # Raspberry Pi OS up to 11 has all kernels of a version in one package.
+    (r"[\d.]+-v\d\w*\+", "raspberrypi-kernel-headers"),
     # Armbian names its packages by branch and by family of boards.
     (r"[\d.]+(?:-rc\d+)?-(?P<branch>legacy|vendor|current|edge|bleedingedge)-(?P<boards>\w+)", "linux-headers-{branch}-{boards}"),
     (r".*", "linux-headers-{release}"),
@@ -61,6 +63,15 @@ _OF_RPM = _headers(
     (r"(?P<series>\d+\.\d+)\..+amzn20\d\d.*", "kernel{series}-devel-{release}"),
     # Azure Linux 3 has 6.6, and for newer hardware a later one beside it.
     (r"(?!6\.6\.).+\.azl3", "kernel-hwe-devel-{release}"),
+    # Mageia puts the flavour between the parts of its version, and has one kernel without; up to 8 that is the package's name, since 9 its
+    # version. OpenMandriva's release ends with the distribution's own, by which packages are not asked for.
+    (r"(?P<version>[\d.]+)-(?P<flavour>[a-z]\w*)-(?P<build>\d+\.mga\d+)", "kernel-{flavour}-devel-{version}-{build}"),
+    (r"[\d.]+-\d+\.mga\d+", "kernel-linus-devel-{release}"),
+    (r"[\d.]+-(?P<flavour>[a-z]\w*(?:-[a-z]\w*)*)-\d+omv\d+", "kernel-{flavour}-devel"),
+    # Virtuozzo, and kernels for Fedora from elsewhere.
+    (r".+\.vz\d.*", "vzkernel-devel-{release}"),
+    (r".+\.surface\.fc.+", "kernel-surface-devel-{release}"),
+    (r"[\d.]+-cachyos\d+\.fc.+", "kernel-cachyos-devel-{release}"),
     (r".*", "kernel-devel-{release}"),
 )
 _OF_SUSE = _headers((r"(?P<base>.+)-(?P<flavour>[a-z0-9_]+)", "kernel-{flavour}-devel = {base}"), (r".*", "kernel-devel"))
@@ -94,7 +105,7 @@ class Family:
 
 _LIKE_FEDORA = (
     "rhel fedora centos rocky almalinux ol amzn scientific eurolinux virtuozzo nobara ultramarine azurelinux mariner openeuler "
-    "anolis opencloudos tencentos kylin alinux hce bclinux"
+    "mageia openmandriva anolis opencloudos tencentos kylin alinux hce bclinux"
 )
 _OTHERS_LIKE_DEBIAN = ("deepin", "pureos", "openkylin")
 OF_TWO_FAMILIES = ("kylin",)
@@ -184,15 +195,19 @@ def compiler_package(host: Host, compiler: str, major: int) -> str:
     return f"gcc-toolset-{major}-gcc" if here.headers is _OF_RPM and names(host).id != "fedora" else compiler
 
 
-def source_advice(host: Host, release: str, version: str, package: str | None) -> str | None:
+def source_advice(host: Host, release: str, version: str, package: str | None, built_from: str | None = None) -> str | None:
     """How the source of a kernel comes to this host: of Linux ``version``, of the distribution's ``package`` version.
 
-    None if the distribution has none.
+    ``built_from`` is the name of that source, where the distribution has several.  None if it has none.
     """
     known = names(host).all
     series = ".".join(version.split(".")[:2])
     if "ubuntu" in known:
-        return f"install linux-source-{series}.0"
+        # Only these two come as packages to install as well.
+        source = built_from or "linux"
+        if source != "linux" and not source.startswith("linux-hwe-"):
+            return f"run `apt-get source {source}={package}` in /usr/src"
+        return f"install {source}-source-{series}.0" + (f" (= {package})" if package and built_from else "")
     if "debian" in known:
         return f"install linux-source-{series}" + (f" (= {package})" if package else "")
     here = family(host)

@@ -3,7 +3,7 @@
 """A package's dkms.conf: its name, its modules, and the kernels it is not for.
 
 DKMS runs the file with bash.  Here it is only parsed, so that nothing from a package runs before that is decided.  What only
-running it would show is not known here; DKMS itself decides then (exit code 77).
+running it would show is not known here; DKMS itself decides then (`tree.NOT_FOR_KERNEL`).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ LONGEST_NAME = 120
 """Characters of a name and of a version, which together are the name of a directory (``NAME_MAX`` in linux/limits.h)."""
 # What can be a directory's name, and does not lead out of its parent.
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]*", re.ASCII)
+_OPTION = re.compile(r"!?\w*", re.ASCII)
 # What can set a variable that is not named in the file.
 _RUNS_OTHERS = re.compile(r"(?:^|[\s;&|])(?:\.|source|eval)[ \t]")
 
@@ -170,6 +171,8 @@ def _configuration(wanted: str | None, config: str | None) -> str | None:
         return None
     options = frozenset(re.findall(r"^(CONFIG_\w+)=[ym]", config, re.MULTILINE))
     for word in wanted.split():
+        if not _OPTION.fullmatch(word):
+            continue  # DKMS hands each word to grep: what an expression matches it will say itself
         if word.startswith("!") and word[1:] in options:
             return f"the kernel is built with {word[1:]}"
         if not word.startswith("!") and word not in options:

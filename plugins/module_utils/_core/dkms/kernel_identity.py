@@ -27,7 +27,11 @@ _PACKAGE_ID = re.compile(r'^#define LINUX_PACKAGE_ID " \w+ ([^" ]+)"', re.MULTIL
 _CONFIG_HEAD = re.compile(r"^# Linux/\S+ (\d+\.\d+\.\d+)(\S*) Kernel Configuration$", re.MULTILINE)
 # 7.3-rc4-amd64, 7.3~rc4-1~exp1, 7.3.0-0.rc4.20.fc45
 _CANDIDATE = re.compile(r"[-.~](rc\d+)(?![0-9a-z])")
-_SERIES = re.compile(r"^linux-source-(\d+\.\d+)(?!\d)")
+# Ubuntu's packages for newer hardware have a source of their own: linux-hwe-6.11-source-6.11.0.
+_SOURCE = re.compile(r"linux-(?:hwe-[\d.]+-)?source-[\w.+-]+")
+_SERIES = re.compile(r"^linux-(?:hwe-[\d.]+-)?source-(\d+\.\d+)(?!\d)")
+# Ubuntu's 6.8.0-45-generic is of the package 6.8.0-45.45: the headers do not say that, and Linux' own version is that of many updates.
+_UBUNTU = re.compile(r"(\d+\.\d+\.\d+-\d+)-[a-z]")
 # A folder of SUSE's kernel-source, or one that rpmbuild has unpacked: both are called after the package's version and release. SUSE's
 # sources of one flavour alone, and those without its patches, have a word behind that (kernel-source.spec: src_install_dir).
 _STATED = re.compile(r"linux-(\d+(?:\.\d+)+-\d[\w.+~]*(?:-(?=\d*[a-z])[a-z0-9_]+)?)")
@@ -39,11 +43,15 @@ _FLAVOUR = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class KernelIdentity:
-    """``version`` is Linux's own, such as 6.12.117 or 7.3.0-rc4; ``package`` that of the distribution's package.  None if not known."""
+    """``version`` is Linux's own, such as 6.12.117 or 7.3.0-rc4; ``package`` that of the distribution's package.  None if not known.
+
+    ``built_from`` is the name of the distribution's source, where there are several.
+    """
 
     release: str
     version: str | None
     package: str | None
+    built_from: str | None = None
 
     @classmethod
     def read(cls, host: Host, release: str) -> KernelIdentity:
@@ -55,7 +63,8 @@ class KernelIdentity:
         version = _version(text) or (head[1] if head else None)
         said = (release, package[1] if package else "", head[2] if head else "")
         candidate = next((f"-{found[1]}" for found in map(_CANDIDATE.search, said) if found), "")
-        return cls(release, f"{version}{candidate}" if version else None, package[1] if package else None)
+        named, source = (package[1], None) if package else _of_ubuntu(host, release)
+        return cls(release, f"{version}{candidate}" if version else None, named, source)
 
     @property
     def series(self) -> str:
@@ -63,7 +72,7 @@ class KernelIdentity:
 
     def source_advice(self, host: Host) -> str | None:
         """How the distribution's package with this very kernel's source comes to the host; None if none is known."""
-        return source_advice(host, self.release, self.version, self.package) if self.version else None
+        return source_advice(host, self.release, self.version, self.package, self.built_from) if self.version else None
 
     def is_of(self, stated: str) -> bool:
         """Whether the kernel is the one, or of one flavour of the one, of a source package with this version and release."""
@@ -148,8 +157,22 @@ def _package(host: Host, path: str) -> SourcePlace:
 
 
 def _package_version(host: Host, name: str) -> str | None:
-    if not host.is_file(_PACKAGES) or not re.fullmatch(r"linux-source-[\w.+-]+", name):
-        return None
-    status = host.read_bytes(_PACKAGES, LARGEST_FILE).decode("utf-8", "replace")
-    found = re.search(rf"^Package: {re.escape(name)}\n(?:(?!\n)[^\n]*\n)*?Version: (\S+)$", status, re.MULTILINE)
-    return found[1] if found else None
+    return _installed(host, name).get("Version") if _SOURCE.fullmatch(name) else None
+
+
+def _of_ubuntu(host: Host, release: str) -> tuple[str | None, str | None]:
+    """The version of a kernel's packages, and the name of their source; None for a kernel that is not one of Ubuntu's."""
+    abi = _UBUNTU.match(release)
+    for name in (f"linux-headers-{release}", f"linux-modules-{release}") if abi else ():
+        known = _installed(host, name)
+        version = known.get("Version", "")
+        if abi and version.startswith(f"{abi[1]}."):
+            return version, known.get("Source", "").split(" ")[0] or None
+    return None, None
+
+
+def _installed(host: Host, name: str) -> dict[str, str]:
+    """What dpkg has noted of a package, by field; nothing if it does not know it."""
+    status = host.read_bytes(_PACKAGES, LARGEST_FILE).decode("utf-8", "replace") if host.is_file(_PACKAGES) else ""
+    found = re.search(rf"^Package: {re.escape(name)}\n(?:.+\n)*", status, re.MULTILINE)
+    return dict(re.findall(r"^(\w[\w-]*): (.*)$", found[0], re.MULTILINE)) if found else {}

@@ -113,12 +113,12 @@ class StagedBuild:
         except HostError as error:
             raise self._failure(paths, release, error) from error
         made = f"{paths.version(self.name, self.version)}/{release}"
-        if code != NOT_FOR_KERNEL and not built_modules(self.host, f"{made}/{arch}"):
+        if code not in NOT_FOR_KERNEL and not built_modules(self.host, f"{made}/{arch}"):
             raise HostError(f"DKMS built no module of {self.name} {self.version} for kernel {release}.", "Read the package's dkms.conf.")
-        if code != NOT_FOR_KERNEL and jobs is not None:
+        if code not in NOT_FOR_KERNEL and jobs is not None:
             self.host.rename(made, self.built(release))
         self.host.make_directory(f"{self._here}/done")
-        self.host.write_atomic(self._mark(release), EXCLUDED.encode() if code == NOT_FOR_KERNEL else b"")
+        self.host.write_atomic(self._mark(release), EXCLUDED.encode() if code in NOT_FOR_KERNEL else b"")
 
     def _run(self, paths: DkmsPaths, release: str, arch: str, seconds: float, jobs: int | None) -> int:
         dkms = DkmsCommand(self.host, paths, self.name, self.version)

@@ -162,7 +162,8 @@ def absolute(here: str, path: str) -> str:
 
 SECONDS = 300
 """For everything except builds: copying files and, on a slow machine, half a minute of depmod."""
-NOT_FOR_KERNEL = 77
+NOT_FOR_KERNEL = frozenset((9, 77))
+"""What `dkms build` exits with for a kernel that a package is not for: do_build() of DKMS up to 3.0.10, and since."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,14 +179,14 @@ class DkmsCommand:
         self._run("add")
 
     def build(self, release: str, arch: str, seconds: float, jobs: int | None = None) -> Completed:
-        """Exit code 0, or 77 if the package is not for that kernel.  Raises HostError on any other.
+        """Exit code 0, or one of `NOT_FOR_KERNEL` if the package is not for that kernel.  Raises HostError on any other.
 
         ``jobs`` is how many compilers it may run at a time; without, DKMS takes as many as there are processors.
         """
         compiler = compiler_folder(self.host, release)
         path = PATH if compiler is None else f"{compiler}:{PATH}"
         bounded = () if jobs is None else ("-j", str(jobs))
-        return self._run("build", *_kernel(release, arch), *bounded, seconds=seconds, ok=(0, NOT_FOR_KERNEL), path=path)
+        return self._run("build", *_kernel(release, arch), *bounded, seconds=seconds, ok=NOT_FOR_KERNEL | {0}, path=path)
 
     def install(self, release: str, arch: str) -> None:
         # Without --force DKMS 3.0 keeps a file of the same version without a message, and exits with 0.

@@ -107,8 +107,9 @@ class ArgumentChange:
         if end is not None:
             place = spans[end][0]
             return f"{text[:place]}{added} {text[place:]}"
-        newline = text[len(text.rstrip("\n")) :]
-        line = text[: len(text) - len(newline)]
+        # In front of what ends the line, which for a shell may be a backslash that continues it with nothing.
+        line = re.sub(r"(?:\\?\n)+\Z" if escape else r"\n+\Z", "", text)
+        newline = text[len(line) :]
         return f"{line} {added}{newline}" if line else f"{added}{newline}"
 
 

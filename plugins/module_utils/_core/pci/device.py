@@ -34,12 +34,19 @@ UEVENT = re.compile(
 NVME_DISK = re.compile(r"nvme\d+n\d+")
 
 
+LAST_BUS = 0xFF
+
+
 class VirtualLayout(t.NamedTuple):
-    """Where a physical function's virtual ones are: routing IDs from its own, and the device ID that they have."""
+    """Where a physical function's virtual ones are: routing IDs from its own, and the device ID that they have.
+
+    ``last_bus`` is the last one that the bridge before it passes on.
+    """
 
     offset: int
     stride: int
     device: int
+    last_bus: int = LAST_BUS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,7 +232,9 @@ def _layout(directory: DirectoryHandle) -> VirtualLayout | None:
     except ValueError:
         return None
     offset, stride = (_number(directory.attribute(name)) for name in ("sriov_offset", "sriov_stride"))
-    return VirtualLayout(offset, stride, device) if offset > 0 and stride > 0 else None
+    # The directory above is the bridge's; a root bus has no such attribute.
+    last = directory.attribute("../subordinate_bus_number") or ""
+    return VirtualLayout(offset, stride, device, int(last) if last.isdecimal() else LAST_BUS) if offset > 0 and stride > 0 else None
 
 
 class _Identity(t.NamedTuple):

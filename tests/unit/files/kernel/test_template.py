@@ -115,7 +115,7 @@ def test_an_id_can_have_a_subsystem_and_a_class_as_the_parameter_ids_has_them(tm
     assert package.manifest["my_vfio_pci"] == [
         "vfio_pci:v000010EEd00009048sv000010EEsd00000007bc*sc*i*",
         "vfio_pci:v000010EEd0000914Fsv*sd*bc02sc00i*",
-        "vfio_pci:v000010EEd00000001sv00001AF4sd*bc0Csc03i30",
+        "vfio_pci:v000010EEd00000001sv00001AF4sd*bc0Csc03i30*",
     ]
     text = (package.folder / "my_vfio_pci.c").read_text(encoding="utf-8")
     table = text[text.index("_table[] = {") :]
@@ -153,8 +153,13 @@ def test_where_make_cannot_build_is_said(tmp_path: Path, folder: str) -> None:
 
 def test_bytes_of_a_class_that_do_not_count_are_left_out(tmp_path: Path) -> None:
     package = made(tmp_path, ids=("10ee:9048:ffffffff:ffffffff:03AB01:ff00ff",))
-    assert package.manifest["my_vfio_pci"] == ["vfio_pci:v000010EEd00009048sv*sd*bc03sc*i01"]
+    assert package.manifest["my_vfio_pci"] == ["vfio_pci:v000010EEd00009048sv*sd*bc03sc*i01*"]
     assert ".class = 0x030001, .class_mask = 0xff00ff,\n" in (package.folder / "my_vfio_pci.c").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("given", ["10ee:9048:10ee:0001:030000", "10ee:9048:10ee:0001:030000:ffffff"])
+def test_an_alias_with_a_whole_class_ends_as_modpost_writes_it(tmp_path: Path, given: str) -> None:
+    assert made(tmp_path, ids=(given,)).manifest["my_vfio_pci"] == ["vfio_pci:v000010EEd00009048sv000010EEsd00000001bc03sc00i00*"]
 
 
 def test_a_folder_may_have_spaces_and_begin_with_a_dash(tmp_path: Path) -> None:

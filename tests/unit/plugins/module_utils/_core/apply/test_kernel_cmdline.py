@@ -357,6 +357,19 @@ def test_proxmoxs_tool_copies_to_partitions_that_cannot_be_looked_at(tmp_path: P
     assert not host.tree.place(DROP_IN).exists()
 
 
+@pytest.mark.parametrize("rest", ["\nboot=zfs\n", "\n\n# iommu=pt\n", "\niommu=pt\n", ""])
+def test_of_proxmoxs_line_only_the_first_of_the_file_is_one(tmp_path: Path, rest: str) -> None:
+    """proxmox-kernel-helper: `CMDLINE=$(get_first_line /etc/kernel/cmdline)`, whatever is behind."""
+    host = hosts.proxmox(tmp_path)
+    host.tree.file("/etc/kernel/cmdline", f"{hosts.ROOT}{rest}")
+
+    host.call("iommu=pt")
+    assert host.text("/etc/kernel/cmdline") == f"{hosts.ROOT} iommu=pt{rest}"
+    assert not host.call("iommu=pt")["changed"]
+    host.call("iommu=pt", state="absent")
+    assert host.text("/etc/kernel/cmdline") == f"{hosts.ROOT}{rest}"
+
+
 def test_proxmox_is_refused_where_nothing_says_which_loader_reads_the_copies(tmp_path: Path) -> None:
     host = hosts.proxmox(tmp_path)
     efi_variable(host.tree, "LoaderInfo", "")

@@ -277,6 +277,44 @@ def test_settings_of_others_stay_where_grubby_would_make_its_own_line_of_each(tm
     assert host.text("/etc/default/grub") == before
 
 
+BY_A_COMMAND = 'GRUB_CMDLINE_LINUX="iommu=pt"\nGRUB_CMDLINE_LINUX=`echo "$GRUB_CMDLINE_LINUX"`\nGRUB_CMDLINE_LINUX_DEFAULT="quiet"\n'
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        BY_A_COMMAND,
+        'GRUB_CMDLINE_LINUX=a=1" iommu=pt"\nGRUB_CMDLINE_LINUX_DEFAULT="x=\'q\' quiet"\n',
+        "GRUB_CMDLINE_LINUX='iommu=pt'\nGRUB_CMDLINE_LINUX_DEFAULT=quiet\n",
+    ],
+)
+@pytest.mark.parametrize("make", [hosts.debian, hosts.opensuse], ids=lambda make: make.__name__)
+def test_what_grubs_settings_give_already_is_not_written_again(tmp_path: Path, make: t.Any, settings: str) -> None:
+    host = make(tmp_path, settings)
+    predicted = host.call("b=2", "iommu=pt", "quiet", check_mode=True)
+
+    assert predicted == host.call("b=2", "iommu=pt", "quiet")
+    assert {entry["after"].count("iommu=pt") for entry in predicted["entries"].values()} == {1}
+    assert not host.call("b=2", "iommu=pt", "quiet")["changed"]
+
+
+@pytest.mark.parametrize("settings", ['U_BOOT_PARAMETERS=""\n', "U_BOOT_PARAMETERS=\n", "# nothing\n", ""])
+def test_what_u_boot_update_gives_without_a_setting_stays(tmp_path: Path, settings: str) -> None:
+    """u-boot-update: `U_BOOT_PARAMETERS="${U_BOOT_PARAMETERS:-ro quiet}"`."""
+    host = hosts.u_boot(tmp_path)
+    host.tree.file("/etc/default/u-boot", settings)
+    before = host.files()
+    host.call("b=2")
+    host.call("b=2", state="absent")
+    assert host.files() == before
+
+    predicted = host.call("b=2", "quiet", check_mode=True)
+    assert predicted == host.call("b=2", "quiet")
+    assert {tuple(entry["after"]) for entry in predicted["entries"].values()} == {("root=UUID=0f22fa61", "ro", "quiet", "b=2")}
+    host.call("b=2", "quiet", state="absent")
+    assert "append root=UUID=0f22fa61 ro\n" in host.text("/boot/extlinux/extlinux.conf")
+
+
 DROP_INS = {
     "what was set before": 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX iommu=pt"\n',
     "what a command says": 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX $(echo a=1) iommu=pt"\n',

@@ -56,6 +56,13 @@ def test_sysfs_says_what_they_will_be(tmp_path: Path) -> None:
     assert found.virtual_layout == VirtualLayout(16, 2, 0x101E)
 
 
+def test_the_bridge_before_it_says_on_which_bus_the_last_can_be(tmp_path: Path) -> None:
+    tree = host(tmp_path, offset=16, stride=2).file("/sys/devices/pci0000:5e/subordinate_bus_number", "94\n")
+    found = Inventory.read(tree.host()).get(PF)
+    assert found is not None
+    assert found.virtual_layout == VirtualLayout(16, 2, 0x101E, last_bus=0x5E)
+
+
 def test_a_rule_creates_them_and_gives_each_its_own_best_variant(tmp_path: Path) -> None:
     tree = host(tmp_path)
     result = run(tree, claim(3))

@@ -34,6 +34,7 @@ def boot(words: str = "", **more: t.Any) -> BootArguments:
     return BootArguments(Cmdline.parse(words), "/etc/default/grub", **fields)
 
 
+GRUB = "/etc/default/grub"
 LATER: list[tuple[Iommu, BootArguments, str | None]] = [
     (machine(), boot("quiet intel_iommu=on"), None),
     (machine(), boot("intel_iommu=sm_on,on"), None),
@@ -58,6 +59,24 @@ LATER: list[tuple[Iommu, BootArguments, str | None]] = [
     ),
     (machine(now=True), boot(running_is_switched_on=True, is_running=True), None),
     (machine(), boot("intel_iommu=on", is_running=True), "the running kernel has the same arguments, and none"),
+    (machine(), boot("intel-iommu=on"), None),
+    (machine(), boot('intel_iommu="on"'), None),
+    (machine(), boot("intel_iommu=on;"), None),
+    (machine(), boot("intel_iommu=on intel_iommu=igfx_off"), None),
+    (
+        machine(),
+        boot("intel_iommu=igfx_off,sm_on"),
+        f"the kernel does not switch it on by itself, and {GRUB} does not give it intel_iommu=on",
+    ),
+    (machine(), boot("-- intel_iommu=on"), f"the kernel does not switch it on by itself, and {GRUB} does not give it intel_iommu=on"),
+    (machine(), boot("Intel_iommu=on"), f"the kernel does not switch it on by itself, and {GRUB} does not give it intel_iommu=on"),
+    (machine(), boot("intel_iommu=on iommu=offline"), f"{GRUB} gives the kernel iommu=off"),
+    (machine(), boot("intel_iommu=on acpi=off"), f"{GRUB} gives the kernel acpi=off, with which it does not read the firmware's tables"),
+    (machine(), boot("intel_iommu=on acpi=off acpi=force"), None),
+    (machine("amd"), boot("acpi=strict acpi=off"), f"{GRUB} gives the kernel acpi=off, with which it does not read the firmware's tables"),
+    (machine("arm"), boot("acpi=off"), None),
+    (machine("amd", now=True), boot("acpi=off", is_running=True), None),
+    (machine("amd"), boot("amd_iommu=force_enable,off"), f"{GRUB} gives the kernel amd_iommu=off"),
     (machine("amd"), boot(), None),
     (machine("amd"), boot("amd_iommu=pgtbl_v2,off"), "/etc/default/grub gives the kernel amd_iommu=off"),
     (machine("amd"), boot("intel_iommu=off"), None),
@@ -107,6 +126,11 @@ def test_a_boot_has_an_iommu_unless_there_is_a_reason_against_it(iommu: Iommu, a
         (machine("amd"), [boot("iommu=soft,nopt,pt")], True, []),
         (machine("amd"), [boot("iommu=pt iommu.passthrough=0")], True, ["iommu=pt"]),
         (machine("amd"), [boot("iommu.passthrough=0 iommu.passthrough=y")], True, []),
+        # Both are read in order.
+        (machine("amd"), [boot("iommu.passthrough=0 iommu=pt")], True, []),
+        (machine("amd"), [boot("iommu=nopt iommu.passthrough=on")], True, []),
+        (machine("amd"), [boot("iommu.passthrough=1 iommu=merge,nopt")], True, ["iommu=pt"]),
+        (machine("amd"), [boot("iommu=pt,soft iommu.passthrough")], True, []),
         (machine("amd"), [boot("iommu.passthrough=2")], True, ["iommu=pt"]),
         # A kernel may do so by itself.
         (machine("amd"), [boot(passes_by_default=True)], True, []),

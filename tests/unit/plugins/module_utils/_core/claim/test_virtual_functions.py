@@ -100,7 +100,12 @@ def test_another_number_makes_all_of_them_again() -> None:
         (
             physical(virtual_layout=VirtualLayout(0xFC00, 0x100, 0x10CA)),
             2,
-            f"claims[0].vfs: virtual function 1 of {PF} would be behind bus ff.",
+            f"claims[0].vfs: virtual function 1 of {PF} would be behind bus ff, the last one there.",
+        ),
+        (
+            physical(virtual_layout=VirtualLayout(0xFE, 1, 0x10CA, last_bus=3)),
+            2,
+            f"claims[0].vfs: virtual function 1 of {PF} would be behind bus 03, the last one there.",
         ),
         (
             physical(virtual_functions=("0000:04:10.0",)),
@@ -113,6 +118,15 @@ def test_what_cannot_be_is_refused(card: Device, count: int, message: str) -> No
     with pytest.raises(HostError) as refused:
         made(card, count=count)
     assert refused.value.msg == message
+
+
+def test_an_address_that_another_device_has_is_none_of_theirs() -> None:
+    with pytest.raises(HostError) as refused:
+        made(physical(), device("0000:04:10.2", "8086:10fb"))
+    assert refused.value.msg == (
+        f"claims[0].vfs: by its sriov_offset and sriov_stride, virtual function 1 of {PF} would be 0000:04:10.2, which is another device "
+        "(8086:10fb)."
+    )
 
 
 def test_the_last_bus_still_counts() -> None:

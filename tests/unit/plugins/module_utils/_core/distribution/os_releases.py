@@ -60,6 +60,7 @@ COLLECTED = (
     Named(FEDORA, "which-distro/os-release/nobara/36", "ID=nobara\nVARIANT_ID=kde\n"),
     Named(FEDORA, "which-distro/os-release/ultramarine/40", "ID=ultramarine\nID_LIKE=fedora\nVARIANT_ID=flagship\n"),
     Named(FEDORA, "which-distro/os-release/tencentos/4.2", 'ID="tencentos"\nID_LIKE="tencentos"\n'),
+    Named(FEDORA, "which-distro/os-release/openmandriva/6.0", 'ID="openmandriva"\n'),
     Named(FEDORA, "which-distro/os-release/fedora/server/40", "ID=fedora\nVARIANT_ID=server\n"),
     Named("SUSE", "chef/os_release/opensuse_13", 'ID=opensuse\nID_LIKE="suse"\n'),
     Named("SUSE", "chef/os_release/opensuseleap_16", 'ID="opensuse-leap"\nID_LIKE="suse opensuse"\n'),
@@ -176,6 +177,8 @@ QUOTED = (
     Named(FEDORA, "reports of BigCloud Enterprise Linux for Euler", 'ID="bclinux"\n'),
     Named(FEDORA, "reports of Kylin Linux Advanced Server V10", 'ID="kylin"\n'),
     Named(FEDORA, "reports of Kylin Linux Advanced Server V10", 'ID="kylin"\nID_LIKE="fedora"\nVARIANT_ID="server"\n'),
+    Named(FEDORA, "reports of Mageia 8", 'ID=mageia\nID_LIKE="mandriva fedora"\n'),
+    Named(FEDORA, "tests of lsb-release's readers", 'ID="mageia"\nID_LIKE="mandriva mandrake"\n'),
     Named("Debian", "reports of Kylin Linux Desktop V10", "ID=kylin\nID_LIKE=debian\n"),
     Named("Debian", "reports of Kylin V11", "ID=kylin\nID_LIKE=openKylin\n"),
 )

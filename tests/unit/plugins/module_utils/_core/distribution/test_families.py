@@ -107,6 +107,74 @@ def test_headers_are_called_as_the_distribution_calls_them(tmp_path: Path, os_re
     assert headers_package(Tree(tmp_path).file("/etc/os-release", os_release).host(), release) == package
 
 
+MAGEIA, MANDRIVA = 'ID=mageia\nID_LIKE="mandriva fedora"', "ID=openmandriva"
+OPENVAS, LINUX_HARDWARE = "the package lists of greenbone's security tests", "the kernels that linuxhw's reports count"
+
+
+# What a release and its package are called was read at one place each, which is named; the package's version is in the release.
+@pytest.mark.parametrize(
+    ("os_release", "release", "package", "source"),
+    [
+        (MAGEIA, "5.15.55-desktop-2.mga8", "kernel-desktop-devel-5.15.55-2.mga8", OPENVAS),
+        (MAGEIA, "5.5.9-server-1.mga7", "kernel-server-devel-5.5.9-1.mga7", OPENVAS),
+        (MAGEIA, "6.6.65-server-2.mga9", "kernel-server-devel-6.6.65-2.mga9", OPENVAS),
+        (MAGEIA, "6.6.52-desktop-1.mga9", "kernel-desktop-devel-6.6.52-1.mga9", LINUX_HARDWARE),
+        (MAGEIA, "5.15.98-desktop586-1.mga8", "kernel-desktop586-devel-5.15.98-1.mga8", OPENVAS),
+        (MAGEIA, "5.15.98-1.mga8", "kernel-linus-devel-5.15.98-1.mga8", OPENVAS),
+        (MAGEIA, "6.6.93-1.mga9", "kernel-linus-devel-6.6.93-1.mga9", OPENVAS),
+        (MANDRIVA, "6.14.2-desktop-3omv2590", "kernel-desktop-devel", LINUX_HARDWARE),
+        (MANDRIVA, "6.2.6-desktop-gcc-1omv2390", "kernel-desktop-gcc-devel", "OpenMandriva's kernel.spec"),
+        (
+            'ID="virtuozzo"\nID_LIKE="rhel fedora"',
+            "3.10.0-1127.8.2.vz7.151.14",
+            "vzkernel-devel-3.10.0-1127.8.2.vz7.151.14",
+            "tests of Tenable, and guides for OpenVZ 7",
+        ),
+        (
+            FEDORA,
+            "6.18.8-1.surface.fc43.x86_64",
+            "kernel-surface-devel-6.18.8-1.surface.fc43.x86_64",
+            "linux-surface's releases",
+        ),
+        (
+            FEDORA,
+            "7.2.6-cachyos1.fc43.x86_64",
+            "kernel-cachyos-devel-7.2.6-cachyos1.fc43.x86_64",
+            "`rpm -qa` of a host with bieszczaders/kernel-cachyos",
+        ),
+        ("ID=raspbian\nID_LIKE=debian", "6.1.21-v8+", "raspberrypi-kernel-headers", "Raspberry Pi OS 11, many guides"),
+        ("ID=raspbian\nID_LIKE=debian", "5.10.103-v7l+", "raspberrypi-kernel-headers", "Raspberry Pi OS 11, many guides"),
+        ("ID=debian", "6.6.51+rpt-rpi-v8", "linux-headers-6.6.51+rpt-rpi-v8", "Raspberry Pi OS 12"),
+        ("ID=debian", "6.12.25+rpt-rpi-2712", "linux-headers-6.12.25+rpt-rpi-2712", "Raspberry Pi OS 12"),
+        (UBUNTU, "6.8.0-1018-raspi", "linux-headers-6.8.0-1018-raspi", "Ubuntu's linux-raspi"),
+        (UBUNTU, "6.11.0-1012-lowlatency", "linux-headers-6.11.0-1012-lowlatency", "Ubuntu's linux-lowlatency-hwe"),
+        (UBUNTU, "6.8.0-1016-oracle", "linux-headers-6.8.0-1016-oracle", "Ubuntu's linux-oracle"),
+        (UBUNTU, "6.12.1-061201-generic", "linux-headers-6.12.1-061201-generic", "Ubuntu's mainline builds"),
+        ("ID=debian", "6.12.6-1-liquorix-amd64", "linux-headers-6.12.6-1-liquorix-amd64", "liquorix.net"),
+        ("ID=debian", "6.12.6-x64v3-xanmod1", "linux-headers-6.12.6-x64v3-xanmod1", "xanmod.org"),
+        (PROXMOX, "6.17.2-1-pve", "proxmox-headers-6.17.2-1-pve", "pve-kernel's debian/control.in"),
+        # The packages are one rebuild further, and provide the version without (kernel-syms.spec requires `%version-%source_rel`).
+        ('ID="sles"\nID_LIKE="suse"', "6.4.0-150600.23.25-default", "kernel-default-devel = 6.4.0-150600.23.25", "SUSE's kernel-syms.spec"),
+        ('ID="sles"\nID_LIKE="suse"', "6.4.0-150600.10.17-rt", "kernel-rt-devel = 6.4.0-150600.10.17", "SUSE's kernel-syms-rt.spec"),
+        (
+            'ID="opensuse-leap"\nID_LIKE="suse opensuse"',
+            "6.4.0-150600.21-64kb",
+            "kernel-64kb-devel = 6.4.0-150600.21",
+            "SUSE's kernel-syms.spec",
+        ),
+        (
+            OL,
+            "6.12.0-100.28.2.el10uek.aarch64.64k",
+            "kernel-uek64k-devel-6.12.0-100.28.2.el10uek.aarch64",
+            "Oracle's kernel-uek.spec",
+        ),
+    ],
+)
+def test_headers_are_called_as_outside_sources_call_them(tmp_path: Path, os_release: str, release: str, package: str, source: str) -> None:
+    host = Tree(tmp_path).file("/etc/os-release", os_release).host()
+    assert headers_package(host, release) == package, source
+
+
 @pytest.mark.parametrize("package", ["linux", "linux-lts", "linux-custom-of-mine"])
 def test_arch_names_headers_after_the_kernels_package(tmp_path: Path, package: str) -> None:
     tree = Tree(tmp_path).file("/etc/os-release", ARCH).file("/lib/modules/6.6.1-1/pkgbase", f"{package}\n")

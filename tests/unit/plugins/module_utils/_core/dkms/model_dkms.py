@@ -38,6 +38,8 @@ class ModelDkms:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.archives = True
+        self.refuses_with = 77
+        """What it exits with for a kernel that a package is not for."""
         self.folder = "updates/dkms"
         """Where it installs to: what a distribution has is fixed in DKMS."""
         self.calls: list[str] = []
@@ -67,7 +69,7 @@ class ModelDkms:
         if command[0] == "sync":
             return 0, "", ""
         options = dict(zip(command, command[1:]))
-        return _Action(self.tree, options, self.archives, self.folder).run(command[1])
+        return _Action(self.tree, options, self).run(command[1])
 
     def _depmod(self, release: str) -> tuple[int, str, str]:
         here = self.tree.place(f"/lib/modules/{release}")
@@ -85,9 +87,8 @@ class ModelDkms:
 
 
 class _Action:
-    def __init__(self, tree: Tree, options: t.Mapping[str, str], archives: bool, folder: str) -> None:
-        self._archives = archives
-        self._folder = folder
+    def __init__(self, tree: Tree, options: t.Mapping[str, str], dkms: ModelDkms) -> None:
+        self._archives, self._folder, self._refuses_with = dkms.archives, dkms.folder, dkms.refuses_with
         self._name, self._version = options["-m"], options["-v"]
         self._release = options.get("-k", "")
         self._package = tree.place(f"{options['--dkmstree']}/{self._name}")
@@ -127,7 +128,7 @@ class _Action:
             return 3, "", "Error! not in the DKMS tree"
         conf = (self._source / "dkms.conf").read_text()
         if "DKMS_SAYS_NO" in conf:
-            return 77, "", "Error! BUILD_EXCLUSIVE"
+            return self._refuses_with, "", "Error! BUILD_EXCLUSIVE"
         shutil.rmtree(self._here / "build", ignore_errors=True)
         modules = {}
         for name, text in self._sources(conf):

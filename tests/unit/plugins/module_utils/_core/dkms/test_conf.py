@@ -92,6 +92,11 @@ def test_modules_that_only_running_would_show_are_not_guessed() -> None:
         ('BUILD_EXCLUSIVE_CONFIG="CONFIG_VFIO_PCI_CORE"', "6.1", None),
         ('BUILD_EXCLUSIVE_CONFIG="CONFIG_PCI CONFIG_XEN"', "6.1", "the kernel is built without CONFIG_XEN"),
         ('BUILD_EXCLUSIVE_CONFIG="!CONFIG_PCI"', "6.1", "the kernel is built with CONFIG_PCI"),
+        # DKMS hands each word to grep, which takes it for an expression.
+        ('BUILD_EXCLUSIVE_CONFIG="CONFIG_VFIO_PCI_[A-Z]*"', "6.1", None),
+        ('BUILD_EXCLUSIVE_CONFIG="CONFIG_VFIO_PCI_CORE !CONFIG_X.N CONFIG_XEN"', "6.1", "the kernel is built without CONFIG_XEN"),
+        ('BUILD_EXCLUSIVE_CONFIG="! CONFIG_PCI"', "6.1", None),
+        ('BUILD_EXCLUSIVE_CONFIG="VFIO_PCI_CORE"', "6.1", "the kernel is built without VFIO_PCI_CORE"),
         ('BUILD_EXCLUSIVE_KERNEL="$(cat /etc/pattern)"', "6.1", None),
         ('if [[ $kernelver = 7.* ]]; then BUILD_EXCLUSIVE_ARCH="none"; fi', "6.1", None),
         ("", "6.1", None),

@@ -67,6 +67,48 @@ def test_a_candidate_of_a_release_is_another_version(tmp_path: Path, release: st
     assert KernelIdentity.read(tree.host(), release).version == version
 
 
+UBUNTU = "6.8.0-45-generic"
+HWE = "6.11.0-17-generic"
+AWS = "6.8.0-1021-aws"
+# The fields of /var/lib/dpkg/status that Ubuntu's packages have there; what comes of them, and how the source comes to the host.
+PACKAGES = {
+    "headers": (UBUNTU, "linux-headers-6.8.0-45-generic", "linux", "6.8.0-45.45", "install linux-source-6.8.0 (= 6.8.0-45.45)"),
+    "modules": (UBUNTU, "linux-modules-6.8.0-45-generic", "linux", "6.8.0-45.45", "install linux-source-6.8.0 (= 6.8.0-45.45)"),
+    "for newer hardware": (
+        *(HWE, "linux-headers-6.11.0-17-generic", "linux-hwe-6.11", "6.11.0-17.17~24.04.2"),
+        "install linux-hwe-6.11-source-6.11.0 (= 6.11.0-17.17~24.04.2)",
+    ),
+    "for a cloud": (
+        AWS,
+        "linux-headers-6.8.0-1021-aws",
+        "linux-aws",
+        "6.8.0-1021.23",
+        "run `apt-get source linux-aws=6.8.0-1021.23` in /usr/src",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PACKAGES)
+def test_of_ubuntus_kernels_dpkg_knows_the_package(tmp_path: Path, case: str) -> None:
+    release, name, source, version, advice = PACKAGES[case]
+    tree = Tree(tmp_path).file("/etc/os-release", "ID=ubuntu\nID_LIKE=debian\n").kernel(release, headers=True)
+    for path, text in generated(f"{release.split('-')[0][:-2]}.12").items():
+        tree.file(f"/usr/src/linux-headers-{release}/include/generated/{path}", text)
+    tree.file("/var/lib/dpkg/status", f"Package: x\nVersion: 1\n\nPackage: {name}\nSource: {source}\nVersion: {version}\n\nPackage: z\n")
+    kernel = KernelIdentity.read(tree.host(), release)
+    assert (kernel.package, kernel.built_from) == (version, source)
+    assert kernel.source_advice(tree.host()) == advice
+
+
+@pytest.mark.parametrize(
+    ("release", "version"), [("6.8.0-45-generic", "6.8.0-47.47"), ("6.1.0-50-amd64", "6.1.176-1"), ("6.12.1-mine", "6.12.1-3")]
+)
+def test_a_version_that_the_release_does_not_tell_is_not_the_kernels(tmp_path: Path, release: str, version: str) -> None:
+    tree = Tree(tmp_path).kernel(release)
+    tree.file("/var/lib/dpkg/status", f"Package: linux-headers-{release}\nSource: linux\nVersion: {version}\n")
+    assert KernelIdentity.read(tree.host(), release).package is None
+
+
 RHEL, SUSE = "5.14.0-427.13.1.el9_4.x86_64", "6.4.0-150600.23.7-default"
 OF_RHEL = "`dnf download --source kernel-5.14.0-427.13.1.el9_4.x86_64` in /usr/src"
 RELEASES = {
@@ -171,13 +213,16 @@ def test_packages_of_sources_in_usr_src_state_it_in_their_header_whatever_they_a
 def test_folders_and_archives_of_usr_src_are_found_with_the_version_of_their_package(tmp_path: Path) -> None:
     tree = Tree(tmp_path).file("/usr/src/linux-source-6.12.tar.xz", "").file("/usr/src/linux-config-6.12/config.xz", "")
     tree.file("/usr/src/linux-source-6.8.0/linux-source-6.8.0.tar.bz2", "").file("/usr/src/linux/drivers/vfio/pci/Makefile", "")
+    tree.file("/usr/src/linux-hwe-6.11-source-6.11.0/linux-hwe-6.11-source-6.11.0.tar.bz2", "")
     tree.file("/usr/src/linux-headers-6.1/Makefile", "").file("/usr/src/other.tar.xz", "")
     tree.file(
         "/var/lib/dpkg/status",
-        "Package: linux-source-6.12\nStatus: x\nVersion: 6.12.117-1\n\nPackage: linux-source-6.8.0\nVersion: 6.8.0-60.63\n",
+        "Package: linux-source-6.12\nStatus: x\nVersion: 6.12.117-1\n\nPackage: linux-source-6.8.0\nVersion: 6.8.0-60.63\n"
+        "\nPackage: linux-hwe-6.11-source-6.11.0\nVersion: 6.11.0-17.17~24.04.2\n",
     )
     assert source_places(tree.host()) == (
         SourcePlace("/usr/src/linux"),
+        SourcePlace("/usr/src/linux-hwe-6.11-source-6.11.0/linux-hwe-6.11-source-6.11.0.tar.bz2", "6.11.0-17.17~24.04.2"),
         SourcePlace("/usr/src/linux-source-6.12.tar.xz", "6.12.117-1"),
         SourcePlace("/usr/src/linux-source-6.8.0/linux-source-6.8.0.tar.bz2", "6.8.0-60.63"),
     )
@@ -187,3 +232,4 @@ def test_an_archive_whose_name_is_of_another_series_is_not_read() -> None:
     kernel = KernelIdentity(DEBIAN_12, "6.1.176", None)
     names = ("linux-source-6.1.tar.xz", "linux-source-6.12.tar.xz", "linux-source-6.1.0.tar.bz2", "linux.tar.xz")
     assert [SourcePlace(f"/usr/src/{name}").may_be_of(kernel) for name in names] == [True, False, True, True]
+    assert not SourcePlace("/usr/src/linux-hwe-6.11-source-6.11.0.tar.bz2").may_be_of(kernel)

@@ -319,6 +319,28 @@ MISSING: dict[str, tuple[t.Callable[[ModelDkms], object], str]] = {
 }
 
 
+@pytest.mark.parametrize(("version", "is_of_kernel"), [("6.8.0-45.45", True), ("6.8.0-47.47", False), ("6.8.0-45.46", False)])
+def test_of_ubuntus_kernels_the_source_is_that_of_the_same_update(dkms: ModelDkms, version: str, is_of_kernel: bool) -> None:
+    """Linux' own version is 6.8.12 in many of them."""
+    release, name = "6.8.0-45-generic", "linux-source-6.8.0"
+    dkms.tree.file("/etc/os-release", "ID=ubuntu\nID_LIKE=debian\n").kernel(release, {}, headers=True)
+    here = f"/usr/src/linux-headers-{release}/include"
+    dkms.tree.file(f"{here}/config/auto.conf", CONFIG)
+    for path, text in generated("6.8.12").items():
+        dkms.tree.file(f"{here}/generated/{path}", text)
+    dkms.tree.file(f"/usr/src/{name}/{name}.tar.bz2", archive(linux("6.8.12"), name, "w:bz2"))
+    dkms.tree.link(f"/usr/src/{name}.tar.bz2", f"{name}/{name}.tar.bz2")
+    known = ((f"linux-headers-{release}", "Source: linux\nVersion: 6.8.0-45.45"), (name, f"Source: linux\nVersion: {version}"))
+    dkms.tree.file("/var/lib/dpkg/status", "".join(f"Package: {package}\n{fields}\n\n" for package, fields in known))
+    if is_of_kernel:
+        assert run(dkms, kernels=(release,))["sources"][release]["package"] == version
+    else:
+        with pytest.raises(
+            HostError, match=rf"6\.8\.12 \(6\.8\.0-45\.45\), and /usr/src/{name}.* is of {version}.*: install {name} \(= 6\.8\.0-45\.45\)"
+        ):
+            run(dkms, kernels=(release,))
+
+
 NO_BETA = "Linux 6.12.107 has no variant beta; it has acme"
 UNREAD: dict[str, tuple[t.Callable[[ModelDkms], object], str]] = {
     "the driver's folder is elsewhere": (

@@ -398,7 +398,10 @@ def test_a_package_that_no_kernel_can_have_is_an_error(dkms: ModelDkms) -> None:
         make(dkms, sources(conf='BUILD_EXCLUSIVE_ARCH="ppc64le"\n'))
 
 
-def test_a_kernel_that_only_dkms_knows_to_exclude_is_an_error_when_no_other_is_left(dkms: ModelDkms) -> None:
+@pytest.mark.parametrize("code", [9, 77])
+def test_a_kernel_that_only_dkms_knows_to_exclude_is_an_error_when_no_other_is_left(dkms: ModelDkms, code: int) -> None:
+    """do_build(): `die 9` up to DKMS 3.0.10 (Debian 11, Ubuntu 20.04 and 22.04), `die 77` since, and in Debian's 3.0.10."""
+    dkms.refuses_with = code
     before = everything(dkms)
     with pytest.raises(HostError, match=r"its dkms\.conf says"):
         make(dkms, sources(conf='DKMS_SAYS_NO="$(true)"\n'))

@@ -78,6 +78,21 @@ def test_what_was_added_can_be_taken_away_without_trace(text: str) -> None:
     assert unwanted(*words).edited(wanted(*words).edited(text)) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "outcome"),
+    [
+        ("ro \\\n", "ro  a=1\\\n"),
+        ("ro\\\n\\\n", "ro a=1\\\n\\\n"),
+        ("\\\n", "a=1\\\n"),
+        ("ro \\\nquiet", "ro \\\nquiet a=1"),
+        ("ro\n", "ro a=1\n"),
+    ],
+)
+def test_in_a_shells_text_an_argument_stands_in_front_of_a_last_line_that_is_continued(text: str, outcome: str) -> None:
+    assert wanted("a=1").edited(text, "\\") == outcome
+    assert unwanted("a=1").edited(outcome, "\\") == text
+
+
 def test_quotes_are_escaped_inside_a_quoted_text() -> None:
     assert wanted('dyndbg="file x +p"').edited("ro", "\\") == 'ro dyndbg=\\"file x +p\\"'
     assert unwanted('dyndbg="file x +p"').edited('ro dyndbg=\\"file x +p\\" quiet', "\\") == "ro quiet"
