@@ -237,6 +237,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.argument
     claims_of,
     pending_of,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.image_host import host_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
@@ -264,6 +265,9 @@ def request(options: t.Mapping[str, t.Any]) -> PolicyRequest:
     """What the options ask for.  Raises HostError where they are not valid claims."""
     if options["state"] == "absent":
         return PolicyRequest(options["name"], wanted=False)
+    # Ansible takes null as given: a variable that is empty would remove the policy.
+    if options.get("claims") is None and options.get("devices") is None:
+        raise HostError("devices: null names no device.", "Name the devices, give a list of claims, or set state: absent.")
     return PolicyRequest(
         name=options["name"],
         claims=claims_of(options),

@@ -190,7 +190,7 @@ def _inventory(host: Host, request: PolicyRequest) -> Inventory:
     """The host's devices; of an image those of the machines that it is for.  Raises HostError where the one is given for the other."""
     if request.hardware is not None and not host.is_image:
         raise HostError("hardware: it describes the devices of an image, and this is a running host.", "Leave it out, or set root.")
-    if host.is_image and request.hardware is None and request.claims:
+    if host.is_image and not request.hardware and request.claims:
         raise HostError(
             f"hardware: {host.root} is an image, which has no devices.",
             "Describe those of the machines that it is for, as device_info with detail: full returns them there.",

@@ -260,24 +260,26 @@ ALL = "all"
 RUNNING = "running"
 
 
-def chosen_releases(host: Host, wanted: t.Sequence[str], option: str = "kernels") -> tuple[str, ...]:
-    """The releases that ``all``, ``running`` or a list of releases stands for, each once.
+def chosen_releases(host: Host, wanted: t.Sequence[str], others: t.Sequence[str] = ()) -> tuple[str, ...]:
+    """The releases that ``all``, ``running`` or a list of releases stands for, each once; ``others`` are further words of the option.
 
     Raises HostError if that names no kernel, or, naming the release, one that is not installed.
     """
+    words = (*others, ALL, RUNNING)
     if not wanted:
-        raise HostError(f"{option}: the list is empty.", f"Give {ALL}, {RUNNING} or releases, or leave {option} out.")
+        raise HostError("kernels: the list is empty.", f"Give {', '.join(words)} or releases, or leave kernels out.")
     installed = installed_releases(host)
     named = (item for item in wanted if item != ALL)
     releases = dict.fromkeys(running_release(host) if item == RUNNING and ALL not in wanted else item for item in named)
     for release in releases:
         if release not in installed and release != RUNNING:
-            raise _unknown(release, installed, option)
+            raise _unknown(release, installed, words)
     return installed if ALL in wanted else tuple(releases)
 
 
-def _unknown(release: str, installed: tuple[str, ...], option: str) -> HostError:
-    there = f"Installed are {', '.join(installed)}." if installed else "No kernel is installed together with its modules."
+def _unknown(release: str, installed: tuple[str, ...], words: t.Sequence[str]) -> HostError:
+    allowed = f"Allowed are {', '.join(words)}, and the installed {', '.join(installed)}."
+    there = allowed if installed else "No kernel is installed together with its modules."
     name = cut(release) if release.isprintable() and release.strip() else shown(release)
-    meant = difflib.get_close_matches(release.lower(), (ALL, RUNNING), 1, NEAR)
-    return HostError(f"{option}: kernel {name} is not installed.", f"Did you mean {meant[0]}? {there}" if meant else there)
+    meant = difflib.get_close_matches(release.lower(), words, 1, NEAR)
+    return HostError(f"kernels: kernel {name} is not installed.", f"Did you mean {meant[0]}? {there}" if meant else there)

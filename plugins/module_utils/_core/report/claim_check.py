@@ -136,7 +136,7 @@ def _releases(host: Host, wanted: t.Sequence[str], next_release: str | None) -> 
     named = [release for release in wanted if release != NEXT]
     if NEXT in wanted:
         named += [ALL] if next_release is None else [next_release]
-    return chosen_releases(host, named)
+    return chosen_releases(host, named, (NEXT,))
 
 
 def _booted(request: ClaimCheckRequest, running: str | None, kernels: t.Sequence[Kernel]) -> tuple[str, ...]:
