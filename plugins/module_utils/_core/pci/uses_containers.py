@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import names_if_any
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.mount_table import mounted
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.mounts import mounted
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import properties
 
 if t.TYPE_CHECKING:

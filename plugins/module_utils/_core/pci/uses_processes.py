@@ -192,7 +192,7 @@ class Processes:
         if mount is None:
             return None
         # Few programs have a node by another path.
-        from ansible_collections.vfio.variants.plugins.module_utils._core.pci.mount_table import mounted
+        from ansible_collections.vfio.variants.plugins.module_utils._core.host.mounts import mounted
 
         for one in mounted(self._host, process, LARGEST_MAPS):
             place = f"{one.place.rstrip('/')}/"
