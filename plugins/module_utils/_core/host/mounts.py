@@ -8,6 +8,8 @@ import os
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import head_text
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
@@ -50,7 +52,7 @@ def below(root: str) -> frozenset[str] | None:
 
 
 def raw_lines(host: Host, path: str, most: int = LARGEST) -> tuple[str, ...]:
-    return tuple((host.head(path, most) or b"").decode("utf-8", "surrogateescape").split("\n"))
+    return tuple(head_text(host, path, most).split("\n"))
 
 
 def unescaped(text: str) -> str:

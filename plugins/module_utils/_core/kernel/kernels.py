@@ -11,6 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import NEAR, HostError, cut, shown
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import text_in
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import BUSES, AliasIndex, AliasMatch, normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import module_name
 
@@ -92,8 +93,8 @@ class Kernel:
         listed = dep_lines(host.read_text(f"{here}/modules.dep"))
         modules = {name: path for name, path, _needed in listed}
         needed = {name: files for name, _path, files in listed if files}
-        builtins = frozenset(built_in_modules(_text(host, f"{here}/modules.builtin")))
-        index = AliasIndex.parse(_text(host, f"{here}/modules.alias"), _text(host, f"{here}/modules.builtin.modinfo"))
+        builtins = frozenset(built_in_modules(text_in(host, f"{here}/modules.builtin")))
+        index = AliasIndex.parse(text_in(host, f"{here}/modules.alias"), text_in(host, f"{here}/modules.builtin.modinfo"))
         return cls(release, modules, builtins, host.is_file(f"{here}/build/Makefile"), index, needed)
 
     def checked(self, host: FileTree) -> Kernel:
@@ -250,10 +251,6 @@ def _first_of_each(matches: t.Iterable[AliasMatch]) -> tuple[AliasMatch, ...]:
 
 def _listed(releases: t.Sequence[str]) -> str:
     return ", ".join(releases) if releases else "no installed kernel"
-
-
-def _text(host: FileTree, path: str) -> str:
-    return host.read_text(path) if host.is_file(path) else ""
 
 
 ALL = "all"
