@@ -265,12 +265,13 @@ def request(options: t.Mapping[str, t.Any]) -> PolicyRequest:
     """What the options ask for.  Raises HostError where they are not valid claims."""
     if options["state"] == "absent":
         return PolicyRequest(options["name"], wanted=False)
-    # Ansible takes null as given: a variable that is empty would remove the policy.
-    if options.get("claims") is None and options.get("devices") is None:
-        raise HostError("devices: null names no device.", "Name the devices, give a list of claims, or set state: absent.")
+    claims = claims_of(options)
+    # Ansible takes null as given, too: a variable that is empty would remove the policy.
+    if not claims:
+        raise HostError("devices: no device is named.", "Give devices, or a list of claims; state: absent removes the policy.")
     return PolicyRequest(
         name=options["name"],
-        claims=claims_of(options),
+        claims=claims,
         strategy=options["strategy"],
         kernels=tuple(options["kernels"]),
         whole_groups=options["group"] == "claim",

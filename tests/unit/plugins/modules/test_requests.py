@@ -157,11 +157,12 @@ def test_no_option_is_forgotten_here(name: str) -> None:
     assert expected == EDGES[name].others.keys() - NOT_IN_THE_REQUEST
 
 
-def test_a_policy_for_no_device_at_all_has_to_be_said() -> None:
+@pytest.mark.parametrize("given", [{"devices": None}, {"claims": None}, {"claims": []}])
+def test_a_policy_for_no_device_is_not_taken_for_its_removal(given: dict[str, t.Any]) -> None:
     """Ansible's own check takes null, as of a variable that is empty, as given."""
-    with pytest.raises(HostError, match=r"^devices: null names no device\. Name the devices, give a list of claims, or set "):
-        boot_policy.request(options_of(boot_policy.ARGUMENTS, devices=None))
-    assert boot_policy.request(options_of(boot_policy.ARGUMENTS, claims=[])).claims == ()
+    with pytest.raises(HostError, match=r"^devices: no device is named\. Give devices, or a list of claims; state: absent removes"):
+        boot_policy.request(options_of(boot_policy.ARGUMENTS, **given))
+    assert boot_policy.request(options_of(boot_policy.ARGUMENTS, state="absent", **given)).claims == ()
 
 
 def test_what_the_action_plugin_says_reaches_the_request() -> None:
