@@ -274,6 +274,10 @@ def chosen_releases(host: Host, wanted: t.Sequence[str], others: t.Sequence[str]
     return installed if ALL in wanted else tuple(releases)
 
 
+def no_kernel_error() -> HostError:
+    return HostError("kernels: this host has no kernel that is installed with its modules and its image.", "Install one.")
+
+
 def _unknown(release: str, installed: tuple[str, ...], words: t.Sequence[str]) -> HostError:
     allowed = f"Allowed are {', '.join(words)}, and the installed {', '.join(installed)}."
     there = allowed if installed else "No kernel is installed together with its modules."
