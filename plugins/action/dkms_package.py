@@ -57,6 +57,8 @@ class ActionModule(ActionBase):
         given = {name: value for name, value in self._task.args.items() if name != "_run"}
         refuse_unusable(given)
         source = given.get("source")
+        if source == "":
+            raise no_package("source", source)
         if source and given.get("variant"):
             raise HostError(
                 "source: variant is built from a kernel's own source, and source names the folder of a DKMS package.",

@@ -156,7 +156,7 @@ def _kind(value: object) -> str:
 
 def _one_line(error: Exception) -> str:
     # jmespath adds a second line with a caret below the expression.
-    return cut(str(error).split("\n", maxsplit=1)[0].rstrip(": ")) + "."
+    return cut(str(error).split("\n", maxsplit=1)[0].rstrip(":. ")) + "."
 
 
 class FilterModule:

@@ -237,6 +237,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.argument
     claims_of,
     pending_of,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.image_host import host_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
@@ -264,9 +265,13 @@ def request(options: t.Mapping[str, t.Any]) -> PolicyRequest:
     """What the options ask for.  Raises HostError where they are not valid claims."""
     if options["state"] == "absent":
         return PolicyRequest(options["name"], wanted=False)
+    claims = claims_of(options)
+    # Ansible takes null as given, too: a variable that is empty would remove the policy.
+    if not claims:
+        raise HostError("devices: no device is named.", "Give devices, or a list of claims; state: absent removes the policy.")
     return PolicyRequest(
         name=options["name"],
-        claims=claims_of(options),
+        claims=claims,
         strategy=options["strategy"],
         kernels=tuple(options["kernels"]),
         whole_groups=options["group"] == "claim",

@@ -116,10 +116,12 @@ differences:
   sample: []
 """
 
+import posixpath
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
@@ -136,11 +138,21 @@ def request(options: t.Mapping[str, t.Any]) -> str:
     return dest
 
 
+def refuse_no_file(writer: Host, dest: str) -> None:
+    """Before all is read, and in check mode.  Raises HostError."""
+    folder = posixpath.dirname(dest) or "."
+    if writer.is_dir(dest):
+        raise HostError(f"dest: {cut(dest)} is a directory.", "Name the archive's file in it.")
+    if not writer.is_dir(folder):
+        raise HostError(f"dest: {cut(folder)} is not a directory.", "Create it, or name a file in another one.")
+
+
 def work(module: AnsibleModule, host: Host) -> dict[str, t.Any]:
-    dest = request(module.params)
+    dest, writer = request(module.params), Host.from_module(module)
+    refuse_no_file(writer, dest)
     collected = collect(host.root, module.run_command)
     if not module.check_mode:
-        Host.from_module(module).write_atomic(dest, collected.snapshot.data, 0o600)
+        writer.write_atomic(dest, collected.snapshot.data, 0o600)
     return {"changed": True, "dest": dest, **collected.result()}
 
 

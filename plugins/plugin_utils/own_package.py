@@ -7,7 +7,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import NEAR, HostError, cut
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import NEAR, HostError, cut, shown
 
 OWN_PACKAGES = Path(__file__).parents[2] / "files" / "kernel"
 
@@ -23,7 +23,7 @@ def no_package(option: str, source: str) -> HostError:
     own = [folder.name for folder in OWN_PACKAGES.iterdir() if own_package(folder.name)]
     meant = difflib.get_close_matches(source, own, 1, NEAR)
     return HostError(
-        f"{option}: there is no directory {cut(source)} on the controller.",
+        f"{option}: there is no directory {cut(source) or shown(source)} on the controller.",
         f"{f'Did you mean {meant[0]}? ' if meant else ''}Give one of the collection's packages, a directory in files of the role or the "
         "playbook, or an absolute path.",
     )

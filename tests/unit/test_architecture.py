@@ -71,6 +71,23 @@ def test_names_are_looked_for_wherever_a_row_has_them() -> None:
     assert any("." in name for _path, name in pairs)
 
 
+def test_every_file_of_the_core_is_named_or_imported_by_one_that_is() -> None:
+    files = {str(path.relative_to(CORE)): path for path in CORE.rglob("*.py") if path.name != "__init__.py"}
+    rows = {path for path, _name in named()} & files.keys()
+    imported = {file for row in rows for file in _imports(files[row].read_text(encoding="utf-8"))}
+    assert sorted(files.keys() - rows - imported) == []
+
+
+def _imports(text: str) -> set[str]:
+    """The files of the core that another one imports names of, or as a whole."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and "._core." in (node.module or ""):
+            place = str(node.module).partition("._core.")[2].replace(".", "/")
+            found |= {f"{place}.py", *(f"{place}/{alias.name}.py" for alias in node.names)}
+    return found
+
+
 def test_the_page_leads_into_every_room() -> None:
     assert {path.partition("/")[0] for path, _name in named()} >= set(ORDER)
 

@@ -52,7 +52,7 @@ def test_every_hook_that_an_example_names_is_there_and_is_a_list_of_tasks() -> N
 
 def test_the_guide_has_every_variable_with_its_default() -> None:
     texts = [path.read_text(encoding="utf-8") for path in (*PLAYBOOKS.glob("*.yml"), *(PLAYBOOKS / "fleet").glob("*.yml"))]
-    own = {"fleet_guests", "fleet_guest", "fleet_left"}
+    own = {"fleet_guests", "fleet_guest", "fleet_left", "fleet_hook"}
     used = {name for text in texts for name in re.findall(r"\bfleet_\w+", text)} - own
     table = "\n".join(line for line in GUIDE.splitlines() if line.startswith("| `fleet_"))
     assert used == set(re.findall(r"`(fleet_\w+)`", table))
@@ -95,9 +95,19 @@ def recap(output: str) -> dict[str, dict[str, int]]:
 
 @pytest.mark.sampled(2)
 def test_a_roll_over_hosts_that_are_done_asks_each_of_them_and_drains_none(fleet: Path) -> None:
-    done = run(fleet, PLAYBOOKS / "deploy.yml", fleet_drain="/there/is/no/such/file.yml")
+    (fleet / "never.yml").write_text(yaml.safe_dump([{"ansible.builtin.fail": {"msg": "It was drained."}}]), encoding="utf-8")
+    done = run(fleet, PLAYBOOKS / "deploy.yml", fleet_drain="never.yml", fleet_undrain="undrain_kubernetes.yml")
     assert done.returncode == 0, done.stdout[-3000:]
     assert {name: (counts["changed"], counts["failed"]) for name, counts in recap(done.stdout).items()} == dict.fromkeys(HOSTS, (0, 0))
+
+
+@pytest.mark.parametrize("hook", ["fleet_drain", "fleet_undrain"])
+def test_a_hook_that_is_not_there_stops_the_roll_before_its_first_host(fleet: Path, hook: str) -> None:
+    done = run(fleet, PLAYBOOKS / "deploy.yml", **{hook: "misspelt.yml"})
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    assert "there is no file misspelt.yml. Name one of the collection's hooks, a path from the directory in which" in said
+    assert "Ask whether everything is as the last run left it" not in done.stdout
 
 
 def test_the_canary_that_is_not_as_it_was_stops_the_roll(fleet: Path) -> None:

@@ -45,7 +45,9 @@ class ReportFiles:
     def write(self, folder: Path, check_mode: bool) -> bool:
         """Write the files; whether anything but the time of the examination is, or in check mode would be, different."""
         changed = bool(_untimed(self.data) != _untimed(_read(folder / f"{self.stem}.json")))
-        if not check_mode:
+        if check_mode:
+            _refuse_no_directory((folder / self.stem).parent)
+        else:
             texts = {"html": self.page, "json": json.dumps(self.data, indent=1) + "\n", "prom": self.metrics}
             for ending, text in texts.items():
                 # A host's files can have bytes that are no text.
@@ -104,6 +106,14 @@ def _replace(path: Path, content: bytes) -> None:
         raise HostError(
             f"folder: {cut(str(path))} cannot be written: {problem.strerror}.", "Give a directory that you may write to."
         ) from problem
+
+
+def _refuse_no_directory(folder: Path) -> None:
+    """What `_replace()` would meet: the nearest that exists takes new files."""
+    nearest = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        why = "Permission denied" if nearest.is_dir() else "Not a directory"
+        raise HostError(f"folder: {cut(str(nearest))} cannot be written: {why}.", "Give a directory that you may write to.")
 
 
 def _umask() -> int:

@@ -49,6 +49,7 @@ def test_claims_are_baked_into_an_image_and_taken_back(tmp_path: Path) -> None:
     ("options", "words"),
     [
         ({"vfio_host_reboot": True}, "vfio_host_reboot:"),
+        ({"vfio_host_claims": []}, "devices: no device is named."),
         ({"vfio_host_root": "/"}, "vfio_host_hardware: it describes the devices that an image is for"),
     ],
 )

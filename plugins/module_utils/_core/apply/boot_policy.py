@@ -38,6 +38,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
     Kernel,
     chosen_releases,
     installed_releases,
+    no_kernel_error,
     version_key,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.switched_off import (
@@ -190,7 +191,7 @@ def _inventory(host: Host, request: PolicyRequest) -> Inventory:
     """The host's devices; of an image those of the machines that it is for.  Raises HostError where the one is given for the other."""
     if request.hardware is not None and not host.is_image:
         raise HostError("hardware: it describes the devices of an image, and this is a running host.", "Leave it out, or set root.")
-    if host.is_image and request.hardware is None and request.claims:
+    if host.is_image and not request.hardware and request.claims:
         raise HostError(
             f"hardware: {host.root} is an image, which has no devices.",
             "Describe those of the machines that it is for, as device_info with detail: full returns them there.",
@@ -266,7 +267,7 @@ def _judge_plan(judge: GuardCheck, plan: PolicyPlan) -> tuple[str, ...]:
 def _kernels(host: Host, request: PolicyRequest, cache: Cache, check_mode: bool) -> tuple[Kernel, ...]:
     releases = sorted(chosen_releases(host, request.kernels), key=version_key)
     if request.claims and not releases:
-        raise HostError("kernels: this host has no kernel that is installed with its modules and its image.", "Install one.")
+        raise no_kernel_error()
     # What another task has installed is there by now, unless that task only predicted it.
     pending = request.pending if check_mode else ()
     return tuple(read_kernel(host, release, cache).with_pending(pending) for release in releases)

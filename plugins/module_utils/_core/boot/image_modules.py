@@ -91,7 +91,7 @@ class ImageFiles:
 
     def _is_same_file(self, name: str, root: Kernel, content: ModuleContent | None) -> bool:
         """An image may have files without the compression that they have in the root, and the other way round."""
-        is_same_place = _uncompressed(self.kernel.modules[name]) == _uncompressed(root.modules.get(name, ""))
+        is_same_place = uncompressed(self.kernel.modules[name]) == uncompressed(root.modules.get(name, ""))
         return content is not None and is_same_place and self.image.digests[name] in content.digests
 
     def _contents(self, names: t.Sequence[str]) -> tuple[dict[str, ModuleContent], str]:
@@ -132,7 +132,8 @@ def _is_same_build(one: ModuleContent | None, other: ModuleContent | None) -> bo
     return one is not None and other is not None and one.is_same_build(other)
 
 
-def _uncompressed(path: str) -> str:
+def uncompressed(path: str) -> str:
+    """An image may have files without the compression that they have in the root, and the other way round."""
     return path.rsplit(".ko", 1)[0]
 
 

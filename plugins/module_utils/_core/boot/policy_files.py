@@ -16,6 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.masks imp
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.start_files import NO_START_FILES, StartFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import FOLDER, SETTINGS
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution import programs
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import text_in
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.numbered_matches import numbered_matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import Allowance, fitting, lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name, other_names
@@ -214,7 +215,7 @@ def _generator_lists(host: Host) -> t.Iterator[ListedModule]:
     for (single, directory), pattern in ((DRACUT, _DRACUT_MODULES), (MKINITCPIO, _MKINITCPIO_MODULES)):
         found = [single, *(f"{directory}/{name}" for name in sorted(host.names(directory)) if name.endswith(".conf"))]
         for path in found:
-            text = host.read_text(path) if host.is_file(path) else ""
+            text = text_in(host, path)
             for line_number, match in numbered_matches(pattern, text, 1):
                 words = [word.strip("\"'") for word in match[1].split()]
                 place = f"{path}:{line_number}"
@@ -265,12 +266,8 @@ def _synonyms(host: Host, words: frozenset[str], kernels: t.Sequence[Kernel]) ->
     found: dict[str, set[str]] = {}
     for kernel in kernels if words else ():
         here = f"{MODULES}/{kernel.release}"
-        for pattern, module in other_names(_text(host, f"{here}/modules.alias"), _text(host, f"{here}/modules.builtin.modinfo")):
+        for pattern, module in other_names(text_in(host, f"{here}/modules.alias"), text_in(host, f"{here}/modules.builtin.modinfo")):
             for word in words:
                 if matches(word, normalize_module_name(pattern)):
                     found.setdefault(word, set()).add(normalize_module_name(module))
     return {word: frozenset(modules) for word, modules in found.items()}
-
-
-def _text(host: Host, path: str) -> str:
-    return host.read_text(path) if host.is_file(path) else ""

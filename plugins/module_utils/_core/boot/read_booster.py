@@ -11,6 +11,7 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import head_text
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex, normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 
@@ -32,7 +33,7 @@ def is_made_by(tree: FileTree) -> bool:
 def with_modules(tree: FileTree, kernel: Kernel) -> Kernel:
     """The kernel with the image's modules and what they are for."""
     names = {normalize_module_name(match[1]): name for name in tree.names(MODULES) if (match := _MODULE.fullmatch(name))}
-    text = (tree.head(ALIASES, 16 << 20) or b"").decode("utf-8", "surrogateescape")
+    text = head_text(tree, ALIASES, 16 << 20)
     lines = "".join(f"alias {line}\n" for line in text.split("\n") if line.strip())
     return dataclasses.replace(kernel, modules=names, index=AliasIndex.parse(lines))
 

@@ -9,7 +9,7 @@ import functools
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, LoadList, ModuleFacts
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.image_modules import ImageModules
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.image_modules import ImageModules, uncompressed
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.module_drivers import BUILT_IN_NAMES, function_of, module_facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import initcalls
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
@@ -229,9 +229,9 @@ def _other_files(host: Host, stages: t.Sequence[Stage], kernel: Kernel, name: st
     own = kernel.modules.get(name)
     for stage in stages:
         path = stage.kernel.modules.get(name)
-        if stage.place == "/" or not own or not path or _uncompressed(own) == _uncompressed(path):
+        if stage.place == "/" or not own or not path or uncompressed(own) == uncompressed(path):
             continue
-        start = _uncompressed(path)
+        start = uncompressed(path)
         paths = (f"{start}.ko{ending}" for ending in COMPRESSIONS)
         found = next((one for one in paths if host.is_file(f"{MODULES}/{kernel.release}/{one}")), None)
         if found is not None:
@@ -239,11 +239,6 @@ def _other_files(host: Host, stages: t.Sequence[Stage], kernel: Kernel, name: st
         elif not path.startswith("kernel/"):
             # It was removed from the root, or is somewhere else now.
             yield stage, path, stage.kernel
-
-
-def _uncompressed(path: str) -> str:
-    """An image may have files without the compression that they have in the root, and the other way round."""
-    return path.rsplit(".ko", 1)[0]
 
 
 def _is_alike(one: ModuleFacts, other: ModuleFacts) -> bool:

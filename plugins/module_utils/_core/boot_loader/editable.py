@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.st
     KERNEL_INSTALL,
     SETTINGS,
     VARIABLES,
+    without_quotes,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 
@@ -29,7 +30,7 @@ MOST = 3
 
 def lines(files: BootFiles, menu: Menu, item: MenuItem) -> tuple[str, ...]:
     """File and line of what gives the entry some of its arguments; empty if the entry is what a person edits."""
-    words = {_plain(word) for word in Cmdline.parse(item.arguments).arguments}
+    words = {without_quotes(word) for word in Cmdline.parse(item.arguments).arguments}
     found = _of_grub(files) if menu.source.endswith("grub.cfg") and ".conf:" not in item.source else _of_kernel_install(files)
     return tuple(place for place, text in found if any(word in words for word in _telling(text)))[:MOST]
 
@@ -52,8 +53,4 @@ def _of_kernel_install(files: BootFiles) -> t.Iterator[tuple[str, str]]:
 def _telling(text: str) -> t.Iterator[str]:
     # The quotes around a whole value would keep its words together.
     inside = re.sub(r"^([\"'])(.*?)\1.*$", r"\2", text.strip())
-    return (_plain(word) for word in Cmdline.parse(inside).arguments if not USUAL.fullmatch(word))
-
-
-def _plain(word: str) -> str:
-    return re.sub(r"[\\\"']", "", word)
+    return (without_quotes(word) for word in Cmdline.parse(inside).arguments if not USUAL.fullmatch(word))

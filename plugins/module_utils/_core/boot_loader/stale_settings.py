@@ -43,13 +43,13 @@ def warnings(files: BootFiles, menu: Menu, item: MenuItem) -> tuple[str, ...]:
     texts = {place: text for place in _settings(files) for text in (files.text(place),) if text is not None}
     is_older = _is_older(files, generated)
     assignments = Assignments.parse("\n".join(texts.values()))
-    given = {_plain(word) for word in Cmdline.parse(item.arguments).arguments}
+    given = {without_quotes(word) for word in Cmdline.parse(item.arguments).arguments}
     found: list[str] = []
     for name in VARIABLES:
         value = assignments.get(name)
         if value is None or name in assignments.unknown:
             continue
-        words = [word for word in Cmdline.parse(value).arguments if "$" not in word and _plain(word) not in given]
+        words = [word for word in Cmdline.parse(value).arguments if "$" not in word and without_quotes(word) not in given]
         missing = words if is_older else [word for word in words if _is_about_drivers(word, item)]
         if missing:
             command = _update_command(files, menu, item, " ".join(missing))
@@ -62,7 +62,7 @@ def warnings(files: BootFiles, menu: Menu, item: MenuItem) -> tuple[str, ...]:
 
 def _of_another_loader(files: BootFiles, menu: Menu, item: MenuItem) -> str | None:
     """A sentence about arguments for drivers in the settings that the loader in charge does not read."""
-    given = {_plain(word) for word in Cmdline.parse(item.arguments).arguments}
+    given = {without_quotes(word) for word in Cmdline.parse(item.arguments).arguments}
     if menu.loader == SYSTEMD_BOOT:
         text, place = "\n".join(files.text(path) or "" for path in _settings(files)), SETTINGS
         assignments = Assignments.parse(text)
@@ -72,8 +72,8 @@ def _of_another_loader(files: BootFiles, menu: Menu, item: MenuItem) -> str | No
         values, place, there = [files.text(KERNEL_INSTALL) or ""], KERNEL_INSTALL, SETTINGS
     else:
         return None
-    words = [word for value in values for word in Cmdline.parse(value).arguments if ABOUT_DRIVERS.fullmatch(_plain(word))]
-    missing = " ".join(word for word in dict.fromkeys(words) if _plain(word) not in given)
+    words = [word for value in values for word in Cmdline.parse(value).arguments if ABOUT_DRIVERS.fullmatch(without_quotes(word))]
+    missing = " ".join(word for word in dict.fromkeys(words) if without_quotes(word) not in given)
     if not missing:
         return None
     command = _refresh_command(files, menu, item) if there in (KERNEL_INSTALL, SETTINGS) else ""
@@ -105,7 +105,7 @@ def _is_older(files: BootFiles, generated: str) -> bool:
 
 def _is_about_drivers(word: str, item: MenuItem) -> bool:
     """Entries in files of their own can be given arguments by themselves."""
-    return ".conf:" not in item.source and ABOUT_DRIVERS.fullmatch(_plain(word)) is not None
+    return ".conf:" not in item.source and ABOUT_DRIVERS.fullmatch(without_quotes(word)) is not None
 
 
 def _place(texts: t.Mapping[str, str], name: str) -> str:
@@ -123,6 +123,6 @@ def _update_command(files: BootFiles, menu: Menu, item: MenuItem, missing: str) 
     return f"{command} -o {menu.source}"
 
 
-def _plain(word: str) -> str:
+def without_quotes(word: str) -> str:
     """An argument without quotes and backslashes, which GRUB and the shell use differently."""
     return re.sub(r"[\\\"']", "", word)

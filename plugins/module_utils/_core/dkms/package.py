@@ -44,7 +44,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_r
     missing_for_kernel,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE, chosen_releases, installed_releases
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import (
+    OSRELEASE,
+    chosen_releases,
+    installed_releases,
+    no_kernel_error,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import is_other
 
 if t.TYPE_CHECKING:
@@ -94,7 +99,7 @@ class DkmsPackage:
         excluded = {release: reason for release in installed for reason in (self._exclusion(release),) if reason is not None}
         chosen = chosen_releases(self._host, wanted.kernels)
         if not chosen:
-            raise HostError("kernels: this host has no kernel with its modules and its image.", "Install a kernel, or name one.")
+            raise no_kernel_error()
         self._check_excluded(chosen, excluded)
         if wanted.source is not None and wanted.source.is_empty:
             return dataclasses.replace(self._decide_absence(), skipped={release: excluded[release] for release in chosen})

@@ -108,3 +108,8 @@ def _says_why(refused: t.Iterable[Reason], modules: t.Collection[str]) -> bool:
         if NO_MODULE in reason.fact or any(module in words for module in modules):
             return True
     return False
+
+
+def be_bound(driver: str | None) -> str:
+    """What a sentence has after "will" or "may" for a device that gets this driver."""
+    return "have no driver" if driver is None else f"be bound to {driver}"

@@ -54,6 +54,21 @@ def names_if_any(tree: FileTree, folder: str) -> tuple[str, ...]:
         return ()
 
 
+def names_in(tree: FileTree, folder: str) -> tuple[str, ...]:
+    """What is in a directory; empty if there is none.  Raises HostError if it cannot be listed."""
+    return tree.names(folder) if tree.is_dir(folder) else ()
+
+
+def text_in(tree: FileTree, path: str) -> str:
+    """The text of a regular file; empty if there is none.  Raises HostError if it cannot be read."""
+    return tree.read_text(path) if tree.is_file(path) else ""
+
+
+def head_text(tree: FileTree, path: str, most: int) -> str:
+    """At most the first ``most`` bytes of a regular file, as text; empty if it is not one, or cannot be read."""
+    return (tree.head(path, most) or b"").decode("utf-8", "surrogateescape")
+
+
 def leads_to_nothing(tree: FileTree, path: str) -> bool:
     """Whether a path is a link to /dev/null, in whatever words and over however many links; the tree need not have that node."""
     return end_of_links(path, tree.link) == NOTHING

@@ -1,27 +1,47 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where file systems are mounted: proc_pid_mountinfo(5)."""
+"""What is mounted where, by proc_pid_mountinfo(5): of this machine, and of a process of a host."""
 
 from __future__ import annotations
 
 import os
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import head_text
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 MOUNTS = "/proc/self/mountinfo"
+LARGEST = 4 << 20
+ESCAPE = re.compile(r"\\([0-7]{3})")
+
+
+class MountedPlace(t.NamedTuple):
+    """A line of proc_pid_mountinfo(5): the mount's ID, the number and kind of its file system, the folder of that which is at the place."""
+
+    mount: str
+    number: str
+    folder: str
+    place: str
+    kind: str
+    source: str
+    options: tuple[str, ...]
+
+
+def mounted(host: Host, process: str = "self", most: int = LARGEST) -> t.Iterator[MountedPlace]:
+    """What a process has mounted, in order, of at most so many bytes of its table."""
+    return _read(raw_lines(host, f"/proc/{process}/mountinfo", most))
 
 
 def types() -> dict[str, str]:
-    """The type of what is mounted, by the place where it is; empty where that cannot be read."""
-    found = {}
+    """The type of what this process has mounted, by the place where it is; empty where that cannot be read."""
     try:
         with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
-            for line in file:
-                before, _dash, after = line.partition(" - ")
-                fields = before.split()
-                if len(fields) > 4 and after:
-                    found[_unescaped(fields[4])] = after.split()[0]
+            return {one.place: one.kind for one in _read(file.read(LARGEST).split("\n"))}
     except OSError:
         return {}
-    return found
 
 
 def below(root: str) -> frozenset[str] | None:
@@ -31,7 +51,19 @@ def below(root: str) -> frozenset[str] | None:
     return frozenset(place[len(top) :] for place in known if place.startswith(f"{top}/")) if known else None
 
 
-def _unescaped(text: str) -> str:
-    for escaped, sign in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        text = text.replace(escaped, sign)
-    return text
+def raw_lines(host: Host, path: str, most: int = LARGEST) -> tuple[str, ...]:
+    return tuple(head_text(host, path, most).split("\n"))
+
+
+def unescaped(text: str) -> str:
+    """Without the octal escapes of mangle() in the kernel and of getmntent(3): a blank is `\\040`."""
+    return ESCAPE.sub(lambda found: chr(int(found[1], 8)), text)
+
+
+def _read(lines: t.Iterable[str]) -> t.Iterator[MountedPlace]:
+    for line in lines:
+        head, _dash, tail = line.partition(" - ")
+        fields, rest = head.split(), tail.split(" ")
+        if len(fields) > 5 and len(rest) > 1:
+            options = tuple(unescaped(option) for option in rest[2].split(",")) if len(rest) > 2 else ()
+            yield MountedPlace(fields[0], fields[2], unescaped(fields[3]), unescaped(fields[4]), rest[0], unescaped(rest[1]), options)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, shown
 
 LONGEST_LIMIT = 86400
 """A day, in seconds."""
@@ -14,7 +14,7 @@ def checked_timeout(seconds: object, option: str = "timeout") -> int:
     """``seconds`` if it is a time limit.  Raises HostError, naming ``option``, if it is not."""
     allowed = f"Allowed are whole seconds, 1 to {LONGEST_LIMIT} (a day)."
     if isinstance(seconds, bool) or not isinstance(seconds, int):
-        raise HostError(f"{option}: this is not a number of seconds.", allowed)
+        raise HostError(f"{option}: {shown(seconds)} is not a number of seconds.", allowed)
     if seconds < 1:
         # The text of a very long number is itself an error.
         raise HostError(f"{option}: {seconds if seconds > -LONGEST_LIMIT else 'a negative number'} is too short.", allowed)

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 import time
 import typing as t
 
@@ -20,7 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir
     CacheDirectory,
     opened_private,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.kept_facts import KeptFacts
 
 if t.TYPE_CHECKING:
@@ -63,7 +64,9 @@ def record(host: Root, key: str, facts: KeptFacts, outcome: RunOutcome) -> None:
 
 
 def recall(host: Root, key: str) -> Answer:
-    """What the last run returned, if everything that it rested on is as it was."""
+    """What the last run returned, if everything that it rested on is as it was.  Raises HostError where there is no such root."""
+    if not os.path.isdir(host.root):
+        raise HostError(f"root: {cut(host.root)} is not a directory.", "Give the directory that the host's file system is mounted on.")
     try:
         with _folder() as folder:
             content = None if folder is None else folder.read_exclusive(_name(host), LARGEST + 128)

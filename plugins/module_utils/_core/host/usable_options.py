@@ -9,6 +9,7 @@ lists in lists are errors of Python where a conversion meets them.
 from __future__ import annotations
 
 import math
+import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut, shown
@@ -25,6 +26,9 @@ LARGEST_NUMBER = 1 << 63
 BLANKS = frozenset("\t\n\r")
 INTERNAL = "_ansible_"
 """How Ansible's own entries among the options begin."""
+MODULES = ("natives[]", "pending_modules[].name", "policy.modules[]", "modules[].name")
+"""Options that are names of kernel modules."""
+MODULE = re.compile(r"[^\s/]+")
 SELECTORS = ("devices", "claims[].devices", "request.claims[].devices")
 """Options that are split into parts and stripped of blanks, so that they may have several lines, and be long."""
 CONTENTS = ("_run.conf", "_run.manifest", "_run.packages[].conf", "_run.packages[].manifest")
@@ -43,7 +47,10 @@ DICTIONARIES = (
     "functions[]",
     "functions[].emulate",
     "functions[].emulate.bars[]",
+    "hardware[]",
     "policy",
+    "policy.files",
+    "predicted",
     "_run",
     "_run.packages[]",
     "request",
@@ -53,7 +60,9 @@ DICTIONARIES = (
     "request.claims[].node",
     "request.claims.node",
 )
-"""Options with options of their own: Ansible's look for these fails in what is none."""
+"""Options with options of their own: Ansible's look for these fails in what is none; and others that are dictionaries."""
+PATHS = ("root", "dest", "folder", "cache")
+"""Options of which nothing would be the directory in which the module runs."""
 WHOLE_NUMBERS = (
     *("timeout", "cpus", "request.timeout", "request.drivers_timeout", "claims[].vfs", "request.claims[].vfs"),
     *("repeat", "hold", "first", "forks"),
@@ -88,13 +97,22 @@ def refuse_unusable(options: t.Mapping[t.Any, t.Any]) -> None:
         elif isinstance(value, str):
             if kind in WHOLE_NUMBERS:
                 _refuse_endless(place, value)
+            _refuse_other_text(place, kind, value)
             _refuse_text(place, value, kind in SELECTORS or kind in CONTENTS, _longest(kind))
         elif isinstance(value, (int, float)):
             _refuse_number(place, value)
 
 
+def _refuse_other_text(place: OptionPath, kind: str, text: str) -> None:
+    if kind in PATHS and not text.strip():
+        raise HostError(f"{_named(place)}: {shown(text)} is not a path.", "Write a path, or leave the option out.")
+    if kind in MODULES and not MODULE.fullmatch(text):
+        raise HostError(f"{_named(place)}: {shown(text)} is not a module's name.", "Write a name as in vfio-pci, without path or ending.")
+
+
 def _refuse_no_dictionary(place: OptionPath, kind: str, value: object) -> None:
-    if kind in DICTIONARIES and not _may_be_dictionary(value):
+    # Ansible takes an option that is null as not given, and does not expect it in a list.
+    if kind in DICTIONARIES and not _may_be_dictionary(value) and (value is not None or kind.endswith("[]")):
         raise HostError(f"{_named(place)}: {shown(value)} is not a dictionary.", "Write `name: value` for each of its options.")
     if f"{kind}[]" in DICTIONARIES and isinstance(value, (t.Mapping, str)):
         _refuse_no_list(place, value)
@@ -102,7 +120,7 @@ def _refuse_no_dictionary(place: OptionPath, kind: str, value: object) -> None:
 
 def _may_be_dictionary(value: object) -> bool:
     """Whether check_type_dict() of ansible-core makes one of it: a text is JSON or has `name=value`."""
-    return isinstance(value, (t.Mapping, type(None))) or (isinstance(value, str) and (value.startswith("{") or "=" in value))
+    return isinstance(value, t.Mapping) or (isinstance(value, str) and (value.startswith("{") or "=" in value))
 
 
 def _refuse_no_list(place: OptionPath, value: t.Mapping[t.Any, t.Any] | str) -> None:
@@ -111,10 +129,9 @@ def _refuse_no_list(place: OptionPath, value: t.Mapping[t.Any, t.Any] | str) -> 
         raise HostError(f"{_named(place)}: {shown(value)} is a dictionary, not a list of dictionaries.", "Write `- ` before each of them.")
     if all(_may_be_dictionary(part) and part.startswith("{") == part.endswith("}") for part in value.split(",")):
         return
-    raise HostError(
-        f"{_named(place)}: {shown(value)} is a text, not a list of dictionaries.",
-        f"""Write a list; in an ad-hoc command, all options as JSON: -a '{{"{_named(place)}": [{{"NAME": "VALUE"}}]}}'.""",
-    )
+    ad_hoc = f"""; in an ad-hoc command, all options as JSON: -a '{{"{_named(place)}": [{{"NAME": "VALUE"}}]}}'"""
+    advice = f"Write a list{ad_hoc if len(place) == 1 else ''}."
+    raise HostError(f"{_named(place)}: {shown(value)} is a text, not a list of dictionaries.", advice)
 
 
 def _longest(kind: str) -> int:

@@ -11,6 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import NEAR, HostError, cut, shown
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import text_in
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import BUSES, AliasIndex, AliasMatch, normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import module_name
 
@@ -92,8 +93,8 @@ class Kernel:
         listed = dep_lines(host.read_text(f"{here}/modules.dep"))
         modules = {name: path for name, path, _needed in listed}
         needed = {name: files for name, _path, files in listed if files}
-        builtins = frozenset(built_in_modules(_text(host, f"{here}/modules.builtin")))
-        index = AliasIndex.parse(_text(host, f"{here}/modules.alias"), _text(host, f"{here}/modules.builtin.modinfo"))
+        builtins = frozenset(built_in_modules(text_in(host, f"{here}/modules.builtin")))
+        index = AliasIndex.parse(text_in(host, f"{here}/modules.alias"), text_in(host, f"{here}/modules.builtin.modinfo"))
         return cls(release, modules, builtins, host.is_file(f"{here}/build/Makefile"), index, needed)
 
     def checked(self, host: FileTree) -> Kernel:
@@ -252,32 +253,34 @@ def _listed(releases: t.Sequence[str]) -> str:
     return ", ".join(releases) if releases else "no installed kernel"
 
 
-def _text(host: FileTree, path: str) -> str:
-    return host.read_text(path) if host.is_file(path) else ""
-
-
 ALL = "all"
 RUNNING = "running"
 
 
-def chosen_releases(host: Host, wanted: t.Sequence[str], option: str = "kernels") -> tuple[str, ...]:
-    """The releases that ``all``, ``running`` or a list of releases stands for, each once.
+def chosen_releases(host: Host, wanted: t.Sequence[str], others: t.Sequence[str] = ()) -> tuple[str, ...]:
+    """The releases that ``all``, ``running`` or a list of releases stands for, each once; ``others`` are further words of the option.
 
     Raises HostError if that names no kernel, or, naming the release, one that is not installed.
     """
+    words = (*others, ALL, RUNNING)
     if not wanted:
-        raise HostError(f"{option}: the list is empty.", f"Give {ALL}, {RUNNING} or releases, or leave {option} out.")
+        raise HostError("kernels: the list is empty.", f"Give {', '.join(words)} or releases, or leave kernels out.")
     installed = installed_releases(host)
     named = (item for item in wanted if item != ALL)
     releases = dict.fromkeys(running_release(host) if item == RUNNING and ALL not in wanted else item for item in named)
     for release in releases:
         if release not in installed and release != RUNNING:
-            raise _unknown(release, installed, option)
+            raise _unknown(release, installed, words)
     return installed if ALL in wanted else tuple(releases)
 
 
-def _unknown(release: str, installed: tuple[str, ...], option: str) -> HostError:
-    there = f"Installed are {', '.join(installed)}." if installed else "No kernel is installed together with its modules."
+def no_kernel_error() -> HostError:
+    return HostError("kernels: this host has no kernel that is installed with its modules and its image.", "Install one.")
+
+
+def _unknown(release: str, installed: tuple[str, ...], words: t.Sequence[str]) -> HostError:
+    allowed = f"Allowed are {', '.join(words)}, and the installed {', '.join(installed)}."
+    there = allowed if installed else "No kernel is installed together with its modules."
     name = cut(release) if release.isprintable() and release.strip() else shown(release)
-    meant = difflib.get_close_matches(release.lower(), (ALL, RUNNING), 1, NEAR)
-    return HostError(f"{option}: kernel {name} is not installed.", f"Did you mean {meant[0]}? {there}" if meant else there)
+    meant = difflib.get_close_matches(release.lower(), words, 1, NEAR)
+    return HostError(f"kernels: kernel {name} is not installed.", f"Did you mean {meant[0]}? {there}" if meant else there)

@@ -155,7 +155,7 @@ class ModprobeConfig:
 
     @property
     def modules_with_options(self) -> t.Collection[str]:
-        """Each module that some options are for, by its comparable name."""
+        """Each module that some options are for, by its normalized name."""
         return dict.fromkeys(line.arguments[0] for line in self._by_command.get("options", ()))
 
     def softdeps(self, module: str) -> tuple[Directive, ...]:

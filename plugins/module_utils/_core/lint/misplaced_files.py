@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.ignored_lines import DIRECTIVE, PUT_ASIDE
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.misread_lists import names_a_module
-from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_line import lines_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_mistakes import is_about_drivers
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
@@ -25,7 +25,7 @@ MODPROBE, LISTS, SAVED = "/etc/modprobe.d", "/etc/modules-load.d", "/etc/driverc
 def rules_that_udev_does_not_read(host: HostPolicy) -> t.Iterator[Finding]:
     """A file with rules about drivers whose name does not end in `.rules`."""
     for file in host.files.rules:
-        if file.name.endswith(SUFFIX) or PUT_ASIDE.search(file.name) or not _has_rules(file.text or ""):
+        if file.name.endswith(SUFFIX) or PUT_ASIDE.search(file.name) or not is_about_drivers(file.text or ""):
             continue
         said = f"{file.path}: udev does not read it, because its name does not end in {SUFFIX}."
         stem = re.sub(r"(?:\.rules?)?(?:\.(?:conf|rule))?$", "", file.path)
@@ -39,7 +39,7 @@ def files_in_misspelt_directories(host: HostPolicy) -> t.Iterator[Finding]:
         meant = None
         if PUT_ASIDE.search(file.name) or OLD_DIRECTORY.search(file.directory):
             continue
-        if file.directory.startswith(UDEV.rstrip("/")) and _has_rules(text):
+        if file.directory.startswith(UDEV.rstrip("/")) and is_about_drivers(text):
             meant = RULES
         elif not file.directory.startswith(UDEV.rstrip("/")):
             meant = _meant(text, file.path, host)
@@ -55,7 +55,3 @@ def _meant(text: str, path: str, host: HostPolicy) -> str | None:
     if DIRECTIVE.search(text):
         return MODPROBE
     return LISTS if "module" in path and names_a_module(text, host) else None
-
-
-def _has_rules(text: str) -> bool:
-    return any(line.keys and line.is_about_drivers for line in lines_of(text, ""))

@@ -9,8 +9,8 @@ import json
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import names_if_any
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.mount_table import mounted
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import head_text, names_if_any
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.mounts import mounted
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import properties
 
 if t.TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Containers:
 
     def _attribute(self, path: str) -> str:
         """What a container has in its place, whatever that is."""
-        return (self._host.head(path, LARGEST_ATTRIBUTE) or b"").decode("utf-8", "surrogateescape").strip()
+        return head_text(self._host, path, LARGEST_ATTRIBUTE).strip()
 
     @functools.cached_property
     def _with_own_devices(self) -> tuple[tuple[str, str], ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import names_if_any
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import head_text, names_if_any
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.numbered_matches import numbered_matches
 
 if t.TYPE_CHECKING:
@@ -45,11 +45,11 @@ class DumpTarget(t.NamedTuple):
 
 def crash_targets(host: Host) -> t.Iterator[DumpTarget]:
     """Where the kernel of a crash writes the memory (kdump.conf(5), kdump-tools(5), kdump(5) of SUSE)."""
-    for line, found in numbered_matches(_TARGET, _text(host, KDUMP)):
+    for line, found in numbered_matches(_TARGET, head_text(host, KDUMP, LARGEST)):
         kind = "" if found[1] == "raw" else _KIND_OF_SERVERS.get(found[1], found[1])
         yield DumpTarget(found[2] if found[1] != "ssh" else f"{found[2]}:/", kind, f"{KDUMP}:{line}")
     for path in KDUMP_VARIABLES:
-        for line, found in numbered_matches(_VARIABLE, _text(host, path)):
+        for line, found in numbered_matches(_VARIABLE, head_text(host, path, LARGEST)):
             where = f"{path}:{line}"
             if found[1] == "KDUMP_SAVEDIR":
                 urls = (_URL.match(word) for word in found[2].split())
@@ -73,10 +73,6 @@ def hibernation_disks(host: Host) -> t.Iterator[tuple[str, str]]:
     if number is not None and number not in NONE_OF_HIBERNATION:
         yield number, RESUME_NOW
     for path in (RESUME_FILE, *(f"{RESUME_FOLDER}/{name}" for name in names_if_any(host, RESUME_FOLDER))):
-        for line, found in numbered_matches(_RESUME, _text(host, path)):
+        for line, found in numbered_matches(_RESUME, head_text(host, path, LARGEST)):
             if found[1] not in ("none", "auto"):
                 yield found[1], f"{path}:{line}"
-
-
-def _text(host: Host, path: str) -> str:
-    return (host.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape")

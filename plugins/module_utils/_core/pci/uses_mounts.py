@@ -9,7 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name, names_if_any
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.mount_table import mounted, raw_lines, unescaped
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.mounts import mounted, raw_lines, unescaped
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_dumps import crash_targets, hibernation_disks, message_targets
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_keys import KEY
 

@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import head_text
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import TreeNode
 
 if t.TYPE_CHECKING:
@@ -192,7 +193,7 @@ class Processes:
         if mount is None:
             return None
         # Few programs have a node by another path.
-        from ansible_collections.vfio.variants.plugins.module_utils._core.pci.mount_table import mounted
+        from ansible_collections.vfio.variants.plugins.module_utils._core.host.mounts import mounted
 
         for one in mounted(self._host, process, LARGEST_MAPS):
             place = f"{one.place.rstrip('/')}/"
@@ -201,7 +202,7 @@ class Processes:
         return None
 
     def _mapped(self, process: str, command: str, opened: t.Container[str]) -> t.Iterator[Open]:
-        text = (self._host.head(f"/proc/{process}/maps", LARGEST_MAPS) or b"").decode("utf-8", "surrogateescape")
+        text = head_text(self._host, f"/proc/{process}/maps", LARGEST_MAPS)
         for place in dict.fromkeys(ALL_MEMORY.findall(text)):
             yield from (Open(process, command, "/dev/mem", None, address, "mapped") for address in self._at(int(place, 16)))
         for path in dict.fromkeys(MAPPED.findall(text)):

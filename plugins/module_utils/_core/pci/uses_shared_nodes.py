@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import head_text
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.nvswitch import SETTINGS, SHARED, mode_in
 
 if t.TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _manages_fabric(host: Host, processes: Processes, process: str) -> bool:
 
 def _mode_of(host: Host, process: str) -> int:
     """The mode of a fabric manager that runs, perhaps in a container, by its own settings."""
-    words = (host.head(f"/proc/{process}/cmdline", LARGEST_COMMAND) or b"").decode("utf-8", "surrogateescape").split("\0")
+    words = head_text(host, f"/proc/{process}/cmdline", LARGEST_COMMAND).split("\0")
     named = next((words[place + 1] for place, word in enumerate(words[:-1]) if word in SETTINGS_OPTIONS), SETTINGS)
     own = host.head(f"/proc/{process}/root{named}", LARGEST_SETTINGS) if named.startswith("/") else None
     text = own if own is not None else host.head(SETTINGS, LARGEST_SETTINGS)

@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, KERNEL, UNKNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.matching import UNSERVED_ADVICE, unserved, why_off
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reasons import LONGEST_REASON
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reasons import LONGEST_REASON, be_bound
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.dead_rules import overrides_that_disagree
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy, listed
@@ -60,7 +60,7 @@ class Outcome:
     @property
     def complaint(self) -> str:
         """What happens in place of what is claimed, as the end of a sentence."""
-        others = [_bound(driver) for driver in self.winner.outcomes if driver != self.driver]
+        others = [be_bound(driver) for driver in self.winner.outcomes if driver != self.driver]
         # A race that the claimed driver takes no part in is as good as lost.
         return f"{'may' if self.driver in self.winner.outcomes else 'will'} {' or '.join(others)}"
 
@@ -211,7 +211,3 @@ def _overruled(plan: PolicyPlan, boots: t.Sequence[Boot], facts: PolicyFacts) ->
     natives = {native for decision in plan.decisions for native in natives_of(decision, facts)}
     installs = {str(line.source) for config in facts.configs.values() for native in natives for line in config.installs(native)}
     yield from (finding.sentence for finding in installs_beside_softdeps(host) if finding.source in installs)
-
-
-def _bound(driver: str | None) -> str:
-    return "have no driver" if driver is None else f"be bound to {driver}"

@@ -80,7 +80,7 @@ class PolicyPaths:
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """The files that should exist, with their content, and the modules (comparable names) that must be in the initramfs.
+    """The files that should exist, with their content, and the modules (normalized names) that must be in the initramfs.
 
     A path of the policy that ``files`` does not hold must be absent.
     """

@@ -28,7 +28,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS, driver_names
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, OSRELEASE, chosen_releases
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, OSRELEASE, chosen_releases, no_kernel_error
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.old_modules import old_in_use
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, VGPU
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import inventory_of
@@ -111,7 +111,7 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
     statuses = _with_nodes(host, _guarded(host, request, statuses, inventory, kernels))
     wrong = () if request.predicted is None else request.predicted.wrong(statuses, inventory, running)
     if request.require == "winner" and not releases and (statuses or (request.claims is None and inventory.devices)):
-        raise HostError("kernels: this host has no kernel that is installed with its modules and its image.", "Install one.")
+        raise no_kernel_error()
     failures = (*_failures(request.require, statuses, running), *(wrong if request.require == "satisfied" else ()))
     unfinished = unfinished_work(host, inventory)
     old = () if request.hardware is not None else old_in_use(host, with_pending)
@@ -136,7 +136,7 @@ def _releases(host: Host, wanted: t.Sequence[str], next_release: str | None) -> 
     named = [release for release in wanted if release != NEXT]
     if NEXT in wanted:
         named += [ALL] if next_release is None else [next_release]
-    return chosen_releases(host, named)
+    return chosen_releases(host, named, (NEXT,))
 
 
 def _booted(request: ClaimCheckRequest, running: str | None, kernels: t.Sequence[Kernel]) -> tuple[str, ...]:

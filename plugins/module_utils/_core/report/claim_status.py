@@ -8,7 +8,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, NOT_KNOWN, RACE, UNKNOWN
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reasons import LACKS, LONGEST_REASON
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reasons import LACKS, LONGEST_REASON, be_bound
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import NOT_SEARCHED, winner_result
@@ -47,7 +47,7 @@ class AfterBoot:
             possible = " or ".join(driver or "no driver" for driver in self.winner.outcomes)
             said = f"whether {subject} will be bound to {self.claimed} on kernel {kernels} cannot be determined"
             return f"{said} (possible: {possible}): {why}"
-        others = " or ".join(_bound(driver) for driver in self.winner.outcomes if driver != self.claimed)
+        others = " or ".join(be_bound(driver) for driver in self.winner.outcomes if driver != self.claimed)
         will = "may" if self.claimed in self.winner.outcomes else "will"
         race = ", in a race," if self.winner.certainty == RACE else ""
         return f"{subject} {will}{race} {others}, not {self.claimed}, on kernel {kernels}{self._reason()}"
@@ -176,7 +176,3 @@ def _without_repeated(doubts: t.Sequence[str]) -> list[str]:
     """The doubts but for those with which another one begins, which says more."""
     begins = {doubt: tuple(f"{doubt.rstrip('.')}{more}" for more in (":", ",", ";", " ")) for doubt in doubts}
     return [doubt for doubt, begin in begins.items() if not any(other.startswith(begin) for other in begins)]
-
-
-def _bound(driver: str | None) -> str:
-    return "have no driver" if driver is None else f"be bound to {driver}"

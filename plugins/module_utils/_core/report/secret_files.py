@@ -8,7 +8,7 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.mount_table import unescaped
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.mounts import unescaped
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.redaction import Redactor, without_private_keys
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.credentials import ACTING, STORES
 

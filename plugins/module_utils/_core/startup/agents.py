@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name, head_text
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, link_files, tokens
@@ -38,7 +38,7 @@ def read(host: Host, inventory: Inventory, judge: ProgramAnalysis, is_started: I
 
 def _tuned(host: Host, judge: ProgramAnalysis) -> t.Iterator[Influence]:
     """The active profile and those that it includes: modules, scripts, and values for sysfs."""
-    active = _text(host, "/etc/tuned/active_profile").split()
+    active = head_text(host, "/etc/tuned/active_profile", _LARGEST).split()
     seen: set[str] = set()
     while active and len(seen) < 16:
         name = active.pop(0)
@@ -52,7 +52,7 @@ def _tuned(host: Host, judge: ProgramAnalysis) -> t.Iterator[Influence]:
         if path is None:
             continue
         section = ""
-        for number, line in enumerate(map(str.strip, _text(host, path).split("\n")), 1):
+        for number, line in enumerate(map(str.strip, head_text(host, path, _LARGEST).split("\n")), 1):
             if line.startswith("["):
                 section = line.strip("[]")
                 continue
@@ -83,7 +83,7 @@ def _tuned_setting(section: str, key: str, value: str, source: str, home: str, j
 def _vpp(host: Host, inventory: Inventory) -> t.Iterator[Influence]:
     """VPP takes the devices of `dpdk { dev … }`; without such a line, every network controller that is not in use."""
     path = "/etc/vpp/startup.conf"
-    text = re.sub(r"#[^\n]*", "", _text(host, path))
+    text = re.sub(r"#[^\n]*", "", head_text(host, path, _LARGEST))
     start = re.search(r"\bdpdk\s*\{", text)
     if start is None and re.search(r"plugin\s+dpdk_plugin\.so\s*\{\s*disable", text):
         return
@@ -102,14 +102,14 @@ def _vpp(host: Host, inventory: Inventory) -> t.Iterator[Influence]:
 def _network_manager(host: Host) -> t.Iterator[Influence]:
     folders = ("/etc/NetworkManager/system-connections", "/usr/lib/NetworkManager/system-connections")
     for path in first_of_name(host, folders, "").values():
-        section = _text(host, path).partition("[sriov]")[2].partition("\n[")[0]
+        section = head_text(host, path, _LARGEST).partition("[sriov]")[2].partition("\n[")[0]
         if _SRIOV_KEYS.search(section):
             yield Influence(path, "makes NetworkManager create virtual functions", _CREATES)
 
 
 def _netplan(host: Host) -> t.Iterator[Influence]:
     for path in first_of_name(host, ("/etc/netplan", "/usr/lib/netplan", "/lib/netplan"), ".yaml").values():
-        for number, line in enumerate(_text(host, path).split("\n"), 1):
+        for number, line in enumerate(head_text(host, path, _LARGEST).split("\n"), 1):
             if re.match(r"\s*virtual-function-count\s*:", line):
                 yield Influence(f"{path}:{number}", "makes netplan create virtual functions", _CREATES)
             elif re.match(r"\s*delay-virtual-functions-rebind\s*:\s*(?:true|yes|on)", line, re.IGNORECASE):
@@ -122,9 +122,5 @@ def _netplan(host: Host) -> t.Iterator[Influence]:
 
 def _links(host: Host) -> t.Iterator[Influence]:
     for path in (path for paths in link_files.read(host) for path in paths):
-        if re.search(r"^[ \t]*SR-IOVVirtualFunctions[ \t]*=[ \t]*[^\s0]", _text(host, path), re.MULTILINE):
+        if re.search(r"^[ \t]*SR-IOVVirtualFunctions[ \t]*=[ \t]*[^\s0]", head_text(host, path, _LARGEST), re.MULTILINE):
             yield Influence(path, "makes systemd-udevd create virtual functions", _CREATES)
-
-
-def _text(host: Host, path: str) -> str:
-    return (host.head(path, _LARGEST) or b"").decode("utf-8", "surrogateescape")

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name, head_text
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.command_line import with_suffix
 
@@ -46,7 +46,7 @@ def _rules(host: Host) -> t.Iterator[tuple[str, bool, str]]:
     """A pattern, whether it enables, and its line; the first that matches counts."""
     chosen = first_of_name(host, PRESETS, ".preset")
     for name in sorted(chosen):
-        for number, line in enumerate(_text(host, chosen[name]).split("\n"), 1):
+        for number, line in enumerate(head_text(host, chosen[name], LARGEST).split("\n"), 1):
             words = line.split()
             if len(words) > 1 and words[0] in ("enable", "disable"):
                 yield words[1], words[0] == "enable", f"{chosen[name]}:{number}"
@@ -55,7 +55,7 @@ def _rules(host: Host) -> t.Iterator[tuple[str, bool, str]]:
 def of_mounts(host: Host) -> tuple[Asked, ...]:
     """The units that x-systemd.requires= and x-systemd.wants= in fstab start with their file system (systemd.mount(5))."""
     found = []
-    for number, line in enumerate(_text(host, FSTAB).split("\n"), 1):
+    for number, line in enumerate(head_text(host, FSTAB, LARGEST).split("\n"), 1):
         words = line.split()
         if len(words) > 3 and not words[0].startswith("#"):
             found += [(unit, f"{FSTAB}:{number}") for unit in units_of_options(words[3])]
@@ -67,7 +67,3 @@ def units_of_options(options: str) -> tuple[str, ...]:
     if "noauto" in options.split(","):
         return ()
     return tuple(unit for unit in _REQUIRES.findall(options) if with_suffix(unit) == unit)
-
-
-def _text(host: Host, path: str) -> str:
-    return (host.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import head_text
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
@@ -96,7 +97,7 @@ def read(host: Host, judge: ProgramAnalysis, started: t.Collection[Unit]) -> t.I
 
 
 def _of_configuration(host: Host, judge: ProgramAnalysis, path: str, wanted: re.Pattern[str]) -> t.Iterator[Influence]:
-    text = (host.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape")
+    text = head_text(host, path, LARGEST)
     for number, line in enumerate(text.split("\n"), 1):
         match = wanted.match(line)
         if match is not None:
@@ -105,7 +106,7 @@ def _of_configuration(host: Host, judge: ProgramAnalysis, path: str, wanted: re.
 
 def _preloaded(host: Host) -> t.Iterator[Influence]:
     ownership = Ownership.of(host)
-    text = (host.head(PRELOADED, LARGEST) or b"").decode("utf-8", "surrogateescape") if host.is_file(PRELOADED) else ""
+    text = head_text(host, PRELOADED, LARGEST)
     for path in re.split(r"[\s:]+", re.sub(r"#[^\n]*", "", text)):
         real = ownership.resolved(path) if path.startswith("/") and host.is_file(path) else ""
         if real and not ownership.is_trusted(real):
@@ -116,7 +117,7 @@ def _containers(host: Host) -> t.Iterator[Influence]:
     """Docker's containers that start with it and get at sysfs or the kernel's modules."""
     for name in host.names(CONTAINERS)[:MOST_CONTAINERS] if host.is_dir(CONTAINERS) else ():
         path = f"{CONTAINERS}/{name}/hostconfig.json"
-        text = (host.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape")
+        text = head_text(host, path, LARGEST)
         if _RESTARTS.search(text) and _PRIVILEGED.search(text):
             yield Influence(path, "has docker start a container that can bind devices", UNBOUNDED)
 

@@ -8,6 +8,7 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import head_text
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import brought_texts
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
@@ -76,7 +77,7 @@ def _is_for(host: Host, release: str) -> bool:
 
 
 def _assignments(host: Host, path: str) -> dict[str, str]:
-    text = (host.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape") if host.is_file(path) else ""
+    text = head_text(host, path, LARGEST)
     return {name: value.strip().strip("\"'") for name, equals, value in (line.partition("=") for line in text.split("\n")) if equals}
 
 

@@ -8,6 +8,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import database
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import head_text, names_in
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import tokens
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
@@ -37,9 +38,9 @@ def read(host: Host, inventory: Inventory, judge: ProgramAnalysis, is_started: I
     """What guests that start with the host may take."""
     if is_started("pve-guests.service") or host.is_file("/lib/systemd/system/pve-guests.service"):
         yield from _proxmox(host, inventory, judge)
-    for name in _names(host, "/etc/xen/auto"):
+    for name in names_in(host, "/etc/xen/auto"):
         path = f"/etc/xen/auto/{name}"
-        listed = re.search(r"^[ \t]*pci[ \t]*=[ \t]*\[([^][]*)\]", _text(host, path), re.MULTILINE)
+        listed = re.search(r"^[ \t]*pci[ \t]*=[ \t]*\[([^][]*)\]", head_text(host, path, _LARGEST), re.MULTILINE)
         if listed is not None:
             yield Influence(path, "makes Xen take devices for a guest", UNBOUNDED, _slots(listed[1], inventory) or None)
     for folder, units in (
@@ -47,10 +48,10 @@ def read(host: Host, inventory: Inventory, judge: ProgramAnalysis, is_started: I
         ("/var/lib/lxd/virtual-machines", ("lxd.service", "lxd.socket")),
         ("/var/snap/lxd/common/lxd/virtual-machines", ("snap.lxd.daemon.service", "snap.lxd.daemon.unix.socket")),
     ):
-        if _names(host, folder) and any(map(is_started, units)):
+        if names_in(host, folder) and any(map(is_started, units)):
             yield Influence(folder, "has virtual machines, which may start with the host and take devices", UNBOUNDED)
-    if _names(host, AUTOSTART) and any(map(is_started, _LIBVIRT)):
-        paths = [HOOKS[0], *(f"{HOOKS[1]}/{name}" for name in _names(host, HOOKS[1]))]
+    if names_in(host, AUTOSTART) and any(map(is_started, _LIBVIRT)):
+        paths = [HOOKS[0], *(f"{HOOKS[1]}/{name}" for name in names_in(host, HOOKS[1]))]
         for path in paths:
             if is_executable(host, path):
                 yield from judge.of(path, path, None)
@@ -64,7 +65,7 @@ class _Guest(t.NamedTuple):
 def _proxmox(host: Host, inventory: Inventory, judge: ProgramAnalysis) -> t.Iterator[Influence]:
     """Guests with `onboot: 1`; their devices are given to vfio-pci by new_id (SysFSTools.pm), so that all of their IDs count."""
     guests = list(_proxmox_guests(host))
-    mappings = _plain_mappings(_text(host, _PROXMOX_MAPPINGS))
+    mappings = _plain_mappings(head_text(host, _PROXMOX_MAPPINGS, _LARGEST))
     if not guests and host.is_file(_PROXMOX_DATABASE):
         rows = database.rows(host, _PROXMOX_DATABASE, "SELECT inode, parent, name, data FROM tree", _MOST)
         if rows is None:
@@ -101,10 +102,10 @@ def _proxmox_device(source: str, value: str, mappings: str, inventory: Inventory
 
 def _proxmox_guests(host: Host) -> t.Iterator[_Guest]:
     for folder in _PROXMOX:
-        for name in _names(host, folder):
+        for name in names_in(host, folder):
             if name.endswith(".conf"):
-                yield _Guest(f"{folder}/{name}", _text(host, f"{folder}/{name}"))
-        if _names(host, folder):
+                yield _Guest(f"{folder}/{name}", head_text(host, f"{folder}/{name}", _LARGEST))
+        if names_in(host, folder):
             return
 
 
@@ -137,11 +138,3 @@ def _slots(text: str, inventory: Inventory) -> frozenset[str]:
             {f"{slot}.{match[4]}"} if match[4] else {one.address for one in inventory.devices if one.address.rpartition(".")[0] == slot}
         )
     return frozenset(found) | tokens.addresses(text)
-
-
-def _names(host: Host, folder: str) -> tuple[str, ...]:
-    return host.names(folder) if host.is_dir(folder) else ()
-
-
-def _text(host: Host, path: str) -> str:
-    return (host.head(path, _LARGEST) or b"").decode("utf-8", "surrogateescape")

@@ -11,6 +11,7 @@ import posixpath
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import head_text
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import tmpfiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
@@ -52,7 +53,7 @@ def of_sysfsutils(tree: FileTree, inventory: Inventory | None) -> t.Iterator[Inf
         *(f"{folder}/{name}" for name in (tree.names(folder) if tree.is_dir(folder) else ()) if name.endswith(".conf")),
     ]
     for path in paths:
-        for number, line in enumerate(_text(tree, path).split("\n"), 1):
+        for number, line in enumerate(head_text(tree, path, LARGEST).split("\n"), 1):
             found = None if line.lstrip().startswith("#") else _SETTING.fullmatch(line)
             if found is not None and found[2]:
                 written = f'w "/sys/{found[1].removeprefix("/sys/").lstrip("/")}" - - - - {found[2]}'
@@ -65,9 +66,9 @@ def of_quadlets(tree: FileTree) -> t.Iterator[Influence]:
     for folder in QUADLETS:
         for name in (tree.names(folder) if tree.is_dir(folder) else ())[:MOST_FILES]:
             path = f"{folder}/{name}"
-            text = _text(tree, path) if name.endswith(_QUADLET_KINDS) else ""
+            text = head_text(tree, path, LARGEST) if name.endswith(_QUADLET_KINDS) else ""
             named = re.findall(r"(?m)^[ \t]*Yaml[ \t]*=[ \t]*(\S+)", text)
-            texts = [text, *(_text(tree, posixpath.join(folder, other)) for other in named)]
+            texts = [text, *(head_text(tree, posixpath.join(folder, other), LARGEST) for other in named)]
             if any(map(GETS_AT_SYSFS.search, texts)):
                 yield Influence(path, "has systemd start a container that can bind devices", UNBOUNDED)
 
@@ -78,14 +79,14 @@ def of_compose(tree: FileTree, command: str, folders: t.Sequence[str]) -> str | 
         named = [one or other for one, other in _COMPOSE_FILE.findall(match[1] or match[2] or "")]
         for folder in folders:
             for path in (posixpath.normpath(posixpath.join(folder, name)) for name in (named or _COMPOSE_NAMES)):
-                if tree.is_file(path) and GETS_AT_SYSFS.search(_text(tree, path)):
+                if tree.is_file(path) and GETS_AT_SYSFS.search(head_text(tree, path, LARGEST)):
                     return path
     return None
 
 
 def not_mounted(tree: FileTree, path: str) -> str | None:
     """The line of fstab that mounts a file system, of which nothing is there now, where a program lies."""
-    for number, line in enumerate(_text(tree, FSTAB).split("\n"), 1):
+    for number, line in enumerate(head_text(tree, FSTAB, LARGEST).split("\n"), 1):
         fields = line.split()
         if len(fields) > 2 and not line.lstrip().startswith("#") and len(fields[1]) > 1:
             place = posixpath.normpath(fields[1])
@@ -100,7 +101,3 @@ def may_be_made(tree: FileTree, path: str) -> bool:
     if path.startswith(MADE_AT_RUN_TIME) or not tree.is_dir(folder) or not tree.names(folder):
         return True
     return not_mounted(tree, path) is not None
-
-
-def _text(tree: FileTree, path: str) -> str:
-    return (tree.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape") if tree.is_file(path) else ""

@@ -13,7 +13,12 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name, leads_to_nothing, names_if_any
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import (
+    first_of_name,
+    head_text,
+    leads_to_nothing,
+    names_if_any,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import UNITS
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import netplan_text
@@ -114,10 +119,6 @@ def _started(host: Host) -> frozenset[str]:
     return frozenset((names | aliases | openrc | {found[1] for found in scripts if found is not None}) - masked - {""})
 
 
-def _text(host: Host, path: str) -> str:
-    return (host.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape")
-
-
 # -- ifupdown (interfaces(5))
 
 
@@ -148,7 +149,7 @@ def _of_ifupdown(host: Host) -> t.Iterator[NetworkSetting]:
     stanzas: list[_Stanza] = []
     for path in _interfaces_files(host):
         current: _Stanza | None = None
-        for number, line in _joined(_text(host, path)):
+        for number, line in _joined(head_text(host, path, LARGEST)):
             words = line.split()
             if not words or words[0].startswith("#"):
                 continue
@@ -197,7 +198,7 @@ def _interfaces_files(host: Host) -> tuple[str, ...]:
         if path in found:
             continue
         found[path] = None
-        for line in _text(host, path).split("\n"):
+        for line in head_text(host, path, LARGEST).split("\n"):
             words = line.split()
             if len(words) == 2 and words[0] in ("source", "source-directory"):
                 whole = posixpath.normpath(posixpath.join(posixpath.dirname(path), words[1]))
@@ -214,7 +215,7 @@ def _of_networkd(host: Host) -> t.Iterator[NetworkSetting]:
     for name in sorted(chosen)[:MOST_FILES]:
         drop_ins = first_of_name(host, [f"{folder}/{name}.d" for folder in NETWORKD], ".conf")
         paths = (chosen[name], *(drop_ins[one] for one in sorted(drop_ins)))
-        settings = [one for path in paths for one in parsed(_text(host, path), path, name)]
+        settings = [one for path in paths for one in parsed(head_text(host, path, LARGEST), path, name)]
         if settings and not leads_to_nothing(host, chosen[name]):
             yield _network_file(chosen[name], settings)
 
@@ -248,7 +249,7 @@ def _network_file(path: str, settings: t.Sequence[UnitSetting]) -> NetworkSettin
 
 
 def _of_connections(host: Host) -> t.Iterator[NetworkSetting]:
-    found = [_connection(path, parsed(_text(host, path), path, "connection")) for path in _connections(host)]
+    found = [_connection(path, parsed(head_text(host, path, LARGEST), path, "connection")) for path in _connections(host)]
     # A part names what it is a part of by its interface or by its ID.
     interfaces = {
         known["connection", "uuid"]: known["connection", "interface-name"] for known, _setting in found if known["connection", "uuid"]
@@ -309,7 +310,7 @@ def _is_default(key: str, value: str) -> bool:
 def _of_ifcfg(host: Host, folders: t.Iterable[str]) -> t.Iterator[NetworkSetting]:
     for folder in folders:
         # The route of what says none itself (ifroute(5), GATEWAY= of network).
-        common = _text(host, f"{folder}/routes") if folder == IFCFG[1] else ""
+        common = head_text(host, f"{folder}/routes", LARGEST) if folder == IFCFG[1] else ""
         has_common = any(line.split()[:1] in (["default"], ["0/0"], ["0.0.0.0/0"]) for line in common.split("\n"))
         for name in [one for one in names_if_any(host, folder) if one.startswith("ifcfg-") and one != "ifcfg-lo"][:MOST_FILES]:
             if LEFT_OVER.fullmatch(name) is None:
@@ -318,7 +319,7 @@ def _of_ifcfg(host: Host, folders: t.Iterable[str]) -> t.Iterator[NetworkSetting
 
 def _ifcfg(host: Host, folder: str, file: str, has_common: bool) -> NetworkSetting:
     path, name = f"{folder}/{file}", file[len("ifcfg-") :]
-    known = Assignments.parse(_text(host, path))
+    known = Assignments.parse(head_text(host, path, LARGEST))
 
     def get(key: str) -> str:
         return known.get(key) or ""
@@ -333,7 +334,7 @@ def _ifcfg(host: Host, folder: str, file: str, has_common: bool) -> NetworkSetti
     ]
     vlan = [own.rpartition(".")[0]] if re.fullmatch(r".+\.\d+", own) else []
     lower = (get("PHYSDEV"), *ports, *(vlan if not get("PHYSDEV") and not get("ETHERDEVICE") else ()))
-    routes = "".join(_text(host, f"{folder}/{kind}-{name}") for kind in ("route", "ifroute"))
+    routes = "".join(head_text(host, f"{folder}/{kind}-{name}", LARGEST) for kind in ("route", "ifroute"))
     static = bool(get("GATEWAY") or get("IPV6_DEFAULTGW")) or re.search(
         r"(?:^|\s)(?:default|0\.0\.0\.0/0|ADDRESS0=0\.0\.0\.0)(?:\s|$)", routes
     )
@@ -357,4 +358,4 @@ def _ifcfg(host: Host, folder: str, file: str, has_common: bool) -> NetworkSetti
 def _of_netplan(host: Host) -> t.Iterator[NetworkSetting]:
     chosen = first_of_name(host, NETPLAN, ".yaml")
     for file in sorted(chosen)[:MOST_FILES]:
-        yield from (NetworkSetting(**found) for found in netplan_text.interfaces(_text(host, chosen[file]), chosen[file]))
+        yield from (NetworkSetting(**found) for found in netplan_text.interfaces(head_text(host, chosen[file], LARGEST), chosen[file]))

@@ -13,6 +13,7 @@ import stat as stat_bits
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import USERS
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import head_text
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 
@@ -74,7 +75,7 @@ def _homes(host: Host) -> dict[str, str]:
 def gets_root(tree: FileTree, text: str) -> bool:
     """Whether a command of another user asks a program for root's rights, has them, or needs none for what it writes to."""
     program = text.split(maxsplit=1)[0].strip("\"'") if text.strip() else ""
-    script = (tree.head(program, LARGEST_SCRIPT) or b"").decode("utf-8", "surrogateescape") if program.startswith("/") else ""
+    script = head_text(tree, program, LARGEST_SCRIPT) if program.startswith("/") else ""
     texts = (text, script if script.startswith("#!") else "")
     if any(_ASKS_FOR_ROOT.search(one) for one in texts) or _is_root_s(tree, program):
         return True

@@ -8,6 +8,7 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import head_text
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import (
     agents,
@@ -276,7 +277,7 @@ class _Reader:
         for folder in BUS_SERVICES:
             for name in self._host.names(folder) if self._host.is_dir(folder) else ():
                 path = f"{folder}/{name}"
-                text = (self._host.head(path, 1 << 14) or b"").decode("utf-8", "surrogateescape")
+                text = head_text(self._host, path, 1 << 14)
                 settings = dict(line.partition("=")[::2] for line in text.split("\n") if "=" in line)
                 unit, program, user = (settings.get(key, "").strip() for key in ("SystemdService", "Exec", "User"))
                 if unit:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import head_text, names_in
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedules import is_executable
 
 if t.TYPE_CHECKING:
@@ -83,15 +84,15 @@ def read(host: Host, judge: ProgramAnalysis, is_started: IsStarted) -> t.Iterato
 
 def _interfaces(host: Host, judge: ProgramAnalysis) -> t.Iterator[Influence]:
     """The commands that ifupdown runs for an interface (interfaces(5))."""
-    for path in (INTERFACES[0], *(f"{INTERFACES[1]}/{name}" for name in _names(host, INTERFACES[1]))):
-        for number, line in enumerate(_text(host, path).split("\n"), 1):
+    for path in (INTERFACES[0], *(f"{INTERFACES[1]}/{name}" for name in names_in(host, INTERFACES[1]))):
+        for number, line in enumerate(head_text(host, path, _LARGEST).split("\n"), 1):
             match = _UP.match(line)
             if match is not None:
                 yield from judge.of(match[1], f"{path}:{number}", None)
 
 
 def _scripts(host: Host, folder: str, deeper: int) -> t.Iterator[str]:
-    for name in _names(host, folder):
+    for name in names_in(host, folder):
         path = f"{folder}/{name}"
         if is_executable(host, path):
             yield path
@@ -103,9 +104,9 @@ def _cloud(host: Host, judge: ProgramAnalysis) -> t.Iterator[Influence]:
     """bootcmd runs at every boot, runcmd and the scripts of user data once per instance."""
     done = host.exists(_ONCE.format("runcmd")) or host.exists(_ONCE.format("scripts_user"))
     paths = [path for path in CLOUD if host.is_file(path)]
-    paths += [f"{CLOUD[1]}/{name}" for name in _names(host, CLOUD[1]) if name.endswith(".cfg")]
+    paths += [f"{CLOUD[1]}/{name}" for name in names_in(host, CLOUD[1]) if name.endswith(".cfg")]
     for path in paths:
-        text = _text(host, path)
+        text = head_text(host, path, _LARGEST)
         if text.startswith("#!") and not done:
             yield from judge.of_text(text, path)
             continue
@@ -136,11 +137,3 @@ def _command(line: str) -> str:
     """`[ modprobe, vfio-pci ]` as a command line."""
     flow = re.fullmatch(r"\s*\[(.*)\]\s*", line)
     return line if flow is None else " ".join(word.strip().strip("\"'") for word in flow[1].split(","))
-
-
-def _names(host: Host, folder: str) -> tuple[str, ...]:
-    return host.names(folder) if host.is_dir(folder) else ()
-
-
-def _text(host: Host, path: str) -> str:
-    return (host.head(path, _LARGEST) or b"").decode("utf-8", "surrogateescape")

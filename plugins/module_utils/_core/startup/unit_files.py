@@ -9,7 +9,7 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import leads_to_nothing
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import head_text, leads_to_nothing
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -262,7 +262,7 @@ def parsed(text: str, shown: str, name: str, owner: tuple[str, str] = ("root", "
 def manager_settings(tree: FileTree, paths: t.Iterable[str]) -> t.Iterator[UnitSetting]:
     """What files of systemd-system.conf(5) say for the manager of the system; of a path without a file nothing."""
     for path in (path for path in paths if tree.is_file(path)):
-        text = (tree.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape")
+        text = head_text(tree, path, LARGEST)
         yield from (one for one in parsed(text, tree.shown(path), "") if one.section == "Manager")
 
 

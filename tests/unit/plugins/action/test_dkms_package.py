@@ -106,6 +106,13 @@ def test_a_source_beside_a_variant_is_refused_whether_it_is_there_or_not(source:
     assert not host.calls
 
 
+def test_an_empty_source_is_refused_on_the_controller() -> None:
+    host = Host(None)
+    host._task = t.cast("t.Any", SimpleNamespace(args={"source": ""}))
+    with pytest.raises(HostError, match=r"^source: there is no directory '' on the controller\. Give one of the collection's packages"):
+        host._arguments()
+
+
 def test_a_file_on_the_controller_is_not_taken_for_a_package(tmp_path: Path) -> None:
     package = tmp_path / "kernel.src.rpm"
     package.write_bytes(b"\xed\xab\xee\xdb")

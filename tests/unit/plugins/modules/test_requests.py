@@ -15,11 +15,13 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.kernel_c
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import claims_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import FolderOnHost, PackageRequest, SentSources
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.argument_change import ArgumentChange
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import DeviceReportRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.whole_run import Manner
 from ansible_collections.vfio.variants.plugins.modules import (
+    boot_policy,
     claim_info,
     device_claim,
     device_info,
@@ -153,6 +155,14 @@ def test_every_option_changes_the_request(name: str, option: str) -> None:
 def test_no_option_is_forgotten_here(name: str) -> None:
     expected = EDGES[name].module.ARGUMENTS.keys() - NOT_IN_THE_REQUEST - OF_THE_ANSWER.get(name, set())
     assert expected == EDGES[name].others.keys() - NOT_IN_THE_REQUEST
+
+
+@pytest.mark.parametrize("given", [{"devices": None}, {"claims": None}, {"claims": []}])
+def test_a_policy_for_no_device_is_not_taken_for_its_removal(given: dict[str, t.Any]) -> None:
+    """Ansible's own check takes null, as of a variable that is empty, as given."""
+    with pytest.raises(HostError, match=r"^devices: no device is named\. Give devices, or a list of claims; state: absent removes"):
+        boot_policy.request(options_of(boot_policy.ARGUMENTS, **given))
+    assert boot_policy.request(options_of(boot_policy.ARGUMENTS, state="absent", **given)).claims == ()
 
 
 def test_what_the_action_plugin_says_reaches_the_request() -> None:

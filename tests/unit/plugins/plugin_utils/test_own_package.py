@@ -13,6 +13,8 @@ def test_a_package_of_the_collection_is_found_by_its_name_alone() -> None:
     assert own_package("vfio-variants") == OWN_PACKAGES / "vfio-variants"
     assert own_package("../kernel/vfio-variants") is None
     assert own_package("vfio-variant") is None
+    assert own_package("") is None
+    assert no_package("source", "").msg == "source: there is no directory '' on the controller."
 
 
 @pytest.mark.parametrize(

@@ -51,10 +51,13 @@ def test_names_that_differ_have_files_that_differ() -> None:
     assert file_name("gpu-1.example.org") == "gpu-1.example.org"
 
 
-def test_a_file_in_place_of_the_folder_is_one_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("check_mode", "place"), [(False, r"taken/hosts/gpu-1\.html"), (True, "taken")])
+def test_a_file_in_place_of_the_folder_is_one_sentence_in_check_mode_too(tmp_path: Path, check_mode: bool, place: str) -> None:
     (tmp_path / "taken").write_text("")
-    with pytest.raises(HostError, match=r"^folder: .*taken/hosts/gpu-1\.html cannot be written: "):
-        host_report(HOST).write(tmp_path / "taken", check_mode=False)
+    with pytest.raises(HostError, match=rf"^folder: \S*/{place} cannot be written: .*\. Give a directory that you may write to\.$"):
+        host_report(HOST).write(tmp_path / "taken", check_mode)
+    assert host_report(HOST).write(tmp_path / "several/new", check_mode) is True
+    assert (tmp_path / "several").exists() is not check_mode
 
 
 def test_what_an_earlier_run_left_damaged_is_written_again(tmp_path: Path) -> None:

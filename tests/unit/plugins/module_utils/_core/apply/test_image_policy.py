@@ -70,9 +70,10 @@ def test_removal_leaves_the_image_as_it_was(tmp_path: Path) -> None:
     assert contents(tree) == before
 
 
-def test_an_image_without_described_devices_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("described", [{}, {"hardware": None}, {"hardware": []}])
+def test_an_image_without_described_devices_is_refused(tmp_path: Path, described: dict[str, t.Any]) -> None:
     with pytest.raises(HostError, match=r"hardware: .* is an image, which has no devices"):
-        bake(image(tmp_path), devices="10de:1db1")
+        bake(image(tmp_path), devices="10de:1db1", **described)
 
 
 def test_described_devices_of_a_running_host_are_refused(tmp_path: Path) -> None:

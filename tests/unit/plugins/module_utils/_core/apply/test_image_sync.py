@@ -350,7 +350,7 @@ def test_only_the_wanted_kernels_are_looked_at(machine: Machine) -> None:
 def test_a_kernel_that_is_not_installed_is_refused(machine: Machine) -> None:
     with pytest.raises(HostError, match=r"kernels: kernel 6\.12\.107 is not installed") as error:
         machine.sync(kernels=["6.12.107"])
-    assert error.value.hint == f"Installed are {DEBIAN_13}."
+    assert error.value.hint == f"Allowed are all, running, and the installed {DEBIAN_13}."
 
 
 def test_fedoras_image_is_found_under_its_own_name(tmp_path: Path) -> None:

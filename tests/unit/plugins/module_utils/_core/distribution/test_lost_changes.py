@@ -51,6 +51,12 @@ LOST = {
         "/ is overlay, whose upperdir=/run/overlayfs is in memory",
         IMAGE,
     ),
+    "an overlay in memory below a folder with a blank and a comma": (
+        overlay(r"lowerdir=/l,upperdir=/run/of\040all\054day/up,workdir=/w") + RUN.replace("/run", r"/run/of\040all\054day"),
+        "",
+        "/ is overlay, whose upperdir=/run/of all,day/up is in memory",
+        IMAGE,
+    ),
     "a root in memory": (overlay("size=2g", "none", "tmpfs"), "", "/ is in memory, tmpfs", IMAGE),
     "an initramfs that stays": (overlay("size=2g", "rootfs", "rootfs"), "", "/ is in memory, rootfs", IMAGE),
     "an image that is only read": (overlay("ro", "/dev/loop0", "squashfs"), "", "/ is only read, squashfs", "build them into that image"),

@@ -23,7 +23,7 @@ CONF = "PACKAGE_NAME=gpu\nPACKAGE_VERSION=1.0\nBUILT_MODULE_NAME[0]=gpu_vfio_pci
 ALIAS = "vfio_pci:v000010DEd00001DB1sv*sd*bc*sc*i*"
 SOURCE: Result = {"source": "/opt/gpu", "remote_src": True}
 CHARACTERS = "; letters, digits and . _ + ~ - are allowed, the first a letter, a digit or _."
-INSTALLED = f"Installed are {DEBIAN_12}, {DEBIAN_13}."
+INSTALLED = f"Allowed are all, running, and the installed {DEBIAN_12}, {DEBIAN_13}."
 VARIANT = "cannot be a variant's name, which is that of its module without the ending _vfio_pci."
 
 

@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, shown
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import LONGEST_LIMIT, checked_timeout
 from ansible_collections.vfio.variants.plugins.modules import device_claim, dkms_package, initramfs
 from ansible_collections.vfio.variants.tests.unit.module_calls import options_of
@@ -41,4 +41,4 @@ def test_every_module_refuses_other_limits(module: t.Any, least: dict[str, t.Any
 def test_what_is_not_a_whole_number_is_refused(value: object) -> None:
     with pytest.raises(HostError) as caught:
         checked_timeout(value, "vfio_host_timeout")
-    assert str(caught.value) == f"vfio_host_timeout: this is not a number of seconds. {ALLOWED}"
+    assert str(caught.value) == f"vfio_host_timeout: {shown(value)} is not a number of seconds. {ALLOWED}"

@@ -55,6 +55,13 @@ def test_what_was_recorded_is_recalled(kept: Kept) -> None:
     assert recall(kept.host, KEY).outcome == OUTCOME
 
 
+@pytest.mark.parametrize("name", ["missing", "file"])
+def test_a_root_that_is_none_is_no_host_that_has_changed(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(HostError, match=rf"^root: \S*/{name} is not a directory\. Give the directory"):
+        recall(Host(str(tmp_path / name)), KEY)
+
+
 def test_the_frequencies_of_processors_may_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a real machine `cpu MHz` of /proc/cpuinfo is another whenever it is read."""
     monkeypatch.setattr(unchanged, "CACHE_DIRECTORY", str(tmp_path / "records"))

@@ -58,11 +58,47 @@ def test_no_option_and_no_key_has_a_control_character(place: str, wrap: t.Callab
         ({"claims": ["10de:1db1"]}, "claims[0]: '10de:1db1' is not a dictionary. "),
         ({"guards": "in_use"}, "guards: 'in_use' is not a dictionary. "),
         ({"claims": [{"guards": "in_use"}]}, "claims[0].guards: 'in_use' is not a dictionary. "),
+        ({"claims": [{"devices": "10de:1db1"}, None]}, "claims[1]: None is not a dictionary. "),
+        ({"hardware": "10de:1db1"}, "hardware: '10de:1db1' is a text, not a list of dictionaries. "),
+        ({"hardware": {"modalias": "pci:v*"}}, "hardware: {'modalias': 'pci:v*'} is a dictionary, not a list of dictionaries. "),
+        ({"hardware": ["10de:1db1"]}, "hardware[0]: '10de:1db1' is not a dictionary. "),
+        ({"predicted": "certain"}, "predicted: 'certain' is not a dictionary. "),
+        ({"policy": {"files": ["/etc/x"]}}, "policy.files: ['/etc/x'] is not a dictionary. "),
     ],
 )
 def test_a_text_that_makes_no_dictionary_is_refused_by_the_options_name(options: dict[str, t.Any], says: str) -> None:
     with pytest.raises(HostError, match=rf"^{re.escape(says)}"):
         refuse_unusable(options)
+
+
+@pytest.mark.parametrize("text", ["", "  "])
+@pytest.mark.parametrize("option", ["root", "dest", "folder", "cache"])
+def test_nothing_is_not_the_directory_in_which_the_module_happens_to_run(option: str, text: str) -> None:
+    with pytest.raises(HostError, match=f"^{option}: '{text}' is not a path. Write a path, or leave the option out."):
+        refuse_unusable({option: text})
+    refuse_unusable({option: None})
+    refuse_unusable({option: "tree"})
+
+
+@pytest.mark.parametrize("name", ["", " ", "a/b", "two words", "/lib/modules/x.ko"])
+@pytest.mark.parametrize(
+    ("place", "wrap"),
+    [
+        ("natives[0]", lambda name: {"natives": [name]}),
+        ("pending_modules[1].name", lambda name: {"pending_modules": [{"name": "vfio-pci"}, {"name": name}]}),
+        ("policy.modules[0]", lambda name: {"policy": {"modules": [name]}}),
+        ("modules[0].name", lambda name: {"modules": [{"name": name}]}),
+    ],
+)
+def test_what_is_to_be_a_module_has_a_modules_name(place: str, wrap: t.Callable[[str], dict[str, t.Any]], name: str) -> None:
+    with pytest.raises(HostError, match=f"^{re.escape(f'{place}: {shown(name)} is not a module')}"):
+        refuse_unusable(wrap(name))
+    refuse_unusable(wrap("nvlink2gpu_vfio_pci"))
+
+
+def test_an_option_within_another_is_not_said_to_be_one_of_a_command() -> None:
+    with pytest.raises(HostError, match=r"^request\.claims: '10de:1db1' is a text, not a list of dictionaries\. Write a list\.$"):
+        refuse_unusable({"request": {"claims": "10de:1db1"}})
 
 
 def test_a_text_cut_at_commas_says_how_an_ad_hoc_command_has_a_list() -> None:

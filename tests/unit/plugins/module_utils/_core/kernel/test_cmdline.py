@@ -34,7 +34,7 @@ def test_quotes_keep_blanks_together() -> None:
     assert line.arguments[-1] == "z"
 
 
-def test_a_modules_options_go_by_its_comparable_name() -> None:
+def test_a_modules_options_go_by_its_normalized_name() -> None:
     line = Cmdline.parse("vfio-pci.ids=10de:1db1,10de:1db5 v.flag a.b.c=1 foo=bar.baz")
     assert line.module_options == (("vfio_pci", "ids=10de:1db1,10de:1db5"), ("v", "flag"))
 

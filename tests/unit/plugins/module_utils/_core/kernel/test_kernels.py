@@ -222,7 +222,8 @@ def test_running_and_the_same_kernel_by_name_are_one(tmp_path: Path) -> None:
 def test_a_kernel_without_modules_is_refused_even_while_it_runs(tmp_path: Path) -> None:
     tree = two_kernels(tmp_path).running("6.18.44-custom")
 
-    with pytest.raises(HostError, match=r"^kernels: kernel 6\.18\.44-custom is not installed\. Installed are 6\.1\.0-50-amd64, 6\.12"):
+    says = r"^kernels: kernel 6\.18\.44-custom is not installed\. Allowed are all, running, and the installed 6\.1\.0-50-amd64, 6\.12"
+    with pytest.raises(HostError, match=says):
         chosen_releases(tree.host(), ["running"])
 
 
@@ -261,7 +262,7 @@ def test_a_variant_is_not_taken_for_another_only_for_the_ending_of_all(tmp_path:
 def test_a_word_for_kernels_that_is_misspelt_is_told_with_the_right_one(tmp_path: Path, name: str, meant: str) -> None:
     with pytest.raises(HostError) as caught:
         chosen_releases(two_kernels(tmp_path).host(), [name])
-    assert caught.value.hint == f"{meant}Installed are {DEBIAN_12}, {DEBIAN_13}."
+    assert caught.value.hint == f"{meant}Allowed are all, running, and the installed {DEBIAN_12}, {DEBIAN_13}."
 
 
 def test_the_nearest_module_of_the_newest_kernel_that_has_one_like_it_is_told(tmp_path: Path) -> None:
@@ -326,8 +327,14 @@ def test_chosen_kernels_are_each_told_once_in_the_order_of_the_choice(tmp_path: 
     host = two_kernels(tmp_path).host()
     assert chosen_releases(host, [DEBIAN_13, "running", DEBIAN_13]) == (DEBIAN_13, DEBIAN_12)
     assert chosen_releases(host, [DEBIAN_13, "all"]) == (DEBIAN_12, DEBIAN_13)
-    with pytest.raises(HostError, match=r"^natives: kernel 9 is not installed"):
-        chosen_releases(host, ["9"], "natives")
+
+
+def test_the_words_that_an_option_takes_for_kernels_are_told_and_guessed(tmp_path: Path) -> None:
+    host = two_kernels(tmp_path).host()
+    with pytest.raises(HostError, match=r"^kernels: kernel nxt is not installed\. Did you mean next\? Allowed are next, all, running, and"):
+        chosen_releases(host, ["nxt"], ("next",))
+    with pytest.raises(HostError, match=r"^kernels: the list is empty\. Give next, all, running or releases, or leave"):
+        chosen_releases(host, [], ("next",))
 
 
 @pytest.mark.parametrize(

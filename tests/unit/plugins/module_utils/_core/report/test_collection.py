@@ -7,6 +7,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import shutil
 import tarfile
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.collection import TOP, Collection, collect
+from ansible_collections.vfio.variants.plugins.modules.collect import refuse_no_file
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.images import archive, packed
 from ansible_collections.vfio.variants.tests.unit.initramfs_files import initramfs_tools
@@ -161,6 +163,18 @@ def test_an_image_of_another_program_keeps_its_links_and_its_modules(tmp_path: P
 def test_a_root_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="is not a directory"):
         collect(str(tmp_path / "missing"), None)
+
+
+@pytest.mark.parametrize(
+    ("dest", "says"),
+    [("there", "there is a directory. Name the archive's file in it."), ("missing/host.tar.gz", "missing is not a directory. Create it, ")],
+)
+def test_an_archive_that_cannot_be_written_is_refused_before_anything_is_read(tmp_path: Path, dest: str, says: str) -> None:
+    (tmp_path / "there").mkdir()
+    with pytest.raises(HostError, match=rf"^dest: {re.escape(f'{tmp_path}/{says}')}"):
+        refuse_no_file(Host(), str(tmp_path / dest))
+    refuse_no_file(Host(), str(tmp_path / "there/host.tar.gz"))
+    refuse_no_file(Host(), "host.tar.gz")
 
 
 def test_the_host_and_this_machine_are_left_as_they_were(tmp_path: Path) -> None:
