@@ -10,7 +10,7 @@ import re
 import typing as t
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.next_networks import NetworkSetting
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.network_setting import NetworkSetting
 
 Agreement = t.Literal["exact", "perhaps", "no"]
 WILDCARDS = frozenset("*?[!")
