@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.vfio.variants.tests.unit.lockout_hosts import CARD, OTHER, Case, Host
+from ansible_collections.vfio.variants.tests.unit.lockout_hosts import CARD, Case, Host
 from ansible_collections.vfio.variants.tests.unit.lockout_members import data, node, routed
 
+SECOND = "0000:06:00.0"
 NVMES = "/sys/devices/virtual/nvme-subsystem/nvme-subsys0"
 
 
@@ -16,8 +17,8 @@ def scsi(host: Host, name: str = "sda", *parts: str, udev: str = "") -> Host:
 
 def second(host: Host, name: str = "sdb", number: str = "8:16", *parts: str) -> Host:
     """A disk of another card."""
-    host.function("ahci", OTHER)
-    return host.disk(f"/sys/devices/pci0000:04/{OTHER}/ata1/host1/target1:0:0/1:0:0:0/block", name, number, *parts)
+    host.function("ahci", SECOND)
+    return host.disk(f"/sys/devices/pci0000:06/{SECOND}/ata1/host1/target1:0:0/1:0:0:0/block", name, number, *parts)
 
 
 def path_of_nvme(host: Host) -> Host:

@@ -128,21 +128,21 @@ def matches_any(patterns: t.Sequence[str], name: str) -> bool:
 
 def _on(settings: t.Sequence[NetworkSetting], devices: t.Sequence[NamesOfDevice]) -> tuple[NetworkSetting, ...]:
     """The settings for the devices, and for interfaces on top of theirs."""
-    own = [one for device in devices for one in applied(settings, device) if agreement(one, device) == "exact"]
-    found: dict[NetworkSetting, None] = dict.fromkeys(own)
-    while True:
+    own = dict.fromkeys(one for device in devices for one in applied(settings, device) if agreement(one, device) == "exact")
+    by_name: dict[str, list[NetworkSetting]] = {}
+    for one in settings:
+        for name in (*one.names, *one.lower):
+            by_name.setdefault(name, []).append(one)
+    found = {**own, **dict.fromkeys(one for one in settings if any(device.has(name) for device in devices for name in one.lower))}
+    pending = list(found)
+    while pending:
+        lower = pending.pop(0)
         # A setting may be for several cards, whose other names are none of these devices'.
-        above = (name for one in found if one not in own for name in one.names if not WILDCARDS & set(name))
-        names = {*above, *(name for one in found for name in one.upper)}
-        more = [
-            one
-            for one in settings
-            if one not in found
-            and (names.intersection(one.names) or any(name in names or any(device.has(name) for device in devices) for name in one.lower))
-        ]
-        if not more:
-            return tuple(found)
+        above = () if lower in own else (name for name in lower.names if not WILDCARDS & set(name))
+        more = [one for name in (*above, *lower.upper) for one in by_name.pop(name, ()) if one not in found]
         found.update(dict.fromkeys(more))
+        pending += dict.fromkeys(more)
+    return tuple(found)
 
 
 def agreement(setting: NetworkSetting, device: NamesOfDevice) -> Agreement:

@@ -14,8 +14,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.networ
     ANY,
     EVERYTHING,
     MOST_FILES,
+    MOST_NAMES,
     NetworkSetting,
-    text_of,
+    texts_of,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import parsed, truth
 
@@ -31,7 +32,7 @@ ETHERNET = ("ethernet", "802-3-ethernet", "infiniband", "wifi", "802-11-wireless
 def read(host: Host, others: t.Iterable[NetworkSetting] = ()) -> t.Iterator[NetworkSetting]:
     """What is to come up by itself; ``others`` are profiles in files of another format."""
     conf = _Conf(tuple(_of_conf(host)))
-    found = [_connection(path, parsed(text_of(host, path), path, "connection")) for path in _connections(host)]
+    found = [_connection(path, parsed(text, path, "connection")) for path, text in texts_of(host, _connections(host))]
     # A part names what it is a part of by its interface or by its ID.
     interfaces = {
         known["connection", "uuid"]: known["connection", "interface-name"] for known, _setting in found if known["connection", "uuid"]
@@ -98,27 +99,27 @@ def _of_conf(host: Host) -> t.Iterator[tuple[tuple[str, str], str]]:
     # Those of the distribution, NetworkManager.conf, those of the administrator.
     paths = [path for _name, path in ordered if path.startswith(CONF_FOLDERS[1])]
     paths += [CONF, *(path for _name, path in ordered if path.startswith(CONF_FOLDERS[0]))]
-    for path in paths:
-        yield from (((one.section, one.key), one.value) for one in parsed(text_of(host, path), path, ""))
+    for path, text in texts_of(host, paths):
+        yield from (((one.section, one.key), one.value) for one in parsed(text, path, ""))
 
 
 class _Conf:
     def __init__(self, settings: t.Sequence[tuple[tuple[str, str], str]]) -> None:
         specs = self._specs(settings, ("keyfile", "unmanaged-devices"))
-        self._kept = tuple(spec[len("except:") :] for spec in specs if spec.startswith("except:"))
-        self._left_alone = tuple(spec for spec in specs if not spec.startswith("except:"))
+        self._kept = tuple(spec[len("except:") :] for spec in specs if spec.startswith("except:"))[:MOST_NAMES]
+        self._left_alone = tuple(spec for spec in specs if not spec.startswith("except:"))[:MOST_NAMES]
         self.asks_for_none = bool({"*", "type:ethernet"}.intersection(self._specs(settings, ("main", "no-auto-default"))))
 
     @staticmethod
     def _specs(settings: t.Sequence[tuple[tuple[str, str], str]], wanted: tuple[str, str]) -> tuple[str, ...]:
         """The devices of a list, which one file can set and another add to."""
-        found: tuple[str, ...] = ()
+        found: list[str] = []
         section, name = wanted
         for key, value in settings:
             if key in (wanted, (section, f"{name}+")):
-                own = tuple(word for word in re.split(r"[,;\s]+", value) if word)
-                found = (*found, *own) if key[1].endswith("+") else own
-        return found
+                found = found if key[1].endswith("+") else []
+                found += (word for word in re.split(r"[,;\s]+", value) if word)
+        return tuple(found)
 
     def left_of(self, setting: NetworkSetting) -> NetworkSetting:
         """A setting for those that NetworkManager cares for, by their names and hardware addresses."""

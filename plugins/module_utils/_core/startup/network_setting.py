@@ -10,7 +10,9 @@ import typing as t
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
-LARGEST, MOST_FILES = 1 << 18, 500
+LARGEST, MOST_FILES, MOST_TEXT = 1 << 18, 500, 1 << 22
+MOST_NAMES, MOST_SETTINGS = 256, 5000
+"""Of one setting, and in all: a host has fewer."""
 ANY = ("*",)
 EVERYTHING = ("0.0.0.0/0", "::/0")
 
@@ -40,6 +42,25 @@ class NetworkSetting:
     has_address: bool = False
     is_read: bool = True
     rank: str | None = None
+
+
+def bounded(setting: NetworkSetting) -> NetworkSetting:
+    """With no more names than are looked at."""
+    if max(map(len, (setting.names, setting.addresses, setting.paths, setting.lower, setting.upper))) <= MOST_NAMES:
+        return setting
+    kept = {name: getattr(setting, name)[:MOST_NAMES] for name in ("names", "addresses", "paths", "lower", "upper")}
+    return dataclasses.replace(setting, is_vague=True, **kept)
+
+
+def texts_of(host: Host, paths: t.Iterable[str]) -> t.Iterator[tuple[str, str]]:
+    """Files with their texts, as long as these are not too long together."""
+    left = MOST_TEXT
+    for path in paths:
+        text = text_of(host, path)
+        left -= len(text)
+        if left < 0:
+            return
+        yield path, text
 
 
 def text_of(host: Host, path: str) -> str:

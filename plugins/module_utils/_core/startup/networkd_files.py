@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import typing as t
 
@@ -13,7 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.networ
     EVERYTHING,
     MOST_FILES,
     NetworkSetting,
-    text_of,
+    texts_of,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Unit, parsed, truth
 
@@ -32,14 +33,14 @@ _NO_ROUTES = ("unreachable", "prohibit", "blackhole", "throw", "local", "broadca
 def read(host: Host) -> t.Iterator[NetworkSetting]:
     """In the order in which networkd looks for the first one that agrees with an interface."""
     chosen = first_of_name(host, FOLDERS, ".network")
-    for name in sorted(chosen)[:MOST_FILES]:
-        text = text_of(host, chosen[name])
+    for path, text in texts_of(host, (chosen[name] for name in sorted(chosen)[:MOST_FILES])):
         # An empty file masks, as a link to /dev/null does.
-        if text and not leads_to_nothing(host, chosen[name]):
+        if text and not leads_to_nothing(host, path):
+            name = posixpath.basename(path)
             drop_ins = first_of_name(host, [f"{folder}/{name}.d" for folder in FOLDERS], ".conf")
-            texts = [(chosen[name], text), *((drop_ins[one], text_of(host, drop_ins[one])) for one in sorted(drop_ins)[:MOST_FILES])]
-            settings = [one for path, content in texts for one in parsed(_numbered(content, path), path, name)]
-            yield _setting(chosen[name], Unit(name, (name,), chosen[name], tuple(settings)))
+            texts = [(path, text), *texts_of(host, (drop_ins[one] for one in sorted(drop_ins)[:MOST_FILES]))]
+            settings = [one for file, content in texts for one in parsed(_numbered(content, file), file, name)]
+            yield _setting(path, Unit(name, (name,), path, tuple(settings)))
 
 
 def _numbered(text: str, path: str) -> str:

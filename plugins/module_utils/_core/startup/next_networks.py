@@ -21,7 +21,15 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup import
     networkd_files,
     unread_networks,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.network_setting import MOST_FILES, NetworkSetting, text_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.network_setting import (
+    MOST_FILES,
+    MOST_NAMES,
+    MOST_SETTINGS,
+    NetworkSetting,
+    bounded,
+    text_of,
+    texts_of,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import FOLDERS, mask_of, truth
 
 if t.TYPE_CHECKING:
@@ -69,7 +77,7 @@ def read(host: Host, started: t.Collection[str]) -> tuple[NetworkSetting, ...]:
         found += _of_ifcfg(host, IFCFG)
     found += (one for one in planned if one.rank is None or not is_masked)
     found += unread_networks.read(host, started)
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(map(bounded, found[:MOST_SETTINGS])))
 
 
 # -- ifupdown (interfaces(5))
@@ -117,8 +125,10 @@ def _of_ifupdown(host: Host) -> t.Iterator[NetworkSetting]:
                 current = None
             elif current is not None:
                 current.add(words[0], " ".join(words[1:]))
-    for one in stanzas:
-        comes_up = any(fnmatch.fnmatchcase(one.name, pattern.lstrip("/")) for pattern in automatic)
+    named = set(automatic)
+    patterns = [pattern.lstrip("/") for pattern in named if pattern.startswith("/") or set("*?[") & set(pattern)][:MOST_NAMES]
+    for one in stanzas[:MOST_SETTINGS]:
+        comes_up = one.name in named or any(fnmatch.fnmatchcase(one.name, pattern) for pattern in patterns)
         if one.name != "lo":
             yield NetworkSetting(
                 one.source,
@@ -214,7 +224,7 @@ def _ifcfg(host: Host, folder: str, file: str, known: Assignments, has_common: b
 
 def _of_netplan(host: Host, has_manager: bool) -> t.Iterator[NetworkSetting]:
     chosen = first_of_name(host, NETPLAN, ".yaml")
-    texts = [(chosen[file], text_of(host, chosen[file])) for file in sorted(chosen)[:MOST_FILES]]
+    texts = texts_of(host, (chosen[file] for file in sorted(chosen)[:MOST_FILES]))
     for of_manager, found in netplan_text.interfaces(texts):
         if has_manager or not of_manager:
             yield NetworkSetting(**found)
