@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import grub_environment, grub_shell, next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_loading import as_argument
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_script import parse
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_script import Script, parse
 from ansible_collections.vfio.variants.tests.unit.boot_menus import FEDORA, NEW, OLD, ROOT, bls_entry, debian_grub, grubenv, kernels
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
@@ -245,7 +245,12 @@ def test_a_damaged_configuration_never_fails_and_never_hangs(debian: Tree, text:
 
 def test_a_file_that_is_run_often_is_parsed_once(debian: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     texts: list[str] = []
-    monkeypatch.setattr(grub_shell, "parse", lambda text: texts.append(text) or parse(text))
+
+    def noted(text: str) -> Script:
+        texts.append(text)
+        return parse(text)
+
+    monkeypatch.setattr(grub_shell, "parse", noted)
     read(debian.file("/boot/grub/x.cfg", "set x=1\n").file(GRUB_CFG, "source /boot/grub/x.cfg\n" * 50))
     assert texts.count("set x=1\n") == 1
 
