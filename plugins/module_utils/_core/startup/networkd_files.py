@@ -53,7 +53,8 @@ def _setting(path: str, file: Unit) -> NetworkSetting:
     dynamic = asked in _ASKS or truth(asked) is True or file.is_true("IPv6AcceptRA", "Network")
     refuses = any(file.is_false(key, "DHCPv4") for key in ("UseRoutes", "UseGateway"))
     routes = _sections(file.settings, "Route")
-    matched = {one.key for one in file.settings if one.section == "Match" and file.all("Match", one.key)}
+    # An empty assignment takes back what was before it.
+    others = {one.key: one.value for one in file.settings if one.section == "Match" and one.key not in _MATCHED}
     policy = (file.last("Link", "ActivationPolicy") or "").lower()
     return NetworkSetting(
         path,
@@ -61,7 +62,7 @@ def _setting(path: str, file: Unit) -> NetworkSetting:
         tuple(map(_address, file.words("Match", "MACAddress", "PermanentMACAddress"))),
         file.words("Match", "Path"),
         upper=file.words("Network", *_UPPER),
-        is_vague=bool(matched - _MATCHED),
+        is_vague=any(others.values()),
         is_optional=file.is_false("RequiredForOnline", "Link"),
         comes_up=policy not in ("manual", "down", "always-down") and not file.is_true("Unmanaged", "Link"),
         has_route=(dynamic and not refuses)

@@ -82,7 +82,10 @@ class Unit:
         found: list[UnitSetting] = []
         for setting in self.settings:
             if (setting.section, setting.key) == (section, key):
-                found = [*found, setting] if setting.value else []
+                if setting.value:
+                    found.append(setting)
+                else:
+                    found.clear()
         return tuple(found)
 
     def last(self, section: str, key: str) -> str | None:
