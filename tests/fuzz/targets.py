@@ -49,6 +49,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import (
     agents,
     guests,
+    network_profiles,
+    networkd_files,
     next_networks,
     package_databases,
     programs,
@@ -57,6 +59,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup import
     sysctl,
     tmpfiles,
     unit_files,
+    unread_networks,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import read as startup
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules as udev_rules
@@ -251,12 +254,19 @@ def _uses(*paths: str) -> t.Callable[[bytes], object]:
 
 def _networks(data: bytes) -> None:
     """What is to come up at the next boot, where each program starts and has files with the content."""
-    units = ("networking", "systemd-networkd", "NetworkManager", "wicked", "dhcpcd")
-    started = {f"/etc/systemd/system/multi-user.target.wants/{unit}.service": b"" for unit in units}
-    place = dict.fromkeys((*next_networks.GENERATORS, *(f"{folder}/ifcfg-x" for folder in next_networks.IFCFG)), data)
-    files = {next_networks.INTERFACES: data, f"{next_networks.NETPLAN[1]}/x.yaml": data, f"{next_networks.IFCFG[1]}/routes": data}
-    files[f"{next_networks.NETWORKD[0]}/x.network"] = files[f"{next_networks.CONNECTIONS[0]}/x.nmconnection"] = data
-    settings = next_networks.read(base_host.with_files({**started, **place, **files}))
+    started = (
+        "networking.service",
+        "systemd-networkd.service",
+        "NetworkManager.service",
+        "wicked.service",
+        "dhcpcd.service",
+        "iwd.service",
+    )
+    place: dict[str, bytes] = dict.fromkeys((f"{folder}/ifcfg-x" for folder in next_networks.IFCFG), data)
+    files = dict.fromkeys((next_networks.INTERFACES, f"{next_networks.NETPLAN[0]}/x.yaml", f"{next_networks.IFCFG[1]}/routes"), data)
+    files |= dict.fromkeys((f"{networkd_files.FOLDERS[0]}/x.network", f"{network_profiles.FOLDERS[0]}/x.nmconnection"), data)
+    files |= dict.fromkeys((network_profiles.CONF, unread_networks.IWD_CONF), data)
+    settings = next_networks.read(base_host.with_files({**place, **files}), started)
     known = NamesOfDevice(frozenset(("eth0",)), frozenset(("52:54:00:aa:bb:cc",)), "pci-0000:3b:00.0", re.compile("enp59s0"))
     named_by(settings, known, is_left(settings, (known,), (NamesOfDevice(frozenset(("eth1",))),)))
 

@@ -245,7 +245,7 @@ def _judge_networks(judge: GuardCheck, leaving: t.Sequence[tuple[Device, Claim]]
     # Few devices that are claimed have an interface.
     from ansible_collections.vfio.variants.plugins.module_utils._core.apply import next_network
 
-    found = next_network.findings(judge.host, judge.inventory, leaving, taken)
+    found = next_network.findings(judge.host, judge.inventory, judge.next_cmdline, leaving, taken)
     refuse(found)
     return next_network.sentences(found)
 

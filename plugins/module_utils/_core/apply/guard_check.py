@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import companions, with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import GuardFinding, Loss, identical, judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import NVIDIA
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu
@@ -51,6 +52,12 @@ class GuardCheck:
         from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 
         return next_boot.read(self.host)
+
+    @property
+    def next_cmdline(self) -> Cmdline:
+        """That of the next boot; where it cannot be determined, the running kernel's."""
+        entry = self._next.entries.get(self._next.release or "")
+        return Cmdline.read(self.host) if entry is None else entry.cmdline
 
     @functools.cached_property
     def uses(self) -> HostUses:

@@ -7,37 +7,46 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_root import init_is_systemd
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guard_table import BY_NAME, REFUSE
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import GuardFinding, Loss
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.next_route import NamesOfDevice, is_left, named_by
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.next_route import (
+    UNKNOWN,
+    NamesOfDevice,
+    is_left,
+    named_by,
+    perhaps_by_unread,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import names_if_any
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_network import Network
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import read_below
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import may_have_interfaces
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup import next_networks
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import boot_units, next_networks
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 
 INTERFACES = "/sys/class/net"
 SLOTS = "/sys/bus/pci/slots"
 NAMES_OF_UDEV = ("ID_NET_NAME_PATH", "ID_NET_NAME_ONBOARD", "ID_NET_NAME_SLOT", "ID_NET_NAME_MAC")
-WARN = "warn"
+WARN, REMEDY = "warn", ": remove that, so that nothing waits for it"
 
 
 def findings(
-    host: Host, inventory: Inventory, leaving: t.Sequence[tuple[Device, Claim]], taken: t.Container[str] = ()
+    host: Host, inventory: Inventory, cmdline: Cmdline, leaving: t.Sequence[tuple[Device, Claim]], taken: t.Container[str] = ()
 ) -> tuple[GuardFinding, ...]:
     """For each device that is claimed for another driver and that the configuration of networks names; at most one each.
 
     Refused where it alone is to have the default route and no other interface has one now, else a warning.  ``taken`` are the addresses
     of those that have the claimed driver already: of them it is only said that nothing else is to have the default route.
+    ``cmdline`` is that of the next boot.
     """
     devices = [(device, claim) for device, claim in leaving if may_have_interfaces(device)]
-    settings = next_networks.read(host) if devices else ()
+    settings = next_networks.read(host, boot_units.names(host, cmdline, init_is_systemd(host))) if devices else ()
     if not settings:
         return ()
     gone = {device.address for device, _claim in leaving} | {name for device, _claim in leaving for name in device.virtual_functions}
@@ -46,9 +55,12 @@ def findings(
     identities = {device.address: identity(host, device, _interfaces(host, device)) for device, _claim in devices}
     route_is_left = is_left(settings, tuple(identities.values()), others)
     has_route = bool(Network(host).default_interfaces)
+    read = [one for one in settings if one.is_read]
+    is_open = not has_route and len(read) < len(settings) and not is_left(read, tuple(identities.values()), others)
     found = []
     for device, claim in devices:
-        named = named_by(settings, identities[device.address], route_is_left)
+        own = identities[device.address]
+        named = named_by(settings, own, route_is_left) or (perhaps_by_unread(settings, own) if is_open else None)
         if named is not None and (named.alone or device.address not in taken):
             action = REFUSE if named.alone and not has_route and device.address not in taken else WARN
             found.append(GuardFinding(Loss(device, claim), BY_NAME["route"], named.what, action))
@@ -58,7 +70,7 @@ def findings(
 def sentences(found: t.Iterable[GuardFinding]) -> tuple[str, ...]:
     """Those that only warn."""
     return tuple(
-        f"{one.loss.subject} gets another driver, but {one.what}: remove that, so that nothing waits for it."
+        f"{one.loss.subject} gets another driver, but {one.what}{'' if one.what.startswith(UNKNOWN) else REMEDY}."
         for one in found
         if one.action == WARN
     )
@@ -66,6 +78,7 @@ def sentences(found: t.Iterable[GuardFinding]) -> tuple[str, ...]:
 
 def identity(host: Host, device: Device, interfaces: t.Iterable[str]) -> NamesOfDevice:
     """By what files can name it: what its interfaces are called now, and what udev may call them."""
+    interfaces = frozenset(interfaces)
     names: set[str] = set(_computed(host, device))
     addresses: set[str] = set()
     for name in interfaces:
@@ -76,7 +89,11 @@ def identity(host: Host, device: Device, interfaces: t.Iterable[str]) -> NamesOf
         known = host.text_or_none(f"/run/udev/data/n{host.text_or_none(f'{here}/ifindex')}") or ""
         names |= {line.partition("=")[2] for line in known.split("\n") if line.startswith(tuple(f"E:{key}=" for key in NAMES_OF_UDEV))}
     return NamesOfDevice(
-        frozenset(names - {""}), frozenset(addresses - {"", "00:00:00:00:00:00"}), f"pci-{device.address}", _predictable(device)
+        frozenset(names - {""}),
+        frozenset(addresses - {"", "00:00:00:00:00:00"}),
+        f"pci-{device.address}",
+        _predictable(device),
+        interfaces,
     )
 
 

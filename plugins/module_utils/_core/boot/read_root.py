@@ -20,6 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprob
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import read as startup
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import systemd_version
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import truth
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules as udev
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import syntax
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
@@ -129,7 +130,8 @@ def _other_files_doubt(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[s
     systemd.volatile= is of systemd-volatile-root(8).  Names of different kinds, as UUID= and /dev, can be of one root.
     """
     word = cmdline.last("systemd.volatile") or ""
-    if word and word.partition("=")[2].lower() in ("", "1", "y", "yes", "t", "true", "on"):
+    value = word.partition("=")[2]
+    if word and (not value or truth(value)):
         return (f"{source}: {word} boots without what is in /etc; what is loaded then cannot be determined.",)
     now = Cmdline.read(tree)
     for name, named in (("root", _ROOT), ("rootflags", _SUBVOLUME)):

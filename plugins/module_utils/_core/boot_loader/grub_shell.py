@@ -28,6 +28,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.gr
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_script import Script
 
 MOST_COMMANDS = 20000
 MOST_FILES = 100
@@ -71,6 +72,13 @@ class Budget:
     def __init__(self) -> None:
         self.commands = MOST_COMMANDS
         self.files = MOST_FILES
+        self._known: dict[str, Script] = {}
+
+    def parsed(self, place: str, text: str) -> Script:
+        """A file's script, parsed once however often the file is run."""
+        if place not in self._known:
+            self._known[place] = parse(text)
+        return self._known[place]
 
 
 class Shell:
@@ -148,7 +156,7 @@ class Shell:
         if text is None or self.budget.files <= 0 or self._depth >= DEEPEST:
             return False
         self.budget.files -= 1
-        script = parse(text)
+        script = self.budget.parsed(place, text)
         if script.syntax_error is not None:
             line, error = script.syntax_error
             self.doubt(f"{place}:{line} {error}: what follows may be misread.")

@@ -69,9 +69,8 @@ class Applied:
         return missing
 
     def commit(self) -> None:
-        """The changes are as they should be, and stay."""
-        if self._journal is not None and self._files:
-            made_folders.remember(self._host, self._folders)
+        """The changes are as they should be, and stay; what cannot be recorded about them stays in the journal, for the next run."""
+        if self._journal is not None and self._files and made_folders.remember(self._host, self._folders):
             self._journal.close()
 
     def undo(self) -> tuple[str, ...]:

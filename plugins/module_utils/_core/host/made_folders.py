@@ -33,13 +33,16 @@ def read(host: Host) -> tuple[str, ...]:
         return ()
 
 
-def remember(host: Host, folders: t.Iterable[str]) -> None:
-    """Record those that are there. One that cannot be recorded stays behind later, which does no harm."""
+def remember(host: Host, folders: t.Iterable[str]) -> bool:
+    """Record those that are there; returns whether that could be done. One that is not recorded stays behind later, which does no harm."""
     known = read(host)
     wanted = tuple(dict.fromkeys((*known, *(folder for folder in folders if host.is_dir(folder)))))
-    if wanted != known:
-        with contextlib.suppress(HostError):
+    try:
+        if wanted != known:
             _write(host, wanted)
+    except HostError:
+        return False
+    return True
 
 
 def empty(host: Host) -> tuple[str, ...]:

@@ -147,8 +147,8 @@ class FilesUndo:
                     host.remove(path)
                 else:
                     host.write_atomic(path, state.content, state.mode)
-            if self.complete:
-                made_folders.remember(host, reversed(self.folders))
+            if self.complete and not made_folders.remember(host, reversed(self.folders)):
+                return
             for folder in () if self.complete else self.folders:
                 remove_if_empty(host, folder)
             Journal(host, FILES).close()

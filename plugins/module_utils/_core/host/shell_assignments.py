@@ -11,8 +11,11 @@ import typing as t
 ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(?:\[(\d{1,9})\])?(\+?=)", re.ASCII)
 ELEMENT = re.compile(r"\[(\d{1,9})\]=", re.ASCII)
 VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:\[(\d{1,9})\])?\})", re.ASCII)
+_PLAIN, _PLAIN_IN_QUOTES = re.compile(r"[^ \t\n;&|()<>'\"\\$`]+"), re.compile(r'[^"\\$`]+')
 OPENING = {"if", "for", "while", "until", "case", "{", "function", "select"}
 CLOSING = {"fi", "done", "esac", "}"}
+MOST_COPIED, ELEMENT_SIZE = 32 << 20, 16
+"""Characters of values that one file can take over into others, an element of an array being as many; what is above that is unknown."""
 # Words that a command may follow.
 LEADING = {"if", "while", "until", "{", "then", "do", "else", "elif", "export", "declare", "local", "readonly", "!", "time"}
 
@@ -55,6 +58,7 @@ class _Interpreter:
         self._unknown: set[str] = set()
         self._given = frozenset(given)
         self._depth = 0
+        self._left = MOST_COPIED
 
     def run(self, text: str) -> Assignments:
         scanner = _Scanner(text, self._expand)
@@ -100,11 +104,13 @@ class _Interpreter:
             position = int(index or 0)
             old = self._values.get(name, {}).get(position, "") if adds else ""
             new = word.text if word else ""
-            whole = None if old is None or new is None else old + new
+            whole = None if old is None or new is None or not self._may_copy(len(old)) else old + new
             self._values.setdefault(name, {})[position] = whole
             known = whole is not None
         else:
             values = self._values.get(name, {}) if adds else {}
+            if not self._may_copy(ELEMENT_SIZE * len(values)):
+                values = {0: None}
             start = max(values, default=-1) + 1
             values = {**values, **_numbered(elements, start)}
             self._values[name] = values
@@ -115,7 +121,12 @@ class _Interpreter:
             self._unknown.discard(name)
 
     def _expand(self, match: re.Match[str]) -> str | None:
-        return self._values.get(match[1] or match[2], {}).get(int(match[3] or 0))
+        found = self._values.get(match[1] or match[2], {}).get(int(match[3] or 0))
+        return found if found is not None and self._may_copy(len(found)) else None
+
+    def _may_copy(self, size: int) -> bool:
+        self._left -= size
+        return not size or self._left >= 0
 
 
 def _numbered(elements: t.Iterable[tuple[int | None, str | None]], start: int) -> dict[int, str | None]:
@@ -208,6 +219,10 @@ class _Scanner:
                 return
 
     def _part(self) -> str | None:
+        plain = _PLAIN.match(self._text, self._at)
+        if plain is not None:
+            self._at = plain.end()
+            return plain[0]
         char = self._text[self._at]
         if char == "'":
             return self._until("'")
@@ -216,10 +231,7 @@ class _Scanner:
         if char == "\\":
             self._at += 2
             return self._text[self._at - 1 : self._at]
-        if char in "$`":
-            return self._expansion()
-        self._at += 1
-        return char
+        return self._expansion()
 
     def _until(self, end: str) -> str:
         stop = self._text.find(end, self._at + 1)
@@ -232,8 +244,12 @@ class _Scanner:
         self._at += 1
         parts: list[str | None] = []
         while self._at < len(self._text) and self._text[self._at] != '"':
+            plain = _PLAIN_IN_QUOTES.match(self._text, self._at)
             char = self._text[self._at]
-            if char == "\\" and self._text[self._at + 1 : self._at + 2] in ("$", "`", '"', "\\"):
+            if plain is not None:
+                parts.append(plain[0])
+                self._at = plain.end()
+            elif char == "\\" and self._text[self._at + 1 : self._at + 2] in ("$", "`", '"', "\\"):
                 parts.append(self._text[self._at + 1])
                 self._at += 2
             elif char in "$`":

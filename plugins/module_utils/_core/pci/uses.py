@@ -48,6 +48,8 @@ PLATFORM, OF_OLD_BUSES = "/sys/devices/platform", ("i8042", "serial8250", "tpm_t
 THUNDERBOLT, IOMMU = 0x0C0340, 0x0806
 CONSUMER = "consumer:pci:"
 """What a folder of sysfs has for each device that cannot be without this one (Documentation/driver-api/device_link.rst)."""
+XEN_PLATFORM = "xen-platform-pci"
+VBOX_GUEST, VBOX_FOLDER = "vboxguest", "vboxsf"
 VSOCK = ("vmw_vsock_virtio_transport", "virtio_vsock")
 
 
@@ -187,6 +189,7 @@ class HostUses:
             yield from (Use(clause) for clause in shared_users(self._host, self._processes, function, module))
             if function.driver == "nvidia":
                 yield from self._nvidia(function)
+            yield from self._of_hypervisors(function)
             if function.driver == "cxl_pci" and any(name.startswith("region") for name in self._host.names("/sys/bus/cxl/devices")):
                 on_memory = (entry for entry in self._entries if self._storage.is_on_cxl(entry))
                 yield from (Use(f"{entry.what}, and memory of it may be on this card (CXL)", entry.guard) for entry in on_memory)
@@ -204,6 +207,13 @@ class HostUses:
         for carrier in network.connection_interfaces():
             if carrier is not None and network.into_namespaces(carrier):
                 yield Use(f"{carrier} carries this SSH connection, perhaps through there", "connection")
+
+    def _of_hypervisors(self, function: Device) -> t.Iterator[Use]:
+        """What a machine has through the device by which it talks to its hypervisor."""
+        if function.driver == XEN_PLATFORM:
+            yield Use("other devices of this host are reached by it (Xen)", "root")
+        if function.driver == VBOX_GUEST:
+            yield from (Use(entry.what, entry.guard) for entry in self._entries if entry.kind == VBOX_FOLDER)
 
     def _nodes_of_driver(self, function: Device) -> t.Iterator[str]:
         if function.driver is not None and function.iommu_group is not None:

@@ -34,7 +34,7 @@ ALL_MEMORY = re.compile(r"^[0-9a-f]+-[0-9a-f]+ \S+ ([0-9a-f]{1,16}) \S+ \S+ +/de
 """A part of the machine's memory that a program has, with its place."""
 RANGE = re.compile(r"0x([0-9a-f]{1,16}) 0x([0-9a-f]{1,16}) ")
 LARGEST_MAPS = 8 << 20
-GUESTS = re.compile(r"qemu|kvm|cloud-hyper|firecracker|crosvm|libvirt|bhyve|vmx|xen")
+GUESTS = re.compile(r"qemu(?!-(?:ga|img|nbd|io|pr|storage|bridge))|kvm|cloud-hyper|firecracker|crosvm|libvirt|bhyve|vmx|xen")
 
 
 class Open(t.NamedTuple):

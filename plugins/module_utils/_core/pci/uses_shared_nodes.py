@@ -29,6 +29,9 @@ NODES: t.Mapping[str, tuple[str, ...]] = {
     "mpt3sas": ("/dev/mpt3ctl", "/dev/mpt2ctl"),
     **dict.fromkeys(("mptsas", "mptspi", "mptfc"), ("/dev/mptctl",)),
     "ib_qib": ("/dev/ipath",),
+    "lpfc": ("/dev/lpfcmgmt",),
+    "vmw_vmci": ("/dev/vmci",),
+    "vboxguest": ("/dev/vboxguest", "/dev/vboxuser"),
 }
 """By driver.  Their misc devices have no parent in sysfs; NVIDIA's are in no class at all."""
 MOST_NUMBERS = 32

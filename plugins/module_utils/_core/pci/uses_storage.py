@@ -39,6 +39,8 @@ PATH_OPTIONS = ("lowerdir", "upperdir", "workdir", "br", "dirs", "lowerdir+", "d
 LUSTRE = re.compile(r"([^:,/@\s]+)@(?:tcp|o2ib|kfi|gni)\d*")
 """The servers in the source of a mount (mount.lustre(8))."""
 MAPPED_SERVER = re.compile(r"(?:^|[\s,])([\w.-]+|\[[0-9a-fA-F:]+\])(?:\(\d+\))?:/")
+MAPPED_DISK = re.compile(r"(?<=\s):((?:/dev/|UUID=|LABEL=|PARTUUID=|PARTLABEL=)\S+)")
+"""A disk of this host in a map of autofs(5)."""
 TRADDR = re.compile(r"(?:traddr|host_traddr)=([^,\s]+)")
 FC_PORT = re.compile(r"host_traddr=[^,\s]*pn-(0x[0-9a-f]+)", re.IGNORECASE)
 ANY_PORT = ""
@@ -235,13 +237,15 @@ class Storage:
             backing.servers |= {match[1] or match[2] for match in found}
 
     def _collect_map(self, path: str, backing: Backing) -> None:
-        """The servers in a map of autofs(5); one that is a program, or elsewhere, does not say them."""
+        """The servers and disks in a map of autofs(5); one that is a program, or elsewhere, does not say them."""
         text = self._host.text_or_none(path) if path.startswith("/") else None
         if text is None or text.startswith("#!"):
             backing.any_interface = True
         else:
-            lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
+            lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
             backing.servers |= {server.strip("[]") for line in lines for server in MAPPED_SERVER.findall(line)}
+            for disk in (found for line in lines for found in MAPPED_DISK.findall(line)):
+                self._collect_disk(disk, backing)
 
     def _collect_layers(self, entry: MountUse, backing: Backing, layer: int) -> None:
         """A file system of layers depends on those that its directories are in; mergerfs has these as its source."""

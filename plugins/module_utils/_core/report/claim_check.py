@@ -248,7 +248,8 @@ def _of_next_networks(judge: GuardCheck, leaving: t.Sequence[Device]) -> tuple[G
         return ()
     from ansible_collections.vfio.variants.plugins.module_utils._core.apply import next_network
 
-    return next_network.findings(judge.host, judge.inventory, [(device, judge.claim_of[device.address]) for device in leaving])
+    losing = [(device, judge.claim_of[device.address]) for device in leaving]
+    return next_network.findings(judge.host, judge.inventory, judge.next_cmdline, losing)
 
 
 def _with_nodes(host: Host, statuses: tuple[ClaimStatus, ...]) -> tuple[ClaimStatus, ...]:

@@ -19,7 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import expressions, machine_facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedules import is_executable
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import NO, YES
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import truth
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -102,7 +102,7 @@ class Conditions:
         if self.cmdline is None or self.cmdline.last("systemd.condition_first_boot") is not None:
             return None
         is_first = (self.tree.text_or_none(_MACHINE_ID) or "uninitialized") == "uninitialized"
-        return is_first == (value.lower() in YES)
+        return is_first == (truth(value) is True)
 
     def _architecture(self, value: str) -> bool | None:
         own = architecture.of_tree(self.tree) or architecture.of_release(self.release or "")
@@ -134,9 +134,9 @@ class Conditions:
         if asked in ("container", "private-users"):
             return False
         found = virtual_machine.is_virtual(self.tree)
-        if found is None or (found and asked not in (*YES, *NO, "vm", "none")):
+        if found is None or (found and truth(asked) is None and asked not in ("vm", "none")):
             return None
-        if asked in ("none", *NO):
+        if asked == "none" or truth(asked) is False:
             return not found
         return found
 

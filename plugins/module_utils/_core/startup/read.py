@@ -12,7 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import (
     agents,
-    asked_units,
+    boot_units,
     commands_of_daemons,
     credentials,
     early_modules,
@@ -148,13 +148,11 @@ class _Reader:
         self._inventory = inventory
         self._source = source
         self._cmdline = cmdline
-        self._words = words = SystemdWords.of(cmdline)
+        self._words = SystemdWords.of(cmdline)
         self._masked = generators.masked_by_word(host, cmdline)
         self._units = _Units(host, kernel, inventory, cmdline, self._masked)
         self._judge = self._units.judge
-        wants = [(unit, source) for unit in words.wants] if generators.can_run(host, generators.DEBUG) else []
-        wants += [*asked_units.of_presets(host, self._units.files), *asked_units.of_mounts(host)]
-        self._started = StartedUnits.at_boot(self._units.files, words.target, wants, self._units.conditions.may_hold)
+        self._started = boot_units.at_boot(host, self._units.files, self._units.conditions, cmdline, source)
         self._ownership = Ownership.of(host)
 
     def of_systemd(self) -> t.Iterator[Influence]:

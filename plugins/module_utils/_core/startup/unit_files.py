@@ -48,6 +48,11 @@ _CONTINUED = re.compile(r"\\\n(?:[#;][^\n]*\n)*")
 _SPECIFIER = re.compile(r"%([%a-zA-Z])")
 
 
+def truth(word: str) -> bool | None:
+    """What a word says where systemd, or what follows it, reads one of yes and no, in letters of either size; None for another word."""
+    return True if word.lower() in YES else False if word.lower() in NO else None
+
+
 def of_user(home: str) -> tuple[str, ...]:
     """The folders of a user's own manager."""
     return tuple(folder.replace("{home}", home) for folder in _OF_USER)
@@ -77,7 +82,10 @@ class Unit:
         found: list[UnitSetting] = []
         for setting in self.settings:
             if (setting.section, setting.key) == (section, key):
-                found = [*found, setting] if setting.value else []
+                if setting.value:
+                    found.append(setting)
+                else:
+                    found.clear()
         return tuple(found)
 
     def last(self, section: str, key: str) -> str | None:
@@ -88,10 +96,10 @@ class Unit:
         return tuple(word for key in keys for setting in self.all(section, key) for word in setting.value.split())
 
     def is_true(self, key: str, section: str = "Service") -> bool:
-        return (self.last(section, key) or "").lower() in YES
+        return truth(self.last(section, key) or "") is True
 
     def is_false(self, key: str, section: str = "Service") -> bool:
-        return (self.last(section, key) or "").lower() in NO
+        return truth(self.last(section, key) or "") is False
 
 
 class UnitFiles:

@@ -1,23 +1,31 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""After a run that was killed at any of its steps the next one has the same outcome: virtual functions of a policy, and the IOMMU."""
+"""After a run that was killed, or that failed, at any of its steps the next one has the same outcome: parts of a policy, and the IOMMU."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.unit.kill_points import killed
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.tests.unit.kill_points import failing, killed
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply import test_iommu as machines
+from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply import test_nodes as nodes
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply import test_virtual_functions as functions
-from ansible_collections.vfio.variants.tests.unit.policy_hosts import run
+from ansible_collections.vfio.variants.tests.unit.policy_hosts import NIC, V100, gpu_host, run
 
 if t.TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 CACHE = "var/cache"
 RECORD = "var/lib/vfio-variants/kernel_cmdline.json"
@@ -40,8 +48,30 @@ def gone(host: t.Any) -> dict[str, t.Any]:
     return run(host, state="absent")
 
 
+def policy(*claims: dict[str, t.Any], **options: t.Any) -> Callable[[t.Any], dict[str, t.Any]]:
+    return lambda host: run(host, *claims, **options)
+
+
+def with_accounts(root: Path) -> Tree:
+    return nodes.accounts(gpu_host(root))
+
+
+def functions_with_accounts(root: Path) -> Tree:
+    return nodes.accounts(functions.host(root))
+
+
+HANDED = {**V100, "node": {**nodes.NODE, "memlock": "64G"}}
+OF_GROUP = {**V100, "node": {"group": "kvm", "memlock": "unlimited"}}
 SUBJECTS = {
     "virtual functions": Subject(functions.host, numbered, gone),
+    "device nodes and a limit": Subject(with_accounts, policy(HANDED), gone),
+    "another owner and limit": Subject(with_accounts, policy(OF_GROUP, NIC), policy(HANDED)),
+    "device nodes and a blacklist": Subject(
+        with_accounts, policy(HANDED, NIC, strategy="blacklist"), policy({**V100, "driver": "vfio-pci"}, strategy="ids")
+    ),
+    "device nodes of virtual functions": Subject(
+        functions_with_accounts, policy(functions.claim(3, node={**nodes.NODE, "memlock": "1G"})), policy(functions.claim(1))
+    ),
     "the IOMMU": Subject(machines.machine, machines.call, lambda host: machines.call(host, state="absent")),
 }
 
@@ -59,12 +89,17 @@ def files(root: Path) -> dict[str, bytes]:
     return found
 
 
+def configuration(found: dict[str, bytes]) -> dict[str, bytes]:
+    return {path: content for path, content in found.items() if path.startswith("etc/")}
+
+
 def words(root: Path) -> tuple[list[str], ...]:
     """What is recorded as added, and what of it for the IOMMU."""
     record = json.loads((root / RECORD).read_text()) if (root / RECORD).exists() else {}
     return record.get("words", []), record.get("iommu", [])
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("then", ["present", "absent"])
 @pytest.mark.parametrize("first", ["present", "absent"])
 @pytest.mark.parametrize("name", SUBJECTS)
@@ -90,6 +125,43 @@ def test_the_next_run_has_the_same_outcome(tmp_path: Path, monkeypatch: pytest.M
         assert words(root) == added, at
         again = getattr(subject, then)(host)
         assert (again["changed"], again.get("recovered") or []) == (False, []), at
+    else:
+        raise AssertionError("The run does not come to its end.")
+    assert at > 2
+
+
+ERRORS: dict[str, Callable[[], BaseException]] = {
+    "a full disk": lambda: HostError("/etc cannot be written: No space left on device."),
+    "a key that interrupts": KeyboardInterrupt,
+    "a signal": lambda: Interrupted(signal.SIGTERM),
+}
+
+
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("first", ["present", "absent"])
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_a_step_that_fails_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, first: str, error: str
+) -> None:
+    subject = SUBJECTS[name]
+    undisturbed = subject.host(tmp_path / "wanted")
+    (subject.absent if first == "present" else subject.present)(undisturbed)
+    before = files(tmp_path / "wanted")
+    getattr(subject, first)(undisturbed)
+    after = files(tmp_path / "wanted")
+    for at in range(1, MOST_STEPS):
+        root = tmp_path / str(at)
+        host = subject.host(root)
+        (subject.absent if first == "present" else subject.present)(host)
+        with failing(monkeypatch, at, ERRORS[error]()) as hit:
+            getattr(subject, first)(host)
+        if not hit:
+            break
+        found = configuration(files(root))
+        assert found in map(configuration, (before, after)) or unfinished_work(host.host(), Inventory.read(host.host())), at
+        getattr(subject, first)(host)
+        assert files(root) == after, at
     else:
         raise AssertionError("The run does not come to its end.")
     assert at > 2

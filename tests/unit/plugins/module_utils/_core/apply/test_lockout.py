@@ -20,6 +20,7 @@ from ansible_collections.vfio.variants.tests.unit.lockout_machines import MACHIN
 from ansible_collections.vfio.variants.tests.unit.lockout_members import MEMBERS
 from ansible_collections.vfio.variants.tests.unit.lockout_others import OTHERS
 from ansible_collections.vfio.variants.tests.unit.lockout_rare import RARE, from_here, listened, of_can
+from ansible_collections.vfio.variants.tests.unit.lockout_stacks import STACKS
 from ansible_collections.vfio.variants.tests.unit.lockout_storage import STORAGE
 from ansible_collections.vfio.variants.tests.unit.lockout_targets import TARGETS_AND_FLASH
 from ansible_collections.vfio.variants.tests.unit.lockout_words import WORDS
@@ -30,7 +31,7 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
 EVERYTHING = dict.fromkeys(OPTIONAL, IGNORE)
-PARTS = (STORAGE, OTHERS, MACHINES, LAYERS, DEVICES, WORDS, TARGETS_AND_FLASH, RARE, BY_NAMES, INDIRECT, MEMBERS)
+PARTS = (STORAGE, OTHERS, MACHINES, LAYERS, DEVICES, WORDS, TARGETS_AND_FLASH, RARE, BY_NAMES, INDIRECT, MEMBERS, STACKS)
 REFUSED = {name: case for part in PARTS for name, case in part.items()}
 
 

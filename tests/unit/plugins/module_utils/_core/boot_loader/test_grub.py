@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import grub_environment, next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import grub_environment, grub_shell, next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_loading import as_argument
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_script import Script, parse
 from ansible_collections.vfio.variants.tests.unit.boot_menus import FEDORA, NEW, OLD, ROOT, bls_entry, debian_grub, grubenv, kernels
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
@@ -240,6 +241,18 @@ def test_a_damaged_configuration_never_fails_and_never_hangs(debian: Tree, text:
     boot = read(debian.file(GRUB_CFG, text))
     assert boot.release is None
     assert boot.doubts
+
+
+def test_a_file_that_is_run_often_is_parsed_once(debian: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts: list[str] = []
+
+    def noted(text: str) -> Script:
+        texts.append(text)
+        return parse(text)
+
+    monkeypatch.setattr(grub_shell, "parse", noted)
+    read(debian.file("/boot/grub/x.cfg", "set x=1\n").file(GRUB_CFG, "source /boot/grub/x.cfg\n" * 50))
+    assert texts.count("set x=1\n") == 1
 
 
 @pytest.mark.parametrize("counter", ["--5", "²", "9" * 5000, "x"])

@@ -97,3 +97,25 @@ def test_a_file_that_is_cut_off_is_read_to_its_end() -> None:
 
 def test_windows_line_ends_do_not_become_part_of_a_value() -> None:
     assert Assignments.parse("X=one\r\nY=two\r\n").get("X") == "one"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "X=aaaaaaaa\n" + "X=$X$X\n" * 60,
+        "X=aaaaaaaa\n" + 'X="$X$X$X"\n' * 60,
+        f"A={'a' * 100_000}\nX={'$A' * 100_000}\n",
+        "X=aaaaaaaa\n" + "X+=$X\n" * 60,
+        "X=(aaaaaaaa)\n" + "X=($X$X $X$X)\n" * 60,
+        "X=(a)\n" + "X+=(a)\n" * 20_000,
+        "X=a\n" + f"X+={'a' * 1000}\n" * 20_000,
+    ],
+)
+def test_a_file_that_multiplies_itself_is_bounded(text: str) -> None:
+    read = Assignments.parse(f"{text}Y=one\n")
+    assert ("X" in read.unknown, read.get("Y")) == (True, "one")
+
+
+def test_what_grows_as_files_do_is_known() -> None:
+    read = Assignments.parse("X=a\nY=()\n" + "X+=' b'\nY+=(b)\n" * 1000)
+    assert (len(read.get("X") or ""), len(read.indices("Y")), read.unknown) == (2001, 1000, frozenset())
