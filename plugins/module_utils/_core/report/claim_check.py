@@ -107,7 +107,9 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
         claimed = _claimed(host, claims, inventory, with_pending)
         on_running = {} if running is None else claimed.get(running)
         now = _without_modules(claims, inventory) if on_running is None else on_running
-    statuses = _statuses(claimed, now, releases, forecast, request.lints, _named(request, inventory) if not releases else frozenset())
+    named = _named(request, inventory) if not releases else frozenset[str]()
+    forecast = forecast.only({address for release in releases for address in claimed[release]} | now.keys() | named)
+    statuses = _statuses(claimed, now, releases, forecast, request.lints)
     statuses = _with_nodes(host, _guarded(host, request, statuses, inventory, kernels))
     wrong = () if request.predicted is None else request.predicted.wrong(statuses, inventory, running)
     if request.require == "winner" and not releases and (statuses or (request.claims is None and inventory.devices)):
@@ -203,10 +205,8 @@ def _named(request: ClaimCheckRequest, inventory: Inventory) -> frozenset[str]:
     return frozenset(device.address for claim in request.claims or () for device, _selector in devices_of(claim, inventory))
 
 
-def _statuses(
-    claimed: Claimed, now: OnKernel, releases: t.Sequence[str], forecast: HostForecast, lints: bool, named: frozenset[str]
-) -> tuple[ClaimStatus, ...]:
-    addresses = {address for release in releases for address in claimed[release]} | now.keys() | named
+def _statuses(claimed: Claimed, now: OnKernel, releases: t.Sequence[str], forecast: HostForecast, lints: bool) -> tuple[ClaimStatus, ...]:
+    """Of the devices that the forecast is asked for."""
     return tuple(
         ClaimStatus(
             device,
@@ -220,7 +220,7 @@ def _statuses(
             tuple(forecast.warnings(device)) if lints else (),
         )
         for device in forecast.inventory.devices
-        if device.address in addresses
+        if forecast.asked is None or device.address in forecast.asked
     )
 
 
