@@ -56,8 +56,8 @@ def commands(
 ) -> tuple[UnitCommand, ...]:
     """What the unit runs when it is started, by these keys, without what cannot act because of its rights.
 
-    ``handed_out`` are the variables `handed_out_by_manager()`; ``of_user`` says that it is of another user's own manager, where the prefixes give no
-    rights.
+    ``handed_out`` are the variables of `handed_out_by_manager()`.  ``of_user`` says that it is of another user's own manager, where the
+    prefixes give no rights.
     """
     # Mounts and swaps have no commands of their own (systemd.mount(5)).
     keys = [] if unit.name.endswith((".mount", ".swap")) else [*wanted]
