@@ -85,7 +85,7 @@ class ComparedStages:
         return self._known[stage.name]
 
 
-class FunctionEvent(t.NamedTuple):
+class EventOfFunction(t.NamedTuple):
     """What udev does at an event of a PCI function, and the alias that its "kmod load" asks for in the end, if that is known."""
 
     subject: Subject
@@ -102,15 +102,15 @@ class ComparedFunctions:
         self._settled = tuple(settled(rules, around, Subject(None, "pci", is_event_s=True), action))
         self._rules = _RulesByAddress(self._settled)
         self._names = Distinctions.of(self._settled, around)
-        self._known: dict[tuple[t.Hashable, ...], FunctionEvent] = {}
-        self._by_address: dict[str, FunctionEvent] = {}
+        self._known: dict[tuple[t.Hashable, ...], EventOfFunction] = {}
+        self._by_address: dict[str, EventOfFunction] = {}
 
     @functools.cached_property
     def is_idle(self) -> bool:
         """Whether no rule does anything at such an event."""
         return not any(_does_something(rule) for rule in self._settled)
 
-    def event(self, device: Device) -> FunctionEvent:
+    def event(self, device: Device) -> EventOfFunction:
         if device.address not in self._by_address:
             key = self._names.key(device)
             if key not in self._known:
@@ -118,11 +118,11 @@ class ComparedFunctions:
             self._by_address[device.address] = self._known[key]
         return self._by_address[device.address]
 
-    def _compared(self, device: Device) -> FunctionEvent:
+    def _compared(self, device: Device) -> EventOfFunction:
         subject = Subject.of(device, self._around.others)
         evaluation = Evaluation(self._rules.about(device.address), self._around, subject, self._action, self._rules.about)
         done = evaluation.done()
-        return FunctionEvent(subject, done, evaluation.state.properties.get(MODALIAS, device.modalias))
+        return EventOfFunction(subject, done, evaluation.state.properties.get(MODALIAS, device.modalias))
 
 
 def around_of(boot: Boot, stage: Stage, others: Devices) -> EventContext:

@@ -21,7 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint.grouping 
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.switched_off import running_sentence
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import switched_on
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.changed_arguments import switched_on
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot

@@ -30,8 +30,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contend
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS, driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, OSRELEASE, chosen_releases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.old_modules import old_in_use
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, VGPU
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import inventory_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, VGPU, inventory_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import selector_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.vfio_nodes import described
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import may_have_interfaces, supplemented
