@@ -96,6 +96,9 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
     kernels = read_kernels(host, cache)
     running = host.text_or_none(OSRELEASE)
     forecast = HostForecast.read(host, inventory, kernels, running, cache, request.hardware is not None)
+    if host.read_log is not None:
+        # What a record rests on are all files of the policy, whatever is asked about them here.
+        forecast.read_files()
     releases = _releases(host, (*request.kernels, *_booted(request, running, kernels)), forecast.next_kernel.release)
     with_pending = tuple(kernel.with_pending(request.pending_modules) for kernel in kernels)
     if request.claims is None:
