@@ -47,8 +47,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint.switched_
     running_sentence,
     switchable_files,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import inventory_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import switched_on
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import inventory_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.changed_arguments import switched_on
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import (
     Decision,
     decide,

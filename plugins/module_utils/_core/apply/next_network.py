@@ -54,15 +54,16 @@ def findings(
     others = [identity(host, device, names) for device in left for names in (_interfaces(host, device),) if names]
     identities = {device.address: identity(host, device, _interfaces(host, device)) for device, _claim in devices}
     route_is_left = is_left(settings, tuple(identities.values()), others)
-    has_route = bool(Network(host).default_interfaces)
+    network = Network(host)
     read = [one for one in settings if one.is_read]
-    is_open = not has_route and len(read) < len(settings) and not is_left(read, tuple(identities.values()), others)
+    is_open = len(read) < len(settings) and not is_left(read, tuple(identities.values()), others) and not network.default_interfaces
     found = []
     for device, claim in devices:
         own = identities[device.address]
         named = named_by(settings, own, route_is_left) or (perhaps_by_unread(settings, own) if is_open else None)
         if named is not None and (named.alone or device.address not in taken):
-            action = REFUSE if named.alone and not has_route and device.address not in taken else WARN
+            # What commands say leaves no record of a run: they are asked only where it matters.
+            action = REFUSE if named.alone and device.address not in taken and not network.default_interfaces else WARN
             found.append(GuardFinding(Loss(device, claim), BY_NAME["route"], named.what, action))
     return tuple(found)
 

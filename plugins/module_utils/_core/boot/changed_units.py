@@ -15,7 +15,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.conditions import Conditions
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.exit_status import succeeds
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.services import environment_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.services import environment_of, handed_out_by_manager
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import (
     FOLDERS,
     NO,
@@ -189,7 +189,7 @@ def _judged(files: UnitFiles, tree: FileTree, unit: Unit, settings: tuple[UnitSe
     if changed and not _does_the_same(unit):
         matters.append(changed[-1])
     given = [one for one in settings if one.section == "Service" and one.key in ("Environment", "EnvironmentFile")]
-    if given and any(map(_ACTING.match, environment_of(unit, tree))):
+    if given and any(map(_ACTING.match, environment_of(unit, tree, handed_out_by_manager(tree)))):
         matters.append(given[-1])
     return UnitChanges(settings, tuple(matters), off)
 

@@ -8,13 +8,7 @@ import dataclasses
 import posixpath
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot import (
-    read_booster,
-    read_dracut,
-    read_initramfs_tools,
-    read_mkinitcpio,
-    rule_programs,
-)
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_initramfs_tools, rule_programs
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Coldplug, Flow, Stage
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.find_images import boot_config_doubts, images_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.image_modules import ImageFiles
@@ -33,7 +27,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.imag
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import ImageView, read_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, Kernel
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup import early_modules, image_scripts, image_units
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import early_modules, image_scripts
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
@@ -71,7 +65,7 @@ def read_stage(
     home = f"{MODULES}/{image.release}"
     has_modules = view.is_file(f"{home}/modules.dep")
     kernel = read_kernel_of_image(view, cache) if has_modules else dataclasses.replace(NO_KERNEL, release=image.release)
-    kernel = read_booster.with_modules(view, kernel) if read_booster.is_made_by(view) else _without_absent(view, kernel)
+    kernel = _with_held_modules(view, kernel)
     flow = _flow(view, cmdline, source)
     doubts = [*flow.doubts, *_other_init(cmdline, source)]
     works = [work for step in flow.steps for work in step]
@@ -85,7 +79,6 @@ def read_stage(
     doubts += old_suffix_doubt(view)
     config, unsure = with_listed_options(config_of(view, image.release, cmdline, source), flow.steps, kernel, inventory)
     config = config.with_more(flow.blacklisted)
-    loads_lists = read_dracut.is_made_by(view) and read_dracut.loads_lists(view, cmdline)
     rules = rules_of(view, host)
     doubts += udev_version_doubt(view, host)
     stage = Stage(
@@ -96,7 +89,7 @@ def read_stage(
         config,
         rules,
         (*doubts, *unsure),
-        loads_lists=loads_lists,
+        loads_lists=_loads_lists(view, cmdline),
         influences=_influences(view, kernel, host, inventory, cmdline),
         programs=rule_programs.judged(view, rules, kernel, inventory),
         absent_programs=rule_programs.absent(view, rules),
@@ -106,16 +99,31 @@ def read_stage(
     return Early(stage, flow.blacklisted if flow.blacklist_lasts else ())
 
 
-def _without_absent(view: ImageView, kernel: Kernel) -> Kernel:
+def _with_held_modules(view: ImageView, kernel: Kernel) -> Kernel:
     """The kernel without modules that the image's modules.dep names and whose files the image does not have."""
+    if not read_initramfs_tools.is_made_by(view):
+        from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_booster
+
+        if read_booster.is_made_by(view):
+            return read_booster.with_modules(view, kernel)
     here = f"{MODULES}/{kernel.release}"
     held = {name: path for name, path in kernel.modules.items() if name in view.image.modules or view.exists(posixpath.join(here, path))}
     return kernel if len(held) == len(kernel.modules) else dataclasses.replace(kernel, modules=held)
 
 
+def _loads_lists(view: ImageView, cmdline: Cmdline) -> bool:
+    if read_initramfs_tools.is_made_by(view):
+        return False
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_dracut
+
+    return read_dracut.is_made_by(view) and read_dracut.loads_lists(view, cmdline)
+
+
 def _flow(view: ImageView, cmdline: Cmdline, source: str) -> Flow:
     if read_initramfs_tools.is_made_by(view):
         return read_initramfs_tools.flow(view, cmdline, source)
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_booster, read_dracut, read_mkinitcpio
+
     if read_dracut.is_made_by(view):
         return read_dracut.flow(view, cmdline, source)
     if read_mkinitcpio.is_made_by(view):
@@ -128,8 +136,10 @@ def _flow(view: ImageView, cmdline: Cmdline, source: str) -> Flow:
 def _influences(view: ImageView, kernel: Kernel, host: Host | None, inventory: Inventory | None, cmdline: Cmdline) -> tuple[Influence, ...]:
     """What the image's scripts, and the units that no package has brought, may do."""
     if read_initramfs_tools.is_made_by(view):
-        scripts, with_systemd = read_initramfs_tools.scripts(view, cmdline), False
-    elif read_dracut.is_made_by(view):
+        return image_scripts.judged(view, read_initramfs_tools.scripts(view, cmdline), kernel, host, inventory)
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_booster, read_dracut, read_mkinitcpio
+
+    if read_dracut.is_made_by(view):
         scripts, with_systemd = read_dracut.scripts(view), read_dracut.has_systemd(view)
     elif read_mkinitcpio.is_made_by(view):
         scripts, with_systemd = read_mkinitcpio.scripts(view, cmdline), read_mkinitcpio.has_systemd(view)
@@ -138,6 +148,8 @@ def _influences(view: ImageView, kernel: Kernel, host: Host | None, inventory: I
     found = image_scripts.judged(view, scripts, kernel, host, inventory)
     if not with_systemd:
         return found
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup import image_units
+
     ownership = image_scripts.ImageOwnership(view, host)
     own = image_units.judged(view, kernel, ownership, inventory, cmdline)
     return tuple(dict.fromkeys((*found, *own, *early_modules.read(view, kernel, inventory))))

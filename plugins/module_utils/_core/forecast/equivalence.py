@@ -8,8 +8,8 @@ import dataclasses
 import posixpath
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.compared_rules import around_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.distinctions import Distinctions
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import around_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.attribute_paths import acts
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import attribute_of_another
 

@@ -22,6 +22,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast impor
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.alternatives import Trial, distinct
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.boot_step import BootStep, make_boot_step
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.built_ins import BuiltIns, unlisted
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.compared_rules import ComparedStages
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import (
     DeviceSimulation,
     DeviceState,
@@ -108,6 +109,7 @@ class _Simulation:
         self._outcomes = {device.address: Outcomes() for device in self._devices if device.address in followed}
         self._autoprobe: dict[str, SetAutoprobe] = {}
         self._events: StageEvents | None = None
+        self._rules = ComparedStages(boot, self._by_address)
         self._may_load = PossibleLoads(self._loaded)
 
     def winners(self) -> dict[str, Winner]:
@@ -136,7 +138,7 @@ class _Simulation:
             self._doubt(present, doubt)
         before = self._now()
         reach = self._reach(stage)
-        events = stage_events(self._boot, stage, reach.modprobe, self._by_address)
+        events = stage_events(self._rules.of(stage), reach.modprobe)
         self._events = events
         self._may_load.note(reach, (*self._boot.influences, *stage.influences))
         for step in stage.steps:
@@ -156,7 +158,7 @@ class _Simulation:
 
     def _influence(self, reach: Reach, influences: t.Sequence[Influence], devices: t.Sequence[Device], before: Before) -> None:
         """What is not simulated acts at any time between the states ``before`` and those of now; a lock stays."""
-        influences = with_replays(influences, lambda: stage_events(self._boot, reach.stage, reach.modprobe, self._by_address), devices)
+        influences = with_replays(influences, lambda: stage_events(self._rules.of(reach.stage), reach.modprobe), devices)
         influences = reach.with_commands((*influences, *self._locks))
         self._locks.update((one.only("lock"), None) for one in influences if "lock" in one.acts)
         for device in self._followed(devices) if influences else ():
@@ -171,7 +173,7 @@ class _Simulation:
         modprobe = Modprobe(self._boot, stage, frozenset(self._loaded), self._registrar.settings)
         lists = [job for work in step if not isinstance(work, Coldplug) for job in list_jobs(work, modprobe)]
         plugged = devices if any(isinstance(work, Coldplug) for work in step) else ()
-        events = stage_events(self._boot, stage, modprobe, self._by_address)
+        events = stage_events(self._rules.of(stage), modprobe)
         self._events = events
         before = self._now()
         loaded = frozenset(self._loaded)
@@ -257,7 +259,7 @@ class _Simulation:
         self._run_driverctl(root, modprobe, present)
         virtual = [device for device in self._devices if device.is_virtual]
         if virtual:
-            events = StageEvents(self._boot, root, modprobe, self._by_address)
+            events = StageEvents(self._rules.of(root), modprobe)
             for device in self._followed(virtual):
                 self._appear(device, root, events.of(device))
             self._step(root, RUNTIME, (Coldplug(),), virtual)
@@ -274,7 +276,7 @@ class _Simulation:
         assigned = jobs_of(self._boot.later, modprobe, those)
         if assigned:
             before = self._now()
-            self._events = StageEvents(self._boot, root, modprobe, self._by_address)
+            self._events = StageEvents(self._rules.of(root), modprobe)
             self._run_step(root, RUNTIME, assigned, dict(self._unbind_events(root, modprobe, those)), devices)
             self._events = None
             for address in self._boot.later.driverctl.keys() & those.keys() & self._outcomes.keys():
@@ -288,7 +290,7 @@ class _Simulation:
 
         That may happen between driverctl's own override and its probe.
         """
-        events = StageEvents(self._boot, root, modprobe, self._by_address)
+        events = StageEvents(self._rules.of(root), modprobe)
         for address in self._boot.later.driverctl:
             if address in self._outcomes and address in those:
                 yield address, (AfterUnbind(), *events.of(those[address], UNBIND))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.compared_rules import ComparedRules
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import probe_doubt
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import (
     OWN,
@@ -80,7 +81,7 @@ def _all_events(devices: t.Sequence[Device], boot: Boot) -> t.Iterator[StageEven
     settings = Registrar(boot, devices).settings
     by_address = {device.address: device for device in devices}
     for stage in boot.stages:
-        events = stage_events(boot, stage, Modprobe(boot, stage, frozenset(), settings), by_address)
+        events = stage_events(ComparedRules(boot, stage, by_address), Modprobe(boot, stage, frozenset(), settings))
         if events is not None:
             yield events
 

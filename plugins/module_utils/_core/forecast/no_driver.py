@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Reason
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import around_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.compared_rules import around_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import said
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_effects import MODALIAS
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name

@@ -12,42 +12,35 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import Job
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import OWN, IfDriver, Noticed, plain
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Events, around_of, settled
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Events
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.foreign_events import foreign_influences
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_effects import RuleEffects
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.driver_keys import is_about_override
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import Evaluation
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, BIND, UNBIND, of_bus, of_driver, of_module
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.compared_rules import ComparedRules
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import DeviceState, Registration
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import Effect
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Reach
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.possible_loads import PossibleLoads
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Devices, Subject
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Subject
 
 
 class StageEvents:
-    """``others`` are all devices, by address."""
+    """With the modules that ``modprobe`` takes for loaded."""
 
-    def __init__(self, boot: Boot, stage: Stage, modprobe: Modprobe, others: Devices) -> None:
-        self._boot = boot
-        self._stage = stage
+    def __init__(self, rules: ComparedRules, modprobe: Modprobe) -> None:
+        self._compared = rules
         self._modprobe = modprobe
-        self._others = others
-        self._around = around_of(boot, stage, others)
-        self._effects = RuleEffects(stage, modprobe, others)
+        self._effects = RuleEffects(rules.stage, modprobe, rules.others)
         self._by_action: dict[str, Events] = {}
         self._of_modules: dict[str, tuple[Effect, ...]] = {}
-        self._rules: dict[str, tuple[Rule, ...]] = {}
 
     def of(self, device: Device, action: str = ADD) -> tuple[Effect, ...]:
         """What udev does at an event of a PCI function."""
@@ -55,7 +48,7 @@ class StageEvents:
 
     def _events(self, action: str) -> Events:
         if action not in self._by_action:
-            self._by_action[action] = Events(self._boot, self._stage, self._modprobe, self._others, action)
+            self._by_action[action] = Events(self._compared, self._modprobe, action)
         return self._by_action[action]
 
     def on_bind(self, device: Device) -> tuple[Effect, ...]:
@@ -73,7 +66,7 @@ class StageEvents:
     def of_module(self, module: str) -> tuple[Effect, ...]:
         """What udev does at the events of a module and of the drivers that it registers."""
         if module not in self._of_modules:
-            facts = self._boot.facts(module, self._stage)
+            facts = self._compared.boot.facts(module, self._compared.stage)
             found = [*self._of_subject(of_module(module))]
             for driver in facts.drivers if facts is not None else ():
                 found += self._of_subject(of_driver(driver.name))
@@ -83,7 +76,7 @@ class StageEvents:
     @functools.cached_property
     def eventful(self) -> frozenset[str]:
         """The modules at whose loading udev does something."""
-        return frozenset(module for module in self._boot.modules if self.of_module(module))
+        return frozenset(module for module in self._compared.boot.modules if self.of_module(module))
 
     def replayed(self, registered: t.Iterable[Registration]) -> t.Iterator[Job]:
         """The events of what is there before: udevadm trigger --type=subsystems replays those of the bus, its drivers and all modules."""
@@ -100,24 +93,14 @@ class StageEvents:
                 yield Job(effects)
 
     def _of_subject(self, subject: Subject) -> t.Iterator[Effect]:
-        rules = self._rules_about(subject.subsystem or "")
-        yield from self._effects.of_all(Evaluation(rules, self._around, subject, ADD).done() if rules else (), subject, "")
-
-    def _rules_about(self, subsystem: str) -> tuple[Rule, ...]:
-        """Empty unless one of them can do something."""
-        if subsystem not in self._rules:
-            subject = dataclasses.replace(of_bus(), name=None, devpath=None, subsystem=subsystem)
-            found = tuple(settled(self._stage.rules.rules, self._around, subject, ADD))
-            acting = any(_names_subsystem(rule, subsystem) for rule in self._stage.rules.rules)
-            self._rules[subsystem] = found if acting else ()
-        return self._rules[subsystem]
+        yield from self._effects.of_all(self._compared.with_other(subject), subject, "")
 
     # -- what is not simulated
 
     @functools.cached_property
     def of_others(self) -> tuple[Influence, ...]:
         """What rules do at events of other subsystems' devices."""
-        return foreign_influences(self._stage, self._around, self._effects)
+        return foreign_influences(self._compared.stage, self._compared.around, self._effects)
 
     def noticed(self, device: Device, states: t.Sequence[DeviceState] | None) -> t.Iterator[Influence]:
         """What is not simulated of a device's events; ``states`` are those that it has meanwhile, if it is followed."""
@@ -147,21 +130,21 @@ class StageEvents:
             if found.addresses is not None and OWN in found.addresses:
                 found = dataclasses.replace(found, addresses=(found.addresses - {OWN}) | {device.address})
             if self._spares(one, device):
-                reached = frozenset(self._others) if found.addresses is None else found.addresses
+                reached = frozenset(self._compared.others) if found.addresses is None else found.addresses
                 found = dataclasses.replace(found, addresses=reached - {device.address})
             yield found
 
     @functools.cached_property
     def _alike(self) -> collections.Counter[int]:
         """How many devices' events have the same effects: what the event of one of them does to others it does to the rest of them."""
-        return collections.Counter(id(self.of(device)) for device in self._others.values())
+        return collections.Counter(id(self.of(device)) for device in self._compared.others.values())
 
     def note_loads(self, loads: PossibleLoads, reach: Reach, devices: t.Iterable[Device]) -> None:
         """What is not simulated of the devices' "add" events, as far as it may load modules."""
         for device in devices:
             effects = self.of(device)
             # That is known when the effects are.
-            if self._events(ADD).notices or self._stage.install_commands:
+            if self._events(ADD).notices or self._compared.stage.install_commands:
                 for one in map(plain, effects):
                     if isinstance(one, Noticed):
                         loads.note(reach, (one.influence,), device.address if self._spares(one, device) else None)
@@ -183,24 +166,13 @@ class StageEvents:
             yield from (effect.influence for effect in self.of_module(module) if isinstance(effect, Noticed))
 
 
-def stage_events(boot: Boot, stage: Stage, modprobe: Modprobe, others: Devices) -> StageEvents | None:
+def stage_events(rules: ComparedRules, modprobe: Modprobe) -> StageEvents | None:
     """None where no udev runs in a stage."""
-    runs = any(isinstance(work, Coldplug) for step in stage.steps for work in step)
-    return StageEvents(boot, stage, modprobe, others) if runs else None
+    runs = any(isinstance(work, Coldplug) for step in rules.stage.steps for work in step)
+    return StageEvents(rules, modprobe) if runs else None
 
 
 def depend_on_driver(rules: Rules) -> bool:
     """Whether what an event does depends on the driver that its device has, or on its override."""
     keys = (key for rule in rules.rules for key in rule.keys if key.is_match)
     return any(key.name in ("DRIVER", "DRIVERS") or is_about_override(key) for key in keys)
-
-
-def _names_subsystem(rule: Rule, subsystem: str) -> bool:
-    """Whether a rule is for events of this subsystem: stock rules for all devices do nothing at those of drivers and modules."""
-    return any(key.operator == "==" and _is_about(key, subsystem) for key in rule.keys)
-
-
-def _is_about(key: Key, subsystem: str) -> bool:
-    if key.name == "SUBSYSTEM":
-        return key.matches(subsystem)
-    return key.name == "DEVPATH" and (subsystem in key.value or "*" in key.value or "bus/pci" in key.value)

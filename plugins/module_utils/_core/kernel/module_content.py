@@ -131,11 +131,24 @@ class InstalledModules:
         """These modules of kernel ``release`` and their dependencies.  Raises HostError if its files cannot be read."""
         here = f"{MODULES}/{release}"
         # depmod lists the indirect dependencies of each module too.
-        table = {line.name: (line.path, *line.needed.split()) for line in dep_lines(host.read_text(f"{here}/modules.dep"))}
+        table = _dependencies(host, f"{here}/modules.dep")
         built_in = host.read_text(f"{here}/modules.builtin") if host.is_file(f"{here}/modules.builtin") else ""
         built_ins = frozenset(built_in_modules(built_in))
         wanted = sorted(set(names))
         files = {path for name in wanted for path in table.get(name, ())}
         paths = {name: f"{here}/{path}" for path in sorted(files) for name in (module_name(path),) if name is not None}
-        fingerprints = {name: Fingerprint.of(host, host.read_large(path), path) for name, path in paths.items()}
+        fingerprints = {name: _fingerprint(host, path) for name, path in paths.items()}
         return cls(paths, fingerprints, tuple(name for name in wanted if name not in table and name not in built_ins))
+
+
+def _fingerprint(host: Host, path: str) -> Fingerprint:
+    return host.once("fingerprint", [path], lambda: Fingerprint.of(host, host.read_large(path), path))
+
+
+def _dependencies(host: Host, path: str) -> t.Mapping[str, tuple[str, ...]]:
+    """By a module's name its file and those that it needs."""
+
+    def read() -> t.Mapping[str, tuple[str, ...]]:
+        return {line.name: (line.path, *line.needed.split()) for line in dep_lines(host.read_text(path))}
+
+    return host.once("dependencies", [path], read)

@@ -298,3 +298,10 @@ def _nodes(directory: DirectoryHandle, entries: frozenset[str], group: str | Non
     for name in directory.names("vfio-dev") if "vfio-dev" in entries else ():
         nodes += [f"{CDEV}{name}"] if "dev" in directory.names(f"vfio-dev/{name}") else []
     return tuple(nodes)
+
+
+def inventory_of(host: Host, hardware: tuple[Device, ...] | None) -> Inventory:
+    """What the host has, or the described devices in place of it."""
+    if hardware is None:
+        return Inventory.read(host)
+    return Inventory(hardware, Inventory.read(host).drivers if host.is_dir(DEVICES) else {})

@@ -11,10 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut, shown
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import ADDRESS, DEVICES, Device, Inventory
-
-if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import ADDRESS, Device
 
 MODALIAS = re.compile(
     r"pci:v0000([0-9A-F]{4})d0000([0-9A-F]{4})sv0000([0-9A-F]{4})sd0000([0-9A-F]{4})bc([0-9A-F]{2})sc([0-9A-F]{2})i([0-9A-F]{2})"
@@ -158,10 +155,3 @@ def _revision(entry: t.Mapping[str, t.Any], place: str) -> int:
     if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{2}", value):
         return int(value, 16)
     raise HostError(f"{place}.revision: {shown(value)} is not a revision.", "Write two hexadecimal digits in quotes: 'a1'.")
-
-
-def inventory_of(host: Host, hardware: tuple[Device, ...] | None) -> Inventory:
-    """What the host has, or the described devices in place of it."""
-    if hardware is None:
-        return Inventory.read(host)
-    return Inventory(hardware, Inventory.read(host).drivers if host.is_dir(DEVICES) else {})

@@ -12,6 +12,7 @@ import sys
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_once import read_once
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_connection import ConnectionEnds, behind_tunnel, ssh_connection
 
 if t.TYPE_CHECKING:
@@ -317,6 +318,9 @@ class Network:
         return "" if self._connection is None else self._connection.local
 
     def _ask_ip(self, words: t.Sequence[str]) -> tuple[dict[str, t.Any], ...]:
+        return read_once(self._host, ("ip", *words), lambda: self._answer_of_ip(words))
+
+    def _answer_of_ip(self, words: t.Sequence[str]) -> tuple[dict[str, t.Any], ...]:
         if self._host.which("ip") is None:
             return ()
         try:

@@ -14,11 +14,10 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_syst
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_image import rebuilt
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import off_word
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, SourceLine
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.changed_arguments import with_arguments, with_stages
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import DEFAULT_STRATEGY, Decision, DriverChoice
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import make_plan
@@ -102,7 +101,7 @@ def _without_line(boot: Boot, source: str) -> Boot:
         steps = tuple(tuple(_without_listed(work, source) for work in step) for step in stage.steps)
         return dataclasses.replace(stage, config=config, rules=rules, steps=steps)
 
-    return _with_stages(boot, without)
+    return with_stages(boot, without)
 
 
 def _without_listed(work: StageWork, source: str) -> StageWork:
@@ -121,7 +120,7 @@ def _without_arguments(boot: Boot, now: Winner) -> t.Iterator[SuggestedChange]:
         # kmod reads `modprobe.blacklist=` as a line `blacklist`, and `module.option=` as one of `options`.
         name = argument.partition("=")[0].rpartition(".")[2]
         if name.replace("-", "_") in said.replace("-", "_") and "=" in argument:
-            changed = _with_arguments(boot, [other for other in boot.cmdline.arguments if other != argument])
+            changed = with_arguments(boot, [other for other in boot.cmdline.arguments if other != argument])
             sentence = f"Remove {argument} from the command line ({boot.cmdline_source})."
             yield SuggestedChange(sentence, changed, f"{boot.cmdline_source}: {argument}")
 
@@ -136,43 +135,16 @@ def without_names(boot: Boot, modules: t.Collection[str]) -> t.Iterator[Suggeste
             written = f"{key}={','.join(kept)}"
             arguments = [written if other == argument else other for other in boot.cmdline.arguments]
             sentence = f"Replace {argument} by {written} on the command line ({boot.cmdline_source})."
-            yield SuggestedChange(sentence, _with_arguments(boot, arguments), f"{boot.cmdline_source}: {argument}")
+            yield SuggestedChange(sentence, with_arguments(boot, arguments), f"{boot.cmdline_source}: {argument}")
 
 
 def without_switches(boot: Boot) -> t.Iterator[SuggestedChange]:
     """Without each word that switches the IOMMU off, which keeps every VFIO driver from its devices."""
     for argument in boot.cmdline.arguments:
         if argument.replace("-", "_") in NO_IOMMU:
-            changed = _with_arguments(boot, [other for other in boot.cmdline.arguments if other != argument])
+            changed = with_arguments(boot, [other for other in boot.cmdline.arguments if other != argument])
             sentence = f"Remove {argument} from the command line ({boot.cmdline_source})."
             yield SuggestedChange(sentence, changed, f"{boot.cmdline_source}: {argument}")
-
-
-def switched_on(boot: Boot) -> Boot:
-    """The boot without the word that switches our policies off."""
-    arguments = off_word.without(boot.cmdline)
-    return boot if arguments == boot.cmdline.arguments else _with_arguments(boot, arguments)
-
-
-def _with_arguments(boot: Boot, arguments: t.Sequence[str]) -> Boot:
-    cmdline = Cmdline(tuple(arguments))
-
-    def changed(stage: Stage) -> Stage:
-        own = tuple(line for line in stage.config.directives if str(line.source) != boot.cmdline_source)
-        given = (line for line in stage.config.directives if str(line.source) == boot.cmdline_source)
-        # Those of the initramfs's programs are not read from the command line by kmod.
-        kept = (line for line in given if line.command == "blacklist" and _still_asked_for(line, boot.cmdline, cmdline))
-        return dataclasses.replace(stage, config=ModprobeConfig(own).with_cmdline(cmdline, boot.cmdline_source).with_more(kept))
-
-    return dataclasses.replace(_with_stages(boot, changed), cmdline=cmdline)
-
-
-def _still_asked_for(line: Directive, before: Cmdline, after: Cmdline) -> bool:
-    key = line.written.partition("=")[0]
-    if line.written in {argument for _name, argument in before.blacklisting}:
-        return False
-    names = {normalize_module_name(name) for value in after.values(key) for name in value.replace(",", " ").split()}
-    return line.arguments[0] in names
 
 
 # -- additions
@@ -249,7 +221,7 @@ def with_image_rebuilt(boot: Boot, modules: t.Collection[str]) -> Boot:
         brought = {normalize_module_name(word) for line in named for word in line.arguments[1:] if not word.endswith(":")}
         return rebuilt(stage, root, (*modules, *brought))
 
-    return _with_stages(boot, changed)
+    return with_stages(boot, changed)
 
 
 def with_claims(boot: Boot, selectors: t.Mapping[Device, Selector], driver: str, module: str, devices: t.Sequence[Device]) -> Boot | None:
@@ -275,11 +247,7 @@ def with_claims(boot: Boot, selectors: t.Mapping[Device, Selector], driver: str,
         after = tuple(rule for rule in stage.rules.rules if posixpath.basename(rule.path) > name)
         return dataclasses.replace(stage, rules=Rules((*before, *lines, *after)))
 
-    return _with_stages(boot, claimed)
-
-
-def _with_stages(boot: Boot, change: t.Callable[[Stage], Stage]) -> Boot:
-    return dataclasses.replace(boot, stages=tuple(change(stage) for stage in boot.stages))
+    return with_stages(boot, claimed)
 
 
 def _capitalized(sentence: str) -> str:

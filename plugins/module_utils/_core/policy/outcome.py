@@ -12,10 +12,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forec
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.matching import UNSERVED_ADVICE, unserved, why_off
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reasons import LONGEST_REASON, be_bound
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.lint.dead_rules import overrides_that_disagree
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.disagreeing_claims import overrides_that_disagree
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy, listed
-from ansible_collections.vfio.variants.plugins.module_utils._core.lint.ignored_lines import installs_beside_softdeps
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import removals
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import natives_of
 
 if t.TYPE_CHECKING:
@@ -165,6 +163,8 @@ def _advice(lost: Outcome, change: SuggestedChange | None, facts: PolicyFacts) -
 
 def _to_blame(lost: Outcome, plan: PolicyPlan, facts: PolicyFacts) -> SuggestedChange | None:
     """The first line of somebody else without which the driver wins, as far as that can be seen."""
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import removals
+
     boot = _without_doubts(lost.boot)
     # An override that came to nothing does not explain who has the device in the end.
     overrides = boot.stages[-1].rules.overrides(lost.device, boot.release, boot.cmdline)
@@ -210,4 +210,7 @@ def _overruled(plan: PolicyPlan, boots: t.Sequence[Boot], facts: PolicyFacts) ->
     yield from (finding.sentence for finding in overrides_that_disagree(host) if claimed.intersection(finding.devices))
     natives = {native for decision in plan.decisions for native in natives_of(decision, facts)}
     installs = {str(line.source) for config in facts.configs.values() for native in natives for line in config.installs(native)}
-    yield from (finding.sentence for finding in installs_beside_softdeps(host) if finding.source in installs)
+    if installs:
+        from ansible_collections.vfio.variants.plugins.module_utils._core.lint.ignored_lines import installs_beside_softdeps
+
+        yield from (finding.sentence for finding in installs_beside_softdeps(host) if finding.source in installs)

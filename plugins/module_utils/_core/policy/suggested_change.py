@@ -27,7 +27,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_ch
     SuggestedChange,
     in_root,
     removals,
-    switched_on,
     with_claims,
     with_image_rebuilt,
     with_listed,
@@ -35,6 +34,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_ch
     without_names,
     without_switches,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.changed_arguments import switched_on
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Winner

@@ -21,7 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint.grouping 
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.switched_off import running_sentence
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import switched_on
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.changed_arguments import switched_on
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
@@ -89,10 +89,14 @@ class HostForecast:
     inventory: Inventory
     boots: t.Mapping[str, Boot]
     next_kernel: NextKernel
-    policy: HostPolicy
+    kernels: tuple[Kernel, ...]
+    read_files: t.Callable[[], PolicyFiles]
+    """The files of the policy, for its problems and for what it claims."""
     loader_warnings: tuple[str, ...] = ()
     running_warnings: tuple[str, ...] = ()
     """About the boot that the host is up from."""
+    asked: frozenset[str] | None = None
+    """The addresses of the devices whose winners are asked for; of every other device none is known.  None stands for all."""
 
     @classmethod
     def read(
@@ -109,10 +113,10 @@ class HostForecast:
         loader = next_boot.read(tolerant)
         boots = reading.boots(tolerant, inventory, kernels, running, loader, cache)
         boots = unread_files.noticed(boots, tolerant.unread, inventory)
-        files = read_policy_files(tolerant, boots, kernels, inventory)
+        read_files = functools.cache(functools.partial(read_policy_files, tolerant, boots, kernels, inventory))
         if described:
             boots = reading.of_described(boots, inventory)
-        found = cls.from_boots(inventory, kernels, boots, loader, files)
+        found = cls.from_boots(inventory, kernels, boots, loader, read_files)
         sentence = None if described else running_sentence(Cmdline.read(host), boots)
         return found if sentence is None else dataclasses.replace(found, running_warnings=(sentence,))
 
@@ -123,7 +127,7 @@ class HostForecast:
         kernels: t.Sequence[Kernel],
         boots: t.Sequence[Boot],
         loader: NextBoot,
-        files: PolicyFiles = NOTHING_READ,
+        read_files: t.Callable[[], PolicyFiles] = lambda: NOTHING_READ,
     ) -> HostForecast:
         by_release = {boot.release: boot for boot in boots}
         release, reason = loader.release, loader.why
@@ -131,10 +135,17 @@ class HostForecast:
             reason = " ".join(dict.fromkeys(loader.doubts)) or loader.why
         elif release not in by_release:
             release, reason = None, f"Kernel {release} boots next, and its modules are not installed."
-        policy = HostPolicy(tuple(boots), inventory, tuple(kernels), files)
-        return cls(inventory, by_release, NextKernel(release, reason), policy, loader.warnings)
+        return cls(inventory, by_release, NextKernel(release, reason), tuple(kernels), read_files, loader.warnings)
+
+    def only(self, addresses: t.Collection[str]) -> HostForecast:
+        """The same for these devices alone, which takes less."""
+        return dataclasses.replace(self, asked=frozenset(addresses))
 
     # -- problems of the policy
+
+    @functools.cached_property
+    def policy(self) -> HostPolicy:
+        return HostPolicy(tuple(self.boots.values()), self.inventory, self.kernels, self.read_files())
 
     @functools.cached_property
     def findings(self) -> tuple[Finding, ...]:
@@ -171,7 +182,7 @@ class HostForecast:
         """By address, what decides where a boot elsewhere need not show it."""
         from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_causes import hidden_causes
 
-        return hidden_causes(self.inventory.devices, self.boots[release], self._winners(release))
+        return hidden_causes(self.inventory.devices, self.boots[release], self._of_all._winners(release))
 
     def claimed(self, device: Device, release: str) -> str | None:
         """The driver that the host's own policy claims the device for; the last one counts."""
@@ -211,7 +222,7 @@ class HostForecast:
                 self.boots[release],
                 self._claims(release),
                 [listed.name for listed in self.policy.files.for_image],
-                self._winners(release),
+                self._of_all._winners(release),
                 LONGEST_SEARCH,
                 len(self._classes(release).members),
             )
@@ -228,8 +239,13 @@ class HostForecast:
 
     def _winners(self, release: str) -> t.Mapping[str, Winner]:
         if release not in self._forecasts:
-            self._forecasts[release] = forecast(self.inventory.devices, self.boots[release])
+            asked = None if self.asked is None else [device for device in self.inventory.devices if device.address in self.asked]
+            self._forecasts[release] = forecast(self.inventory.devices, self.boots[release], asked)
         return self._forecasts[release]
+
+    @functools.cached_property
+    def _of_all(self) -> HostForecast:
+        return self if self.asked is None else dataclasses.replace(self, asked=None)
 
     def _claims(self, release: str) -> t.Mapping[str, str]:
         if release not in self._claimed:

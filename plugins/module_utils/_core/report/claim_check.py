@@ -30,8 +30,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contend
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS, driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, OSRELEASE, chosen_releases, no_kernel_error
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.old_modules import old_in_use
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, VGPU
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import inventory_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, VGPU, inventory_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import selector_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.vfio_nodes import described
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import may_have_interfaces, supplemented
@@ -97,6 +96,9 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
     kernels = read_kernels(host, cache)
     running = host.text_or_none(OSRELEASE)
     forecast = HostForecast.read(host, inventory, kernels, running, cache, request.hardware is not None)
+    if host.read_log is not None:
+        # What a record rests on are all files of the policy, whatever is asked about them here.
+        forecast.read_files()
     releases = _releases(host, (*request.kernels, *_booted(request, running, kernels)), forecast.next_kernel.release)
     with_pending = tuple(kernel.with_pending(request.pending_modules) for kernel in kernels)
     if request.claims is None:
@@ -107,7 +109,9 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
         claimed = _claimed(host, claims, inventory, with_pending)
         on_running = {} if running is None else claimed.get(running)
         now = _without_modules(claims, inventory) if on_running is None else on_running
-    statuses = _statuses(claimed, now, releases, forecast, request.lints, _named(request, inventory) if not releases else frozenset())
+    named = _named(request, inventory) if not releases else frozenset[str]()
+    forecast = forecast.only({address for release in releases for address in claimed[release]} | now.keys() | named)
+    statuses = _statuses(claimed, now, releases, forecast, request.lints)
     statuses = _with_nodes(host, _guarded(host, request, statuses, inventory, kernels))
     wrong = () if request.predicted is None else request.predicted.wrong(statuses, inventory, running)
     if request.require == "winner" and not releases and (statuses or (request.claims is None and inventory.devices)):
@@ -203,10 +207,8 @@ def _named(request: ClaimCheckRequest, inventory: Inventory) -> frozenset[str]:
     return frozenset(device.address for claim in request.claims or () for device, _selector in devices_of(claim, inventory))
 
 
-def _statuses(
-    claimed: Claimed, now: OnKernel, releases: t.Sequence[str], forecast: HostForecast, lints: bool, named: frozenset[str]
-) -> tuple[ClaimStatus, ...]:
-    addresses = {address for release in releases for address in claimed[release]} | now.keys() | named
+def _statuses(claimed: Claimed, now: OnKernel, releases: t.Sequence[str], forecast: HostForecast, lints: bool) -> tuple[ClaimStatus, ...]:
+    """Of the devices that the forecast is asked for."""
     return tuple(
         ClaimStatus(
             device,
@@ -220,7 +222,7 @@ def _statuses(
             tuple(forecast.warnings(device)) if lints else (),
         )
         for device in forecast.inventory.devices
-        if device.address in addresses
+        if forecast.asked is None or device.address in forecast.asked
     )
 
 

@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.host impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.noting_host import NotingHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.snapshot import LARGEST, LeftOut, Snapshot, take, unpacked
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.reduced_image import reduced
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import inventory_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import inventory_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.cached_report import CachedReport, Wanted
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_report import ShownDevice
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.redaction import Redactor

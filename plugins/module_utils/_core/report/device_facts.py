@@ -14,8 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache imp
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import links_stay
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.acs import why_shared
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import inventory_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, inventory_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu, allows_unsafe_interrupts, remaps_interrupts
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.vfio_nodes import described as described_nodes

@@ -30,7 +30,9 @@ def with_next_boot(host: Host, result: Result, check_mode: bool) -> Result:
     warnings = list(result.get("warnings", ()))
     for device in result["devices"]:
         known = None if forecast is None else forecast.inventory.get(device["address"])
-        found = None if forecast is None or known is None else _again(known, device["driver"], forecast)
+        found: tuple[str, str] | None = None
+        with contextlib.suppress(HostError, OSError):
+            found = None if forecast is None or known is None else _again(known, device["driver"], forecast)
         reason, sentence = found or (None, None)
         devices.append({**device, "reclaimed_by": reason})
         # A prediction is made before the policy is removed, which may be the next task.

@@ -50,6 +50,7 @@ def judged(view: FileTree, kernel: Kernel, ownership: Ownership, inventory: Inve
     files = UnitFiles(view, generators.masked_by_word(view, cmdline, in_initrd=True))
     conditions = Conditions(view, cmdline, kernel.release)
     judge = ProgramAnalysis(view, kernel, inventory, None, ownership)
+    handed_out = services.handed_out_by_manager(view)
     target = cmdline.values("rd.systemd.unit")[-1:]
     asked = [(name, name) for name in (*target, *TARGETS)] + [(name, "rd.systemd.wants") for name in cmdline.values("rd.systemd.wants")]
     for started in StartedUnits(files, asked, conditions.may_hold).found.values():
@@ -57,7 +58,7 @@ def judged(view: FileTree, kernel: Kernel, ownership: Ownership, inventory: Inve
         if not conditions.may_hold(unit):
             continue
         keys = services.BESIDE if unit.name.startswith(_SIMULATED) else services.KEYS
-        for command in services.commands(unit, view, keys):
+        for command in services.commands(unit, view, handed_out, keys):
             if not _is_of_packages(view, ownership, command.source):
                 yield from judge.of_unit(command.text, command.source, command.environment, command.folder)
     yield from _of_generators(view, ownership, judge)

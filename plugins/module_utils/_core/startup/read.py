@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import typing as t
 
@@ -119,6 +120,10 @@ class _Units:
         self._known: dict[str, tuple[Influence, ...]] = {}
         self.judge = ProgramAnalysis(host, kernel, inventory, (system or self).judged)
 
+    @functools.cached_property
+    def _handed_out(self) -> t.Mapping[str, str]:
+        return services.handed_out_by_manager(self._host)
+
     def judged(self, name: str, source: str) -> tuple[Influence, ...]:
         """A unit by its name, with what it pulls in."""
         unit = with_suffix(name.removesuffix(".service")) if "." not in name else name
@@ -136,7 +141,7 @@ class _Units:
         keys = services.BESIDE if unit.name.startswith(SIMULATED) else services.KEYS
         return tuple(
             one
-            for command in services.commands(unit, self._host, keys, self._is_user_s)
+            for command in services.commands(unit, self._host, self._handed_out, keys, self._is_user_s)
             for one in self.judge.of_unit(command.text, command.source, command.environment, command.folder)
         )
 

@@ -51,16 +51,19 @@ class UnitCommand:
     """Its working directory, if the unit names one."""
 
 
-def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS, of_user: bool = False) -> tuple[UnitCommand, ...]:
+def commands(
+    unit: Unit, tree: FileTree, handed_out: t.Mapping[str, str], wanted: t.Sequence[str] = KEYS, of_user: bool = False
+) -> tuple[UnitCommand, ...]:
     """What the unit runs when it is started, by these keys, without what cannot act because of its rights.
 
-    ``of_user`` says that it is of another user's own manager, where the prefixes give no rights.
+    ``handed_out`` are the variables of `handed_out_by_manager()`.  ``of_user`` says that it is of another user's own manager, where the
+    prefixes give no rights.
     """
     # Mounts and swaps have no commands of their own (systemd.mount(5)).
     keys = [] if unit.name.endswith((".mount", ".swap")) else [*wanted]
     if unit.last("Service", "Type") == "oneshot" and not unit.is_true("RemainAfterExit"):
         keys.append("ExecStop")
-    environment = environment_of(unit, tree)
+    environment = environment_of(unit, tree, handed_out)
     searched = unit.words("Service", "ExecSearchPath")
     if searched:
         environment = {"PATH": ":".join(searched), **environment}
@@ -192,9 +195,9 @@ def _becomes_root(unit: Unit, section: str, text: str, tree: FileTree) -> bool:
 _ASSIGNED = re.compile(r"\"([A-Za-z_]\w*)=((?:[^\"\\]|\\.)*)\"|'([A-Za-z_]\w*)=([^']*)'|([A-Za-z_]\w*)=(\S*)")
 
 
-def environment_of(unit: Unit, tree: FileTree) -> dict[str, str]:
-    """The variables of the manager, of Environment= and of EnvironmentFile=, of which the later count more."""
-    found = _of_manager(tree)
+def environment_of(unit: Unit, tree: FileTree, handed_out: t.Mapping[str, str]) -> dict[str, str]:
+    """The variables `handed_out_by_manager()`, of Environment= and of EnvironmentFile=, of which the later count more."""
+    found = dict(handed_out)
     for setting in unit.all("Service", "Environment"):
         found.update(_assignments(setting.value))
     for setting in unit.all("Service", "EnvironmentFile"):
@@ -207,7 +210,7 @@ def environment_of(unit: Unit, tree: FileTree) -> dict[str, str]:
     return found
 
 
-def _of_manager(tree: FileTree) -> dict[str, str]:
+def handed_out_by_manager(tree: FileTree) -> dict[str, str]:
     """What the manager hands to every service (DefaultEnvironment= of systemd-system.conf(5)); ManagerEnvironment= is its own."""
     folders = (f"{place}/systemd/system.conf.d" for place in ("/etc", "/run", "/usr/local/lib", "/usr/lib"))
     dropped = first_of_name(tree, folders, ".conf")

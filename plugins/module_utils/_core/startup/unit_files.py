@@ -276,6 +276,8 @@ def manager_settings(tree: FileTree, paths: t.Iterable[str]) -> t.Iterator[UnitS
 
 def specified(value: str, name: str, owner: tuple[str, str] = ("root", "/root")) -> str:
     """A value with the specifiers that a unit's name and the manager's user decide."""
+    if "%" not in value:
+        return value
     stem = name.rpartition(".")[0]
     instance = instance_of(name)
     known = {

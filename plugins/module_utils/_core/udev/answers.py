@@ -232,16 +232,33 @@ def _function(address: str, subject: Subject, around: EventContext, state: Event
     return None if device.is_virtual and address != state.written else Subject.of(device, around.others)
 
 
+class Comparisons(t.NamedTuple):
+    """The keys of a rule that are compared: those about the event's own device, and those that it or one above it must match together."""
+
+    own: tuple[Key, ...]
+    about_parents: tuple[Key, ...]
+
+    @classmethod
+    def of(cls, keys: t.Sequence[Key]) -> Comparisons:
+        """Without PROGRAM and IMPORT, which are run, and RESULT, if it is compared after these."""
+        runs = any(key.name == "PROGRAM" for key in keys)
+        compared = [key for key in keys if key.is_match and not key.is_run and not (runs and key.name == "RESULT")]
+        about_parents = tuple(key for key in keys if key.is_match and key.name in PARENTS)
+        return cls(tuple(key for key in compared if key.name not in PARENTS), about_parents)
+
+
 def match_keys(keys: t.Sequence[Key], subject: Subject, around: EventContext, state: EventState) -> KeysMatch:
-    """Whether all comparisons among the keys hold, but for PROGRAM and IMPORT, which are run, and RESULT, which is compared after these."""
+    """Whether all comparisons among the keys hold."""
+    return match(Comparisons.of(keys), subject, around, state)
+
+
+def match(compared: Comparisons, subject: Subject, around: EventContext, state: EventState) -> KeysMatch:
+    """Whether all of them hold."""
     whole: Holds = True
     drivers: tuple[Key, ...] = ()
     doubt: Key | None = None
-    runs = any(key.name == "PROGRAM" for key in keys)
-    about_parents = [key for key in keys if key.name in PARENTS and key.is_match]
-    for key in keys:
-        if not key.is_match or key.is_run or key.name in PARENTS or (runs and key.name == "RESULT"):
-            continue
+    about_parents = compared.about_parents
+    for key in compared.own:
         about_driver = () if subject.driver is not None else _handed_on(key, state)
         if about_driver:
             drivers += about_driver

@@ -17,7 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers i
     Holds,
     KeysMatch,
     expanded,
-    match_keys,
+    match,
     property_of,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.driver_keys import NO_OVERRIDE, OVERRIDE
@@ -108,7 +108,7 @@ class Evaluation:
             if addresses is not None and name is not None and name not in addresses:
                 continue
             self._state.written = rule.writes_alone
-            found = self._within_jumps(rule, match_keys(rule.in_order, self._subject, self._around, self._state))
+            found = self._within_jumps(rule, match(rule.compared, self._subject, self._around, self._state))
             if found.holds is not False:
                 self._state.parent = found.parent
                 found = self._carry_out(rule, found)

@@ -100,9 +100,14 @@ class Key:
             fact, value = fact.lower(), value.lower()
         if self.name == "SUBSYSTEM" and value in _SUBSYSTEMS:
             return fact in _SUBSYSTEMS
-        alternatives = value.split("|")
-        # A backslash is a sign only where another part of the value makes it a pattern (string_is_glob()).
-        return fact in alternatives if _GLOB.search(value) is None else any(matches(fact, pattern) for pattern in alternatives)
+        if not self._is_pattern:
+            return fact in value.split("|") if "|" in value else fact == value
+        return any(matches(fact, pattern) for pattern in value.split("|"))
+
+    @functools.cached_property
+    def _is_pattern(self) -> bool:
+        """A backslash is a sign only where another part of the value makes it a pattern (string_is_glob())."""
+        return _GLOB.search(self.value) is not None
 
 
 def attribute_of_another(key: Key) -> tuple[str, str] | None:

@@ -48,6 +48,8 @@ class Jumps:
 
     def within(self, path: str) -> tuple[Key | None, ...]:
         """Of each jump over the place that is reached now, the key that must not hold; None if it cannot be said when it is taken."""
+        if not self:
+            return ()
         keys = tuple(unless for _label, unless in self._open.get(path, ()))
         return (*keys, None) if path in self._too_many else keys
 

@@ -9,7 +9,7 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import EventState, match_keys
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import Comparisons, EventState, match
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import PARENTS, PCI, Key
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, NO_DEVICES, Devices, Subject
@@ -39,7 +39,7 @@ class Rule:
         ``ATTR{[pci/address]…}``.
         """
         state = EventState(ADD, written=self.writes_alone)
-        answer = match_keys(self.in_order, Subject.of(device, others), EventContext(release, others=others), state)
+        answer = match(self.compared, Subject.of(device, others), EventContext(release, others=others), state)
         if answer.holds is True and (answer.drivers or any(key.is_run for key in self.keys)):
             return None
         return answer.holds
@@ -69,6 +69,10 @@ class Rule:
         if not named or _PATTERN.search(named[0]):
             return None
         return frozenset(named[0].split("|"))
+
+    @functools.cached_property
+    def compared(self) -> Comparisons:
+        return Comparisons.of(self.in_order)
 
     @functools.cached_property
     def about_parents(self) -> tuple[Key, ...]:

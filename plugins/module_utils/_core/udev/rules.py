@@ -43,6 +43,8 @@ LARGEST_PARSED = 1 << 20
 """Bytes of those that are parsed, of which three hundred times as much is made."""
 MOST_LINES = 4096
 """Parsed lines that are kept; all packages of a desktop together have a third of that."""
+MOST_FILES, LARGEST_KEPT = 64, LARGEST_PARSED >> 6
+"""Parsed files that are kept, and the bytes of one of them: a run of several steps reads most files more than once."""
 # Words of keys that bring in properties whose names do not stand in the rule.
 _BRINGS_ANY = (b"{program}", b"{file}", b"{db}", b"{parent}")
 _TAG = "TAG"
@@ -87,23 +89,23 @@ class Rules:
         ``version`` is systemd's, if it is known.
         """
         contents = dict(together.contents(tree, chosen_files(tree, directories, version), LARGEST, "rules of udev", is_kept=False))
-        taken: dict[str, list[Rule]] = {}
+        taken: dict[str, Parsed] = {}
         problems: list[Problem] = []
         words, allowance = tuple(mentioning), together.Allowance(LARGEST_PARSED)
         while True:
             more = [path for path, content in contents.items() if path not in taken and any(word in content for word in words)]
             for path in more:
-                taken[path] = []
+                taken[path] = NOTHING_PARSED
                 if not together.takes(tree, path, len(contents[path]), allowance, "rules that can matter"):
                     continue
-                parsed = parse_file(contents[path].decode("utf-8", "surrogateescape"), tree.shown(path), version)
-                taken[path] = list(parsed.rules)
+                parse_content = _kept if len(contents[path]) <= LARGEST_KEPT else _parsed
+                taken[path] = parsed = parse_content(contents[path], tree.shown(path), version)
                 problems += parsed.problems
             asked = _asked_words(taken.values())
             if not more or not asked:
                 break
             words = asked
-        found = tuple(rule for path in contents for rule in taken.get(path, ()))
+        found = tuple(rule for path in contents for rule in taken.get(path, NOTHING_PARSED).rules)
         files = Files.read(tree, (key for rule in found for key in rule.keys if key.is_match or key.is_run), version, made_on)
         masked = tuple(tree.shown(path) for path in masked_files(tree, directories, version))
         return cls(found, tuple(sorted(problems, key=lambda one: (one.path, one.line))), files, complete=True, masked=masked)
@@ -157,9 +159,9 @@ def _by_name(tree: FileTree, directories: t.Sequence[str], version: int | None) 
     return tuple(chosen[name] for name in sorted(chosen))
 
 
-def _asked_words(files: t.Iterable[t.Sequence[Rule]]) -> tuple[bytes, ...]:
+def _asked_words(files: t.Iterable[Parsed]) -> tuple[bytes, ...]:
     """What a file must contain to set a property or tag that one of the rules asks for."""
-    found = dict.fromkeys(name for rules in files for name in _asked(rules))
+    found = dict.fromkeys(name for parsed in files for name in parsed.asked)
     words = tuple(_TAG.encode() if name == _TAG else f"{{{name}}}".encode("utf-8", "surrogateescape") for name in found)
     built_in = () if found.keys().isdisjoint(PATH_PROPERTIES) else (b"path_id",)
     return words if KERNEL_PROPERTIES.issuperset(found) else (*words, *_BRINGS_ANY, *built_in)
@@ -200,6 +202,13 @@ class Parsed:
     rules: tuple[Rule, ...]
     problems: tuple[Problem, ...]
 
+    @functools.cached_property
+    def asked(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(_asked(self.rules)))
+
+
+NOTHING_PARSED = Parsed((), ())
+
 
 def parse(text: str, path: str, version: int | None = None) -> list[Rule]:
     """The rules in a file's text, without the lines that udev drops."""
@@ -230,9 +239,16 @@ def parse_file(text: str, path: str, version: int | None = None) -> Parsed:
     return Parsed(kept, tuple(sorted(problems, key=lambda one: one.line)))
 
 
+def _parsed(content: bytes, path: str, version: int | None) -> Parsed:
+    return parse_file(content.decode("utf-8", "surrogateescape"), path, version)
+
+
+_kept = functools.lru_cache(MOST_FILES)(_parsed)
+
+
 @functools.lru_cache(MOST_LINES)
 def _keys_of(line: str, version: int | None) -> tuple[tuple[Key, ...] | None, tuple[syntax.Note, ...]]:
-    """An initramfs has the lines of its host, and a run of several steps reads both more than once."""
+    """An initramfs has the lines of its host."""
     found = list(syntax.tokens(line, version))
     notes = [note for token in found for note in syntax.checked(token, version)]
     for name, what in (("GOTO", "goes on with the first"), ("LABEL", "has the last")):

@@ -124,6 +124,16 @@ def test_a_card_that_has_the_claimed_driver_is_named(tmp_path: Path) -> None:
     assert "it alone is to have the default route" in said
 
 
+@pytest.mark.parametrize(("driver", "asked"), [("vfio-pci", False), (None, True)])
+def test_no_command_is_asked_about_a_card_that_has_the_claimed_driver(tmp_path: Path, driver: str | None, asked: bool) -> None:
+    """A run that has asked one leaves no record."""
+    host = ifupdown(other(Host(tmp_path).function("nic", driver=driver)), f"auto enp3s0\niface enp3s0 inet static\n  {STATIC}")
+    route = '[{"dst": "default", "dev": "enp4s0"}]'
+    host.tree.file("/usr/sbin/ip", f"#!/bin/sh\n: > {host.tree.place('/asked')}\necho '{route}'\n", mode=0o755)
+    assert any("it alone is to have the default route" in warning for warning in next_boot(host)["warnings"])
+    assert host.tree.place("/asked").exists() == asked
+
+
 @pytest.mark.parametrize("name", NOT_NAMED)
 def test_what_does_not_name_the_card_says_nothing(host: Host, name: str) -> None:
     NOT_NAMED[name](host)

@@ -13,6 +13,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.compared_rules import ComparedRules
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import IfDriver, Noticed, SetOverride
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Events
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
@@ -131,7 +132,10 @@ def test_overrides_are_those_that_udev_writes(first: int) -> None:
         text = "".join(f"{', '.join(name + operator + chr(34) + value + chr(34) for name, operator, value in keys)}\n" for keys in lines)
         found = boot(rules=text)
         stage = found.stages[-1]
-        events = Events(found, stage, Modprobe(found, stage, frozenset(), Registrar(found).settings), {one.address: one for one in DEVICES})
+        events = Events(
+            ComparedRules(found, stage, {one.address: one for one in DEVICES}),
+            Modprobe(found, stage, frozenset(), Registrar(found).settings),
+        )
         for one in DEVICES:
             effects = events.of(one)
             assert not any(isinstance(effect, (IfDriver, Noticed)) for effect in effects)

@@ -8,8 +8,9 @@ import typing as t
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.compared_rules import ComparedRules, around_of, settled
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import SetOverride
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Events, around_of, settled
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Events
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Subject
 from ansible_collections.vfio.variants.tests.unit.boots import boot, device, stage
@@ -88,7 +89,7 @@ def test_a_jump_ends_at_its_own_label_alone() -> None:
 def events(rules: str, action: str = "add", cards: t.Sequence[Device] = (FIRST, SECOND, OTHER), **given: t.Any) -> Events:
     whole = boot(rules=f"{rules}\n", **given)
     (root,) = whole.stages
-    return Events(whole, root, Modprobe(whole, root, frozenset()), {card.address: card for card in cards}, action)
+    return Events(ComparedRules(whole, root, {card.address: card for card in cards}), Modprobe(whole, root, frozenset()), action)
 
 
 def overrides(found: Events, card: Device) -> list[str | None]:
@@ -159,5 +160,5 @@ def test_the_stock_rule_loads_by_the_modalias() -> None:
 def test_words_for_the_initramfs_count_in_the_initramfs() -> None:
     text = 'IMPORT{cmdline}="rd.gpu", ATTR{driver_override}="$env{rd.gpu}"\n'
     whole = boot(stage("initramfs", rules=text), stage("root", rules=text), cmdline="rd.gpu=x")
-    found = [Events(whole, one, Modprobe(whole, one, frozenset()), {}) for one in whole.stages]
+    found = [Events(ComparedRules(whole, one, {}), Modprobe(whole, one, frozenset())) for one in whole.stages]
     assert [overrides(one, FIRST) for one in found] == [["x"], []]

@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.compared_rules import ComparedRules
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.stage_events import StageEvents
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ACTS, Influence
@@ -37,7 +38,9 @@ def influences(
 ) -> list[Influence]:
     one = stage(rules=f"{rules}\n", programs=programs)
     whole = boot(one)
-    events = StageEvents(whole, whole.stages[0], Modprobe(whole, whole.stages[0], frozenset()), {card.address: card for card in cards})
+    events = StageEvents(
+        ComparedRules(whole, whole.stages[0], {card.address: card for card in cards}), Modprobe(whole, whole.stages[0], frozenset())
+    )
     return list(events.of_others)
 
 

@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.compared_rules import ComparedRules
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.replays import REPLAY, with_replays
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.stage_events import StageEvents
@@ -24,7 +25,7 @@ MINE = f'KERNEL=="{CARD.address}"'
 def replayed(*rules: str, asking: t.Sequence[Influence] = (ASKING,)) -> tuple[Influence, ...]:
     """What the events bring beside the influences that there are."""
     whole = boot(stage(rules={RULES: "".join(f"{rule}\n" for rule in rules)}))
-    events = StageEvents(whole, whole.stages[0], Modprobe(whole, whole.stages[0], frozenset()), DEVICES)
+    events = StageEvents(ComparedRules(whole, whole.stages[0], DEVICES), Modprobe(whole, whole.stages[0], frozenset()))
     found = with_replays(asking, lambda: events, list(DEVICES.values()))
     assert found[: len(asking)] == tuple(asking)
     return found[len(asking) :]

@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.compared_rules import ComparedRules
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import (
     OWN,
     Bind,
@@ -47,7 +48,7 @@ def effects(rules: str, programs: t.Mapping[str, tuple[Influence, ...]] | None =
     """What udev does at the card's "add" event."""
     whole = boot(rules=f"{rules}\n", programs=programs, **given)
     (stage,) = whole.stages
-    return list(Events(whole, stage, Modprobe(whole, stage, frozenset()), OTHERS).of(CARD))
+    return list(Events(ComparedRules(whole, stage, OTHERS), Modprobe(whole, stage, frozenset())).of(CARD))
 
 
 def bare(effect: Effect) -> tuple[t.Any, ...]:
@@ -223,7 +224,7 @@ def test_a_modalias_that_a_rule_sets_is_the_one_that_is_loaded_by() -> None:
         rules = parse(f'ENV{{MODALIAS}}="{value}", RUN{{builtin}}+="kmod load"\n', "/etc/udev/rules.d/90-site.rules", 257)
         whole = boot()
         stage = dataclasses.replace(whole.stages[0], rules=Rules(tuple(rules), complete=True))
-        found = Events(whole, stage, Modprobe(whole, stage, frozenset()), OTHERS).of(CARD)
+        found = Events(ComparedRules(whole, stage, OTHERS), Modprobe(whole, stage, frozenset())).of(CARD)
         return [one.module if isinstance(one, LoadRequest) else "any" for one in found]
 
     assert (loaded(nic), loaded(""), loaded("$env{SEQNUM}")) == (["e1000e"], [], ["any"])

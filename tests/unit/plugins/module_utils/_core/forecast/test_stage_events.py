@@ -10,6 +10,7 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.compared_rules import ComparedRules
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import DeviceState, Registration
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import Bind, Noticed, SetOverride, plain
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
@@ -33,7 +34,7 @@ PROGRAM = 'RUN+="/usr/local/sbin/x"'
 def events(rules: str, **given: t.Any) -> StageEvents:
     whole = boot(rules=f"{rules}\n", **given)
     (one,) = whole.stages
-    return StageEvents(whole, one, Modprobe(whole, one, frozenset()), {card.address: card for card in (CARD, OTHER)})
+    return StageEvents(ComparedRules(whole, one, {card.address: card for card in (CARD, OTHER)}), Modprobe(whole, one, frozenset()))
 
 
 def said(effects: t.Iterable[Effect]) -> list[str]:
@@ -42,7 +43,7 @@ def said(effects: t.Iterable[Effect]) -> list[str]:
 
 def registered(found: StageEvents, *modules: str) -> list[Registration]:
     """Each module's driver, registered by that module."""
-    facts = found._boot.modules
+    facts = found._compared.boot.modules
     return [Registration(driver, module, False) for module in modules for driver in facts[module].drivers]
 
 
@@ -208,7 +209,7 @@ def test_without_udev_there_are_none() -> None:
     (one,) = whole.stages
     for steps, there in ((((Coldplug(),),), True), ((), False), (((), (Coldplug(),)), True)):
         changed = dataclasses.replace(one, steps=steps)
-        assert (stage_events(whole, changed, Modprobe(whole, changed, frozenset()), {}) is not None) is there
+        assert (stage_events(ComparedRules(whole, changed, {}), Modprobe(whole, changed, frozenset())) is not None) is there
 
 
 @pytest.mark.parametrize(
