@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.misspelt_words import misspelt
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
@@ -25,6 +27,7 @@ OF_VFIO: t.Mapping[str, tuple[str, ...]] = {
 OF_ALL = ("async_probe", "dyndbg")
 """What the kernel takes for any module."""
 NEAR = 0.84
+NAME = re.compile(r"[A-Za-z_][\w-]*")
 
 
 def misspelt_parameters(host: HostPolicy) -> t.Iterator[Finding]:
@@ -34,8 +37,18 @@ def misspelt_parameters(host: HostPolicy) -> t.Iterator[Finding]:
             known = _parameters(boot, module)
             if not known or (module in root.kernel.builtins and module not in root.kernel.modules):
                 continue
+            behind: set[str] = set()
             for given in given_to(root.config, module):
                 name = normalize_module_name(given.name)
+                if given.name.startswith("#") and given.source.line and host.is_site(given.source.path):
+                    behind.add(str(given.source))
+                    said = f"{given.source}: kmod knows no comment behind `options`, and gives its words to {module}, which ignores them."
+                    yield Finding("comment-behind-options", str(given.source), f"{said} Put the comment into a line of its own.")
+                # What is not a name is told as what it is.
+                if str(given.source) in behind or not NAME.fullmatch(given.name):
+                    continue
+                if not given.source.line and misspelt(str(given)) is not None:
+                    continue
                 if name not in known and name not in OF_ALL and (host.is_site(given.source.path) or not given.source.line):
                     yield from _unknown(module, given, name, known)
 

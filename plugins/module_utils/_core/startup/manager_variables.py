@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 
 WORD = "systemd.setenv"
-GENERATORS = tuple(f"{folder}/systemd/system-environment-generators" for folder in ("/run", "/etc", "/usr/local/lib", "/usr/lib"))
+GENERATORS = tuple(f"{folder}/systemd/system-environment-generators" for folder in ("/etc", "/usr/local/lib", "/usr/lib"))
 OF_PAM = "/etc/environment"
 """What pam_env gives to sessions of PAM, those of cron's jobs among them."""
 LARGEST = 64 << 10

@@ -61,6 +61,7 @@ BOOTS: dict[str, tuple[str | None, str]] = {
 SUBMENU = "submenu S --id s {{\n{}{}}}\n"
 IN_SUBMENU = f"{A}{SUBMENU.format('', A + B)}"
 WORKS_ON_K = f'if [ "$k" = x ]; then\n{A}else\n{B}fi\n'
+ASKS = "if [ $default = b ]; then set default=a; fi\n"
 BOOTS |= {
     "a sign that is not quoted": (OLD, f"set default=1\nset default=0>0\n{MENU}"),
     "a sign that is not quoted, on the line of another command": (OLD, f"set default=1\nset default=0; set b=1 < 2\n{MENU}"),
@@ -84,7 +85,7 @@ DOUBTED: dict[str, str] = {
     "a sign that is not quoted in an entry": entry("a", f" set k=a|b\n{loads(NEW)}") + B,
     "a sign that is not quoted in a condition": f"if true; then\ntrue && true\nset default=1\nfi\n{MENU}",
     "a function that has no end": f"function f {{ set default=1 }}\nf\n{MENU}",
-    "a submenu that asks for the path": f"set default='s>b'\n{A}{SUBMENU.format('if [ $default = b ]; then set default=a; fi' + chr(10), A + B)}",
+    "a submenu that asks for the path": f"set default='s>b'\n{A}{SUBMENU.format(ASKS, A + B)}",
     "a variable that may be exported": f"k=x\n{MAY.format('export k')}set default=1\n{A}{SUBMENU.format('', WORKS_ON_K)}",
     "GRUB may be left": f"{MAY.format('exit')}{MENU}",
     "an entry may leave GRUB": entry("a", MAY.format("exit") + loads(NEW)) + B,
