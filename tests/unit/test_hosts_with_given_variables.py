@@ -13,6 +13,7 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
+    ADDED,
     CARD,
     CARD_LINK,
     CRON,
@@ -22,6 +23,7 @@ from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
     NIC,
     ONE_LOST,
     OWN,
+    RULE,
     SAME,
     Drawn,
     Truth,
@@ -58,6 +60,7 @@ def earlier(truth: Truth, command: str) -> Drawn:
 
 
 GIVEN, ELSEWHERE = f"systemd.setenv=TARGET={UNBIND}", "systemd.setenv=TARGET=/dev/null"
+WRITING = {f"{OWN}/card.service": f"[Service]\nType=oneshot\nExecStart=/bin/sh -c '{WRITES}'\n"}
 HOSTS: dict[str, Drawn] = {
     # systemd.setenv= is for every service, and counts more than the files.
     "a word for the manager": unit(ONE_LOST, cmdline=GIVEN),
@@ -122,6 +125,31 @@ HOSTS: dict[str, Drawn] = {
     ),
     "a word for another program of rc.local": Drawn(
         NATIVE, {"/etc/rc.local": "#!/bin/sh\necho started > $TARGET\n"}, cmdline="root=/dev/sda2 systemd.setenv=TARGET=/var/log/boot"
+    ),
+    # what else starts a unit
+    "a word for a unit that a rule has started": Drawn(
+        ONE_LOST,
+        {**WRITING, RULE: f'{ADDED}, ENV{{SYSTEMD_WANTS}}+="card.service", TAG+="systemd"\n'},
+        cmdline=f"root=/dev/sda2 {GIVEN}",
+        open=ANY,
+    ),
+    "a word for a unit that a program of a rule starts": Drawn(
+        ONE_LOST,
+        {**WRITING, RULE: f'{ADDED}, RUN+="/bin/systemctl --no-block start card.service"\n'},
+        cmdline=f"root=/dev/sda2 {GIVEN}",
+        open=ANY,
+    ),
+    "a word for a unit that a line of kmod starts": Drawn(
+        ONE_LOST,
+        {
+            **WRITING,
+            "/etc/modprobe.d/site.conf": "install e1000e /bin/systemctl --no-block start card.service; modprobe --ignore-install e1000e\n",
+        },
+        cmdline=f"root=/dev/sda2 {GIVEN}",
+        open=ANY,
+    ),
+    "a harmless word for a unit that a rule has started": Drawn(
+        NATIVE, {**WRITING, RULE: f'{ADDED}, ENV{{SYSTEMD_WANTS}}+="card.service", TAG+="systemd"\n'}, cmdline=f"root=/dev/sda2 {ELSEWHERE}"
     ),
     # what is known only while the host runs
     "a file that is made at boot": unit(ONE_LOST, "EnvironmentFile=-/run/site/card.env"),

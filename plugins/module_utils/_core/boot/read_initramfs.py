@@ -98,7 +98,7 @@ def read_stage(
         (*doubts, *unsure),
         loads_lists=loads_lists,
         influences=_influences(view, kernel, host, inventory, cmdline),
-        programs=rule_programs.judged(view, rules, kernel, inventory),
+        programs=rule_programs.judged(view, rules, kernel, inventory, cmdline),
         absent_programs=rule_programs.absent(view, rules),
         endings=rule_programs.endings(view, rules),
     )

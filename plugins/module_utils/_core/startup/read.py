@@ -91,9 +91,9 @@ def judge_unit(
     return tuple(dict.fromkeys(units.judged(name, source)))
 
 
-def units_of(tree: FileTree, kernel: Kernel, inventory: Inventory | None) -> InfluencesOf:
+def units_of(tree: FileTree, kernel: Kernel, inventory: Inventory | None, cmdline: Cmdline | None = None) -> InfluencesOf:
     """For a `ProgramAnalysis`: what a unit may do that a program has systemd start."""
-    return lambda name, source: judge_unit(tree, name, source, kernel, inventory)
+    return lambda name, source: judge_unit(tree, name, source, kernel, inventory, cmdline)
 
 
 class _Units:
