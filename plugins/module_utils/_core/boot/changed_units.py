@@ -15,8 +15,8 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.conditions import Conditions
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.exit_status import succeeds
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.manager_variables import WORD
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.services import environment_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.systemd_variables import WORD
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import (
     FOLDERS,
     NO,

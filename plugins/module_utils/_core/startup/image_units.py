@@ -13,8 +13,8 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import generators, services, sysctl, tmpfiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.conditions import Conditions
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.manager_variables import ManagerVariables
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import ProgramAnalysis
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.systemd_variables import SystemdVariables
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import UnitFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.units import StartedUnits
 
@@ -50,7 +50,7 @@ def judged(view: FileTree, kernel: Kernel, ownership: Ownership, inventory: Inve
     """What an image's systemd may do that the root's packages have not brought."""
     files = UnitFiles(view, generators.masked_by_word(view, cmdline, in_initrd=True))
     conditions = Conditions(view, cmdline, kernel.release)
-    judge = ProgramAnalysis(view, kernel, inventory, None, ownership, ManagerVariables.read(view, cmdline, ownership))
+    judge = ProgramAnalysis(view, kernel, inventory, None, ownership, SystemdVariables.read(view, cmdline, ownership))
     target = cmdline.values("rd.systemd.unit")[-1:]
     asked = [(name, name) for name in (*target, *TARGETS)] + [(name, "rd.systemd.wants") for name in cmdline.values("rd.systemd.wants")]
     for started in StartedUnits(files, asked, conditions.may_hold).found.values():

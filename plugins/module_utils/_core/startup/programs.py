@@ -21,9 +21,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup import
     bounds,
     indirect_writes,
     made_at_boot,
-    manager_variables,
     printed_text,
     script_effects,
+    systemd_variables,
     tokens,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import (
@@ -47,8 +47,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act, InfluencesOf
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import Called
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.manager_variables import ManagerVariables
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.services import UnitCommand
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.systemd_variables import SystemdVariables
 
 DEEPEST = 32
 MOST_FILES = 128
@@ -100,7 +100,7 @@ class ProgramAnalysis:
     unit: InfluencesOf | None = None
     ownership: Ownership | None = None
     """Which files are as packages brought them; None for what the tree's own databases say."""
-    manager: ManagerVariables = manager_variables.NONE
+    manager: SystemdVariables = systemd_variables.NONE
 
     def of(
         self, command: str, source: str, environment: t.Mapping[str, str] | None = None, folder: str | None = None

@@ -28,9 +28,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup import
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.command_line import SystemdWords, with_suffix
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.conditions import Conditions
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.manager_variables import GENERATORS, ManagerVariables
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import ProgramAnalysis
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.systemd_variables import GENERATORS, SystemdVariables
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import FOLDERS, UnitFiles, mask_of, of_user
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.units import StartedUnits
 
@@ -116,7 +116,7 @@ class _Units:
         self.conditions = Conditions(host, cmdline, kernel.release, is_user_s)
         self.files = files or UnitFiles(host, masked)
         self._known: dict[str, tuple[Influence, ...]] = {}
-        manager = ManagerVariables.read(host, cmdline, Ownership.of(host))
+        manager = SystemdVariables.read(host, cmdline, Ownership.of(host))
         # What a user's own manager has besides is in files that programs of the session add to.
         manager = manager if system is None else dataclasses.replace(manager, is_open=True)
         self.judge = ProgramAnalysis(host, kernel, inventory, (system or self).judged, None, manager)

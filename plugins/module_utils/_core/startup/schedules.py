@@ -8,7 +8,7 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.manager_variables import OF_PAM, of_file
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.systemd_variables import OF_PAM, of_file
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host

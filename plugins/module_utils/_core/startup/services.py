@@ -12,16 +12,16 @@ import shlex
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup import manager_variables
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import systemd_variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.exit_status import succeeds
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.harmless_programs import only_writes_out
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.manager_variables import OF_PAM, assignments, of_file
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.other_users import gets_root
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import SHELLS
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.systemd_variables import OF_PAM, assignments, of_file
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.manager_variables import ManagerVariables
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.systemd_variables import SystemdVariables
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Unit
 
 BESIDE = ("ExecCondition", "ExecStartPre", "ExecStartPost", "ExecStopPost")
@@ -59,7 +59,7 @@ def commands(
     tree: FileTree,
     wanted: t.Sequence[str] = KEYS,
     of_user: bool = False,
-    manager: ManagerVariables = manager_variables.NONE,
+    manager: SystemdVariables = systemd_variables.NONE,
 ) -> tuple[UnitCommand, ...]:
     """What the unit runs when it is started, by these keys, without what cannot act because of its rights.
 
@@ -200,7 +200,7 @@ def _becomes_root(unit: Unit, section: str, text: str, tree: FileTree) -> bool:
     return not unit.is_true("NoNewPrivileges", section) and gets_root(tree, text)
 
 
-def environment_of(unit: Unit, tree: FileTree, manager: ManagerVariables = manager_variables.NONE) -> dict[str, str]:
+def environment_of(unit: Unit, tree: FileTree, manager: SystemdVariables = systemd_variables.NONE) -> dict[str, str]:
     """The variables of the manager, of Environment= and of EnvironmentFile=, of which the later count more; without UnsetEnvironment='s."""
     found = dict(manager.given)
     found.update((name, manager.own[name]) for name in unit.words("Service", "PassEnvironment") if name in manager.own)
@@ -215,7 +215,7 @@ def environment_of(unit: Unit, tree: FileTree, manager: ManagerVariables = manag
     return {name: value for name, value in found.items() if name not in taken and f"{name}={value}" not in taken}
 
 
-def has_open_variables(unit: Unit, manager: ManagerVariables = manager_variables.NONE) -> bool:
+def has_open_variables(unit: Unit, manager: SystemdVariables = systemd_variables.NONE) -> bool:
     """Whether variables may be set for the unit that stand in no file before the host runs."""
     files = (setting.value.lstrip("-") for setting in unit.all("Service", "EnvironmentFile"))
     return manager.is_open or any(map(_MADE_LATE.match, files))

@@ -27,7 +27,7 @@ _ASSIGNED = re.compile(r"\"([A-Za-z_]\w*)=((?:[^\"\\]|\\.)*)\"|'([A-Za-z_]\w*)=(
 
 
 @dataclasses.dataclass(frozen=True)
-class ManagerVariables:
+class SystemdVariables:
     """``given`` are every service's; ``own`` are systemd's, which a service gets by PassEnvironment=."""
 
     given: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -36,7 +36,7 @@ class ManagerVariables:
     """Whether a program may give others, whose names are not known."""
 
     @classmethod
-    def read(cls, tree: FileTree, cmdline: Cmdline | None, ownership: Ownership) -> ManagerVariables:
+    def read(cls, tree: FileTree, cmdline: Cmdline | None, ownership: Ownership) -> SystemdVariables:
         found: dict[str, dict[str, str]] = {"DefaultEnvironment": {}, "ManagerEnvironment": {}}
         for setting in manager_settings(tree, _files(tree)):
             if setting.key in found:
@@ -50,7 +50,7 @@ class ManagerVariables:
         return cls(given, own, any(_foreign_generators(tree, ownership)))
 
 
-NONE = ManagerVariables()
+NONE = SystemdVariables()
 
 
 def _foreign_generators(tree: FileTree, ownership: Ownership) -> t.Iterator[str]:
