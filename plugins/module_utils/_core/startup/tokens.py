@@ -101,7 +101,8 @@ _BEFORE = 400
 _MENTIONS = re.compile(
     r"driver_override|drivers_|sriov_|modules_disabled|_id\b|/(?:un)?bind|/re(?:move|scan|set)|slots/|driverctl|devbind|nic[-_]bind|nodedev-|"
     r"nodeDevice|ttach|detachFlags|\b(?:virsh|qm|pvesh|xl|incus|lxc)\s|vgaswitcheroo|bbswitch|acpi[/_]call|supergfxctl|optimus-manager|"
-    r"(?:set|import)-environment|prime-select|envycontrol|setpci|pci-bind|kexec|soft-reboot|ansible-|puppet|salt-call|docker|podman|nerdctl|nspawn|udev/rules\.d|modprobe\.d|"
+    r"(?:set|import)-environment|"
+    r"prime-select|envycontrol|setpci|pci-bind|kexec|soft-reboot|ansible-|puppet|salt-call|docker|podman|nerdctl|nspawn|udev/rules\.d|modprobe\.d|"
     r"driverctl\.d|hotplugctl|nvidia-smi|_module\s*\(|reAttach|\budevadm\s[^\n;|&>]*trigger"
 )
 _PROGRAM = re.compile("|".join(f"(?P<p{index}>{pattern})" for index, (pattern, _acts) in enumerate(_PROGRAMS)))
