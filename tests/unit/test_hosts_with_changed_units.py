@@ -201,6 +201,20 @@ def test_what_the_manager_takes_from_all_units_leaves_the_work_open(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
+    "word", ["systemd.setenv=SYSTEMD_PROC_CMDLINE=quiet", '"systemd.setenv=LD_PRELOAD=/opt/a b.so"', "systemd.setenv=PATH=/opt"]
+)
+def test_a_word_that_gives_all_units_such_a_variable_leaves_the_work_open(tmp_path: Path, word: str) -> None:
+    assert compare_one(Drawn(NEITHER, cmdline=f"root=/dev/sda2 {word}").tree(tmp_path)) == ("unknown", None)
+
+
+@pytest.mark.parametrize(
+    "word", ["systemd.setenv=LANG=C", "systemd.setenv=SYSTEMD_LOG_LEVEL=debug", "systemd.setenv=LD", "LD_PRELOAD=/opt/a.so"]
+)
+def test_a_word_that_gives_another_variable_keeps_the_answer_certain(tmp_path: Path, word: str) -> None:
+    compare(Drawn(NATIVE, cmdline=f"root=/dev/sda2 {word}").tree(tmp_path), NATIVE, ())
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "#CapabilityBoundingSet=~CAP_SYS_MODULE",

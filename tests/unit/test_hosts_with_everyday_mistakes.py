@@ -138,6 +138,43 @@ WARNED: dict[str, tuple[Files, str]] = {
         rule(f'LABEL="x"\nSUBSYSTEM!="pci", GOTO="x"\n{MINE}, {ACTS}'),
         f'{RULE}:2: `GOTO="x"` has no `LABEL="x"` behind it, so udev goes on with the next line. Add the label.',
     ),
+    "an address of another bus": (
+        rule(f'ACTION=="add", SUBSYSTEM=="usb", KERNEL=="{CARD}", {ACTS}'),
+        f'`KERNEL=="{CARD}"` is for these, so the line has no effect. Write `SUBSYSTEM=="pci"`.',
+    ),
+    "an identity of another bus": (
+        rule(f'ACTION=="add", SUBSYSTEM=="drm", ATTR{{vendor}}=="0x10de", {ACTS}'),
+        '`SUBSYSTEM=="drm"` asks for devices that are no PCI functions, and `ATTR{vendor}=="0x10de"` is for these',
+    ),
+    "an override of another bus": (rule(f'ACTION=="add", SUBSYSTEM=="net", {OVERRIDE}'), 'Write `SUBSYSTEM=="pci"`.'),
+    "a rule that only compares": (
+        rule(f'{THIS}, DRIVER=="vfio-pci"'),
+        'DRIVER=="vfio-pci"` only compares, and assigns nothing, so the line has no effect.',
+    ),
+    "a rule of functions that only compares": (rule(THIS), f"`{THIS}` only compares, and assigns nothing"),
+    "several addresses in one key": (rule(f'{ADDED}, KERNEL=="{CARD}","0000:5e:00.0", {ACTS}'), "udev does not understand this line"),
+    "a list beside that of initramfs-tools": (
+        {"/etc/initramfs-tools/modules.d/vfio": "vfio-pci\n"},
+        "because it reads /etc/initramfs-tools/modules alone. Put its lines there.",
+    ),
+    "modules in place of what is to be guessed": (
+        {"/etc/initramfs-tools/initramfs.conf": "MODULES=vfio-pci\n"},
+        "takes it for `MODULES=most`. Write that, and the modules into /etc/initramfs-tools/modules, one a line.",
+    ),
+    "what is to be guessed in another spelling": (
+        {"/etc/initramfs-tools/conf.d/site": "MODULES=Most # all\n"},
+        "site:1: mkinitramfs does not know the value in `MODULES=Most # all`, and takes it for `MODULES=most`. Write that.",
+    ),
+    "a softdep the other way round": (
+        {CONF: "options vfio-pci ids=10de:1db1\nsoftdep vfio-pci pre: nouveau\n"},
+        "loads nouveau before vfio-pci, so that nouveau takes the devices. Write `softdep nouveau pre: vfio-pci`.",
+    ),
+    "a comment behind options": (
+        {CONF: "options vfio-pci ids=10de:1db1 # the card\nsoftdep nouveau pre: vfio-pci\n"},
+        "kmod knows no comment behind `options`, and gives its words to vfio_pci, which ignores them.",
+    ),
+    "an ID without ids=": ({CONF: "options vfio-pci 10de:1db1\n"}, "Write `options vfio-pci ids=10de:1db1`"),
+    "blanks around an equals sign": ({CONF: "options vfio-pci ids = 10de:1db1\n"}, "Write `options vfio-pci ids=10de:1db1`"),
     "a parameter that vfio-pci does not have": (
         {CONF: f"options vfio-pci driver_override={CARD}\n"},
         f"vfio_pci has no parameter driver_override, so `options vfio-pci driver_override={CARD}` has no effect.",
@@ -164,6 +201,19 @@ WORDS: dict[str, str] = {
     "softdep nouveau pre: vfio-pci quiet": "Write `softdep nouveau pre: vfio-pci` into /etc/modprobe.d/local.conf.",
     "alias pci:v000010DEd*sv*sd*bc03sc*i* off": "Write `alias pci:v000010DEd*sv*sd*bc03sc*i* off` into /etc/modprobe.d/local.conf.",
     "vfio-pci.ids= 10de:1db1": "Write `vfio-pci.ids=10de:1db1`, without a blank.",
+    "nouveau=off": "nothing reads `nouveau=off`, so it has no effect. Write `modprobe.blacklist=nouveau`.",
+    "nouveau.off": "Write `modprobe.blacklist=nouveau`.",
+    "amdgpu=0": "Write `modprobe.blacklist=amdgpu`.",
+    "i915.disable=1": "Write `modprobe.blacklist=i915`.",
+    "xe.enable=no": "Write `modprobe.blacklist=xe`.",
+    "nvidia-drm=disabled": "Write `modprobe.blacklist=nvidia_drm`.",
+    "nouveau.blacklist": "Write `modprobe.blacklist=nouveau`.",
+    "blacklist.nouveau": "Write `modprobe.blacklist=nouveau`.",
+    "vfio-pci=10de:1db1": "Write `vfio-pci.ids=10de:1db1`.",
+    "nvidia.modeset=1": "Write `nvidia-drm.modeset=1`.",
+    "nvidia-drm-modeset=1": "Write `nvidia-drm.modeset=1`.",
+    "vfio-pci.id=10de:1db1": "Write `vfio-pci.ids=10de:1db1`.",
+    "iommu=intel": "the kernel does not know the value in `iommu=intel`, so it has no effect. Write `intel_iommu=on`.",
     "vfio-pci.ids=10de:1db1 10de:10f0": "Write `vfio-pci.ids=10de:1db1,10de:10f0`, without a blank.",
 }
 FINE_WORDS = (
@@ -172,7 +222,42 @@ FINE_WORDS = (
     "vfio-pci.ids=10de:1db1 rd.driver.pre=vfio-pci root=UUID=1 ids=two",
     "blacklist=nouveau alias=eth0",
 )
+FINE_DRIVERS = (
+    *("nouveau.modeset=0", "nouveau.config=NvGspRm=1", "nouveau.runpm=0", "amdgpu.modeset=0", "amdgpu.si_support=0", "i915.enable_guc=3"),
+    *("i915.modeset=0", "i915.force_probe=!56a0", "xe.force_probe=56a0", "nvidia-drm.modeset=1", "nvidia_drm.fbdev=1"),
+    *("nvidia.NVreg_EnableGpuFirmware=0", "snd_hda_intel.enable=0,1", "snd_hda_intel.power_save=0", "radeon.modeset=0"),
+    *("nomodeset", "amd_iommu=on iommu=pt", "intel_iommu=on iommu=pt", "iommu=soft", "video=efifb:off", "kvm.ignore_msrs=1"),
+    *("modprobe.blacklist=nouveau,nvidia", "module_blacklist=nouveau", "vfio-pci.ids=10DE:1DB1", "pci=realloc", "nouveau_site=off"),
+)
 FINE: dict[str, Files] = {
+    "stock lines without a package": {
+        "/usr/lib/modprobe.d/blacklist.conf": "blacklist there_is_none\nblacklist evbug\n",
+        "/lib/modprobe.d/blacklist-more.conf": "blacklist there_is_none_either\noptions there_is_none x=1\n",
+    },
+    "a softdep, options and a list": {
+        CONF: "options vfio-pci ids=10de:1db1\nsoftdep nouveau pre: vfio-pci\n",
+        "/etc/initramfs-tools/initramfs.conf": "# MODULES: [ most | netboot | dep | list ]\nMODULES=most\nBUSYBOX=auto\n",
+    },
+    "what is to be guessed": {"/etc/initramfs-tools/conf.d/driver-policy": "# set by the installer\nMODULES=dep\n"},
+    "what is to be guessed, in quotes": {"/etc/initramfs-tools/initramfs.conf": 'MODULES="list"\n'},
+    "what another variable says": {"/etc/initramfs-tools/initramfs.conf": "MODULES=${SITE_MODULES}\n"},
+    "settings that are put aside": {"/etc/initramfs-tools/conf.d/site.dpkg-old": "MODULES=vfio-pci\n"},
+    "a list of nothing": {"/etc/initramfs-tools/modules.d/README": "Put lists of modules here.\n"},
+    "settings of dracut": {"/etc/dracut.conf.d/vfio.conf": 'force_drivers+=" vfio-pci "\n'},
+    "settings of mkinitcpio": {"/etc/mkinitcpio.conf": "MODULES=(vfio_pci)\nHOOKS=(base udev modconf)\n"},
+    "a rule of interfaces": rule('SUBSYSTEM=="net", ACTION=="add", KERNELS=="0000:02:00.0", NAME="lan0"'),
+    "a rule of interfaces by their device": rule('SUBSYSTEM=="net", ACTION=="add", ATTRS{vendor}=="0x8086", NAME="lan0"'),
+    "a rule of cards by their device": rule('SUBSYSTEM=="drm", KERNEL=="card*", KERNELS=="0000:3b:00.0", SYMLINK+="dri/guest"'),
+    "a rule of USB": rule('SUBSYSTEM=="usb", ATTR{idVendor}=="046d", ATTR{power/control}="on"'),
+    "a rule of the nodes": rule('SUBSYSTEM=="vfio", OWNER="root", GROUP="kvm", MODE="0660"'),
+    "a rule that reads properties": rule(f'SUBSYSTEM=="pci", KERNEL=="{CARD}", IMPORT{{program}}=="/bin/true"'),
+    "a rule that skips others": rule(f'SUBSYSTEM!="pci", GOTO="end"\nKERNEL=="{CARD}", {ACTS}\nLABEL="end"'),
+    "a rule that tags": rule(f'{THIS}, TAG="vfio-pci-bind"'),
+    "a rule about power": rule('ACTION=="add", SUBSYSTEM=="pci", ATTR{power/control}="auto"'),
+    "a softdep that loads afterwards": {CONF: "softdep vfio-pci post: nouveau\n"},
+    "a comment line": {CONF: "# options vfio-pci ids=10de:1db1 # the card\n"},
+    "a saved override": {f"/etc/driverctl.d/pci-{CARD}": "vfio-pci\n"},
+    "an install line": {CONF: "install nouveau /bin/false\nblacklist nouveau\n"},
     "a rule for all behind a jump": rule(f'SUBSYSTEM!="pci", GOTO="end"\nKERNEL!="{CARD}", GOTO="end"\n{ADDED}, {ACTS}\nLABEL="end"'),
     "a driver's file by its driver": rule(f'{THIS}, ATTR{{[drivers/pci:vfio-pci]new_id}}="10de 1db1"'),
     "an alias for a device": {CONF: "alias pci:v000010DEd00001DB1sv*sd*bc*sc*i* nouveau\n"},
@@ -214,6 +299,11 @@ def test_a_word_without_effect_is_told_once(tmp_path: Path, cmdline: str) -> Non
 @pytest.mark.parametrize("cmdline", FINE_WORDS)
 def test_words_that_only_look_like_a_line_are_not_told(tmp_path: Path, cmdline: str) -> None:
     assert not any("as in modprobe.d" in one for one in told(drawn_of({}, cmdline), tmp_path))
+
+
+@pytest.mark.parametrize("cmdline", FINE_DRIVERS)
+def test_right_words_are_not_told(tmp_path: Path, cmdline: str) -> None:
+    assert told(drawn_of({}, f"root=/dev/sda2 {cmdline}"), tmp_path) == []
 
 
 def test_of_a_value_that_nothing_has_it_is_not_said_that_the_device_has_changed(tmp_path: Path) -> None:

@@ -49,7 +49,19 @@ def later(*names: str, changed: tuple[str, str] = ("", "")) -> t.Callable[[Tree]
     return indexed(write)
 
 
+def cut_off(name: str, size: int) -> t.Callable[[Tree], object]:
+    def cut(tree: Tree) -> None:
+        content = tree.place(f"{HERE}/{name}").read_bytes()
+        tree.file(f"{HERE}/{name}", content[:size])
+
+    return indexed(cut)
+
+
 HOSTS = {
+    "an index without its text": Drawn(NATIVE, then=without("modules.alias")),
+    "an index that was cut off": Drawn(NEITHER, then=cut_off("modules.alias.bin", 100), open=BOTH_CARDS),
+    "an index that was cut off at its head": Drawn(NEITHER, then=cut_off("modules.alias.bin", 11), open=BOTH_CARDS),
+    "an index of names that was cut off": Drawn(NEITHER, then=cut_off("modules.dep.bin", 40), open=BOTH_CARDS),
     "as depmod leaves them": Drawn(NATIVE, then=indexed()),
     "none at all": Drawn(NATIVE),
     "no index of aliases": Drawn(NEITHER, then=without("modules.alias.bin"), open=BOTH_CARDS),

@@ -107,6 +107,33 @@ HOSTS: dict[str, Drawn] = {
     "lines that a loop evaluates": script(ONE_LOST, f'while read l; do\n  eval "$l"\ndone < {LINES}', **TOLD),
     "lines that a loop gives to a shell": script(ONE_LOST, f'cat {LINES} | while read -r l; do\n  sh -c "$l"\ndone', **TOLD),
     "lines of a list": script(ONE_LOST, f'mapfile -t x < {LINES}\nfor l in "${{x[@]}}"; do eval "$l"; done', BASH, **TOLD),
+    # paths whose folders are words of their own
+    "a list that is joined": script(ONE_LOST, f'IFS=/; a=(sys bus pci drivers nouveau unbind)\n{ECHO} "/${{a[*]}}"', BASH),
+    "a list of folders that is joined": script(
+        ONE_LOST, f'IFS=/; a=(sys bus pci drivers nouveau); f=un; {ECHO} "/${{a[*]}}/${{f}}bind"', BASH
+    ),
+    "a list that is joined by a letter": script(ONE_LOST, f'cd {NOUVEAU}; IFS=n; a=(u bi d)\n{ECHO} "${{a[*]}}"', BASH),
+    "a list that is joined in a command": script(
+        ONE_LOST, f'a=(sys bus pci drivers nouveau unbind)\np=$(IFS=/; echo "/${{a[*]}}")\n{ECHO} $p', BASH
+    ),
+    "arguments that are joined": script(ONE_LOST, f'set -- sys bus pci drivers nouveau unbind\nIFS=/\n{ECHO} "/$*"'),
+    "arguments of a function that are joined": script(
+        ONE_LOST, f'join() {{ local IFS=/; p="/$*"; }}\njoin sys bus pci drivers nouveau unbind\n{ECHO} $p', BASH
+    ),
+    "arguments of a function that prints them joined": script(
+        ONE_LOST, f'join() {{ IFS=/; echo "/$*"; }}\n{ECHO} $(join sys bus pci drivers nouveau unbind)'
+    ),
+    "words that printf joins": script(ONE_LOST, f"p=$(printf '/%s' sys bus pci drivers nouveau unbind)\n{ECHO} $p"),
+    "words that tr joins": script(ONE_LOST, f"p=/$(echo sys bus pci drivers nouveau unbind | tr ' ' /)\n{ECHO} $p"),
+    "words that a loop joins": script(ONE_LOST, f"for d in sys bus pci drivers nouveau unbind; do p=$p/$d; done\n{ECHO} $p"),
+    "words that a loop adds": script(ONE_LOST, f"for d in sys bus pci drivers nouveau unbind; do p+=/$d; done\n{ECHO} $p", BASH),
+    "folders that are entered one by one": script(ONE_LOST, f"cd /sys; cd bus; cd pci; cd drivers; cd nouveau; {ECHO} unbind"),
+    "a path in a variable after another folder": script(ONE_LOST, f"cd /sys/class/graphics\nF={UNBIND}\n{ECHO} $F"),
+    "a log in a variable after a folder of sysfs": script(NATIVE, f"cd {NOUVEAU}\nF=/var/log/site\nls > $F"),
+    "folders that a loop enters": script(ONE_LOST, f"cd /; for d in sys bus pci drivers nouveau; do cd $d; done; n=unbind; {ECHO} $n"),
+    "a list that is joined for a log": script(NATIVE, 'IFS=/; a=(var log site)\necho x > "/${a[*]}/log"', BASH),
+    "arguments that are joined for a log": script(NATIVE, 'set -- var log site\nIFS=-\ndate > "/var/log/$*"'),
+    "words that a loop joins for a log": script(NATIVE, "for d in var log site; do p=$p/$d; done\ndate > $p"),
     "a command behind a stroke": script(NEITHER, "\\rmmod nouveau"),
     "quotes within a command": script(NEITHER, "rm''mod nouveau"),
     "quotes around a part of a command": script(NEITHER, 'mod"prob"e -r nouveau'),

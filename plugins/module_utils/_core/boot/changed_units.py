@@ -15,7 +15,8 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.conditions import Conditions
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.exit_status import succeeds
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.services import environment_of, handed_out_by_manager
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.services import environment_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.systemd_variables import WORD
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import (
     FOLDERS,
     NO,
@@ -148,8 +149,11 @@ def read(tree: FileTree, name: str, cmdline: Cmdline | None) -> UnitChanges:
     return _judged(files, tree, unit, settings, Conditions(tree, cmdline)) if settings else NOTHING
 
 
-def of_manager(tree: FileTree) -> t.Iterator[str]:
+def of_manager(tree: FileTree, cmdline: Cmdline, source: str) -> t.Iterator[str]:
     """Where systemd's own configuration takes something from every unit, or gives it variables that bear on the work: a sentence each."""
+    for value in cmdline.values(WORD):
+        if _ACTING.match(value.partition("=")[0]):
+            yield f"{source}: {WORD}={value} is for every unit; what udev can do with it cannot be determined."
     folders = [f"{place}/system.conf.d" for place in _OF_MANAGER]
     paths = [f"{place}/system.conf" for place in _OF_MANAGER]
     paths += [f"{folder}/{name}" for folder in folders if tree.is_dir(folder) for name in tree.names(folder) if name.endswith(".conf")]
@@ -188,8 +192,8 @@ def _judged(files: UnitFiles, tree: FileTree, unit: Unit, settings: tuple[UnitSe
     changed = [one for one in settings if (one.section, one.key) == ("Service", "ExecStart")]
     if changed and not _does_the_same(unit):
         matters.append(changed[-1])
-    given = [one for one in settings if one.section == "Service" and one.key in ("Environment", "EnvironmentFile")]
-    if given and any(map(_ACTING.match, environment_of(unit, tree, handed_out_by_manager(tree)))):
+    given = [one for one in settings if one.section == "Service" and one.key in ("Environment", "EnvironmentFile", "PassEnvironment")]
+    if given and any(map(_ACTING.match, (*environment_of(unit, tree), *unit.words("Service", "PassEnvironment")))):
         matters.append(given[-1])
     return UnitChanges(settings, tuple(matters), off)
 

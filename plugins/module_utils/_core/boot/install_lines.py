@@ -21,6 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.read i
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Stage
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 
@@ -30,11 +31,11 @@ MOST = 100
 """So many commands are judged; distributions have none, a host's guide one or two."""
 
 
-def with_judged_commands(stage: Stage, tree: FileTree, inventory: Inventory | None = None) -> Stage:
+def with_judged_commands(stage: Stage, tree: FileTree, inventory: Inventory | None = None, cmdline: Cmdline | None = None) -> Stage:
     """The stage with what such commands may do, which run programs of ``tree``."""
     stage = _with_wrong_paths(stage, tree)
     lines = [line for line in stage.config.directives if line.command == "install" and not _is_read(line.arguments)]
-    found = {str(line.source): _judged(_unread(line.arguments), str(line.source), stage, tree, inventory) for line in lines[:MOST]}
+    found = {str(line.source): _judged(_unread(line.arguments), str(line.source), stage, tree, inventory, cmdline) for line in lines[:MOST]}
     return dataclasses.replace(stage, install_commands=found) if found else stage
 
 
@@ -57,12 +58,14 @@ def _with_wrong_paths(stage: Stage, tree: FileTree) -> Stage:
     return dataclasses.replace(stage, config=dataclasses.replace(stage.config, directives=directives)) if changed else stage
 
 
-def _judged(command: str, source: str, stage: Stage, tree: FileTree, inventory: Inventory | None) -> tuple[Influence, ...]:
+def _judged(
+    command: str, source: str, stage: Stage, tree: FileTree, inventory: Inventory | None, cmdline: Cmdline | None
+) -> tuple[Influence, ...]:
     program = command.split(maxsplit=1)[0].rstrip(";&|").strip("\"'") if command else ""
     if isinstance(tree, Host) and program.startswith("/") and not tree.exists(program) and may_be_made(tree, program):
         # It may be there at boot; else the shell does not find it, and goes on.
         return (Influence(source, f"runs {program}, which is not there to be read"),)
-    return judge(tree, command, source, stage.kernel, inventory, unit=units_of(tree, stage.kernel, inventory))
+    return judge(tree, command, source, stage.kernel, inventory, unit=units_of(tree, stage.kernel, inventory, cmdline))
 
 
 def _is_read(arguments: tuple[str, ...]) -> bool:

@@ -15,7 +15,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import ImageView
 
 # Kernel.read() reads modules.dep and these.
-OTHERS = ("modules.alias", "modules.builtin", "modules.builtin.modinfo", "build/Makefile")
+OTHERS = ("modules.alias", "modules.alias.bin", "modules.builtin", "modules.builtin.modinfo", "build/Makefile")
 
 
 def read_kernels(host: Host, cache: Cache) -> tuple[Kernel, ...]:

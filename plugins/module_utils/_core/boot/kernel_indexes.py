@@ -32,10 +32,15 @@ def doubts(host: Host, release: str) -> t.Iterator[str]:
         place = f"{here}/{text}.bin"
         if not host.is_file(place):
             yield f"{here} has no {text}.bin, although it has other indexes of depmod: kmod finds {lost} there."
-        elif (host.head(place, len(index_file.MAGIC)) or b"") != index_file.MAGIC:
+        elif not _is_whole(host, place):
             yield f"{place} is not an index that kmod can read: it finds {lost} there."
         elif _is_newer(host, f"{here}/{text}", place) and not _is_alike(host, f"{here}/{text}", place, text):
             yield f"{place} does not say what {text} beside it says, and kmod reads only that: run `depmod {release}`."
+
+
+def _is_whole(host: Host, place: str) -> bool:
+    status = host.stat(place)
+    return status is not None and index_file.is_whole(host.head(place, index_file.HEADER) or b"", status.st_size)
 
 
 def _is_newer(host: Host, one: str, other: str) -> bool:

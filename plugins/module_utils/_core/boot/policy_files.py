@@ -35,6 +35,9 @@ if t.TYPE_CHECKING:
 SITE = ("/etc/", "/run/", "/usr/local/")
 """Where an administrator configures things; /usr/lib belongs to the distribution."""
 INITRAMFS_MODULES = "/etc/initramfs-tools/modules"
+INITRAMFS_CONF, INITRAMFS_CONFS = "/etc/initramfs-tools/initramfs.conf", "/etc/initramfs-tools/conf.d"
+INITRAMFS_LISTS = "/etc/initramfs-tools/modules.d"
+"""A folder that no version of initramfs-tools reads."""
 SITE_RULES = ("/etc/udev/rules.d", "/usr/local/lib/udev/rules.d")
 SITE_LISTS = ("/etc/modules-load.d", "/usr/local/lib/modules-load.d")
 READ_FOLDERS: t.Mapping[str, tuple[str, ...]] = {"/etc": ("modprobe.d", "modules-load.d", "driverctl.d"), "/etc/udev": ("rules.d",)}
@@ -91,7 +94,7 @@ class PolicyFiles:
     saved: tuple[PolicyFile, ...] = ()
     """All files in /etc/driverctl.d."""
     settings: tuple[PolicyFile, ...] = ()
-    """Those of dracut and mkinitcpio, and /etc/tmpfiles.d."""
+    """Those of dracut, mkinitcpio and initramfs-tools, and /etc/tmpfiles.d."""
     strays: tuple[PolicyFile, ...] = ()
     """Files in directories of /etc and /etc/udev whose names resemble those that are read, and are not."""
     for_image: tuple[ListedModule, ...] = ()
@@ -135,7 +138,10 @@ def read_policy_files(host: Host, boots: t.Sequence[Boot], kernels: t.Sequence[K
         rules=rules_files,
         lists=(*reader.of(SITE_LISTS), *reader.files(("/etc/modules", INITRAMFS_MODULES))),
         saved=tuple(reader.of(("/etc/driverctl.d",))),
-        settings=(*reader.files((DRACUT[0], MKINITCPIO[0])), *reader.of((DRACUT[1], MKINITCPIO[1], TMPFILES))),
+        settings=(
+            *reader.files((DRACUT[0], MKINITCPIO[0], INITRAMFS_CONF)),
+            *reader.of((DRACUT[1], MKINITCPIO[1], INITRAMFS_CONFS, INITRAMFS_LISTS, TMPFILES)),
+        ),
         strays=tuple(_strays(host, reader)),
         for_image=for_image,
         mtimes={path: stat.st_mtime for path in sorted(copied) for stat in (host.stat(path),) if stat is not None},

@@ -96,7 +96,7 @@ def _boot(
         influences=(*root.influences, *starting.early),
         doubts=(*root.doubts, *kernel_indexes.doubts(machine.host, kernel.release)),
     )
-    root = with_judged_commands(root, machine.host, machine.inventory)
+    root = with_judged_commands(root, machine.host, machine.inventory, entry.cmdline)
     early = None if image.early is None else image.early.stage
     if early is not None and rebuilt_with is not None:
         early = rebuilt(early, root, rebuilt_with)
@@ -106,7 +106,7 @@ def _boot(
     later = facts.for_kernel(kernel, machine.inventory, _driver_of(machine), masked)
     created, unmade = read_virtual_functions.read(root, machine.inventory, entry.cmdline)
     units = wanted_units(rules, kernel.release, entry.cmdline, machine.inventory)
-    wanted = rule_programs.of_units(machine.host, rules, units, kernel, machine.inventory)
+    wanted = rule_programs.of_units(machine.host, rules, units, kernel, machine.inventory, entry.cmdline)
     influences = (*later.influences, *starting.later, *wanted)
     later = dataclasses.replace(later, influences=influences, virtual_functions=created, unmade=unmade)
     has_iommu, iommu_doubt = iommu.expected(machine.host, machine.inventory, entry)

@@ -91,7 +91,7 @@ def read_stage(
         (*doubts, *unsure),
         loads_lists=_loads_lists(view, cmdline),
         influences=_influences(view, kernel, host, inventory, cmdline),
-        programs=rule_programs.judged(view, rules, kernel, inventory),
+        programs=rule_programs.judged(view, rules, kernel, inventory, cmdline),
         absent_programs=rule_programs.absent(view, rules),
         endings=rule_programs.endings(view, rules),
     )

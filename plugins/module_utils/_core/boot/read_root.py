@@ -108,7 +108,7 @@ def read_stage(
     config, unsure = with_listed_options(config_of(tree, kernel.release, cmdline, source), steps, kernel, inventory)
     if any(isinstance(work, Coldplug) for step in steps for work in step):
         doubts += drivers_rules_doubt(tree)
-    programs = rule_programs.judged(tree, rules, kernel, inventory)
+    programs = rule_programs.judged(tree, rules, kernel, inventory, cmdline)
     none = read_systemd.why_no_coldplug(tree, cmdline, source, in_initrd=False) if init_is_systemd(tree) else None
     whole = config.with_more(from_initramfs)
     about = (

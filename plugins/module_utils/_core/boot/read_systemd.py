@@ -45,7 +45,7 @@ def steps(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> tup
     coldplug = None if any(unit in off for unit in UDEV_UNITS) else Coldplug()
     working = {unit: changes[unit] for unit in ALL_UNITS if unit not in off and (loading is not None or unit != LIST_UNIT)}
     order, doubts = _order(working)
-    doubts += (*_want_doubts(tree, working), *changed_units.of_manager(tree))
+    doubts += (*_want_doubts(tree, working), *changed_units.of_manager(tree, cmdline, source))
     doubts += _emergency_doubt(cmdline, source, in_initrd)
     if loading is None or coldplug is None:
         works = tuple(work for work in (loading, coldplug) if work is not None)

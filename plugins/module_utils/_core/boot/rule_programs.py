@@ -18,6 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.read i
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
@@ -31,13 +32,15 @@ MOST = 256
 """So many command lines are judged; the rules of distributions have some fifty."""
 
 
-def judged(tree: FileTree, rules: Rules, kernel: Kernel, inventory: Inventory | None = None) -> dict[str, tuple[Influence, ...]]:
+def judged(
+    tree: FileTree, rules: Rules, kernel: Kernel, inventory: Inventory | None = None, cmdline: Cmdline | None = None
+) -> dict[str, tuple[Influence, ...]]:
     """By command line as it stands in the rules, with the units that it has systemd start.
 
     In an address, `%k` is the device whose event runs the program.
     """
     found: dict[str, tuple[Influence, ...]] = {}
-    judge = ProgramAnalysis(tree, kernel, inventory, units_of(tree, kernel, inventory))
+    judge = ProgramAnalysis(tree, kernel, inventory, units_of(tree, kernel, inventory, cmdline))
     for rule in rules.rules:
         for key in rule.keys:
             if _runs_program(key) and key.value not in found and len(found) < MOST:
@@ -74,12 +77,17 @@ def endings(tree: FileTree, rules: Rules) -> dict[str, bool]:
 
 
 def of_units(
-    host: Host, rules: Rules, units: t.Mapping[str, frozenset[str] | None], kernel: Kernel, inventory: Inventory
+    host: Host,
+    rules: Rules,
+    units: t.Mapping[str, frozenset[str] | None],
+    kernel: Kernel,
+    inventory: Inventory,
+    cmdline: Cmdline | None = None,
 ) -> tuple[Influence, ...]:
     """What the units may do that rules have systemd start, even disabled ones.  ``units`` are those of `wanted_units()`."""
     found: dict[Influence, None] = {}
     for unit, addresses in list(units.items())[:MOST]:
-        for one in judge_unit(host, unit, _asking(rules, unit), kernel, inventory):
+        for one in judge_unit(host, unit, _asking(rules, unit), kernel, inventory, cmdline):
             found[_bounded(one, addresses)] = None
     return tuple(found)
 

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import bls
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_script import parse
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_shell import FEATURES, MenuEntry, Shell
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_shell import DEFAULT, FEATURES, MenuEntry, Shell
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 
@@ -87,6 +87,9 @@ def chosen(items: t.Sequence[MenuItem], wanted: str, may_be_fedoras: bool = Fals
         if not item.children:
             return item, f"{how}, '{item.title}'", tuple(doubts)
         level = item.children
+        if item.own_default is not None:
+            rest = item.own_default
+            how += f", which sets default={rest}"
 
 
 def _split(spec: str) -> tuple[str, str | None]:
@@ -121,6 +124,8 @@ def _items(shell: Shell, doubts: tuple[str, ...], depth: int = 0) -> t.Iterator[
 
 def _item(entry: MenuEntry, inside: Shell, doubts: tuple[str, ...], children: tuple[MenuItem, ...]) -> MenuItem:
     loaded = inside.loading
+    sets_default = entry.is_submenu and DEFAULT in inside.assigned
+    own_default = inside.value(DEFAULT) if sets_default else ""
     return MenuItem(
         title=entry.title,
         id=entry.id,
@@ -129,9 +134,11 @@ def _item(entry: MenuEntry, inside: Shell, doubts: tuple[str, ...], children: tu
         arguments=loaded.command_line,
         initrds=loaded.initrds,
         children=children,
-        certain=entry.certain,
+        # Whatever it may set, the path of the choice may lead elsewhere.
+        certain=entry.certain and own_default is not None,
         doubts=(*doubts, *entry.doubts, *inside.doubts, *loaded.doubts),
         hypervisor=loaded.hypervisor,
+        own_default=own_default if sets_default else None,
     )
 
 

@@ -37,7 +37,8 @@ class GrubFiles(t.Protocol):
 
 def holds(operands: t.Sequence[Operand], places: GrubFiles) -> bool | None:
     """Whether the condition holds; None if that depends on an unknown value, or the condition is malformed."""
-    return _Test(operands, places).run()
+    # Without an operand, as of a variable that is not set, GRUB's test holds.
+    return _Test(operands, places).run() if operands else True
 
 
 class _Test:

@@ -7,7 +7,13 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_words import GrubSeparator, GrubToken, GrubWord, tokens
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_words import (
+    REFUSED,
+    GrubSeparator,
+    GrubToken,
+    GrubWord,
+    tokens,
+)
 
 DEEPEST = 40
 
@@ -88,6 +94,8 @@ class _Parser:
                 self._at += 1
             elif here in ends:
                 break
+            elif self._is_refused():
+                self._skip_line(statements)
             elif here in ("{", "}"):
                 self._report(f"has an unmatched '{here}'")
                 self._at += 1
@@ -95,6 +103,20 @@ class _Parser:
                 statements.append(self._statement())
         self._depth -= 1
         return tuple(statements)
+
+    def _is_refused(self) -> bool:
+        token = self._tokens[self._at]
+        return isinstance(token, GrubSeparator) and token.text in REFUSED
+
+    def _skip_line(self, statements: list[Statement]) -> None:
+        """GRUB runs nothing of a line with such a sign; in a block it takes the lines behind it for others than meant."""
+        line = self._line()
+        if self._depth > 1 or any(not isinstance(one, GrubCommand) or one.block is not None for one in statements[-1:] if one.line == line):
+            self._report(f"has a '{self._key()}' that is not quoted")
+        while statements and statements[-1].line == line:
+            statements.pop()
+        while self._at < len(self._tokens) and self._line() == line:
+            self._at += 1
 
     def _statement(self) -> Statement:
         readers: dict[str, t.Callable[[], Statement]] = {
@@ -162,11 +184,14 @@ class _Parser:
         while self._key() == ";":
             self._at += 1
         name = (words[0].keyword or "") if words else ""
-        return GrubFunction(name, self._braced() if self._key() == "{" else (), line)
+        return GrubFunction(name, self._braced(is_ended=True) if self._key() == "{" else (), line)
 
-    def _braced(self) -> Block:
+    def _braced(self, is_ended: bool = False) -> Block:
+        """A block; ``is_ended`` if its last command needs an end of its own before the brace."""
         self._at += 1
         body = self.block(frozenset(("}",)))
+        if is_ended and isinstance(self._tokens[self._at - 1], GrubWord):
+            self._report("has a '}' on the line of the last command")
         self._expect("}")
         return body
 

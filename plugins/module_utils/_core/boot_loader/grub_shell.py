@@ -34,6 +34,7 @@ MOST_COMMANDS = 20000
 MOST_FILES = 100
 DEEPEST = 20
 LONGEST_VALUE = 16 * 1024
+SHORT_FILE = re.compile(r"-s?f")
 COUNT = re.compile(r"-?[0-9]{1,9}")
 # The features that GRUB announces to every configuration.  (grub-core/normal/main.c)
 FEATURES = (
@@ -41,10 +42,13 @@ FEATURES = (
     *("feature_all_video_module", "feature_menuentry_id", "feature_menuentry_options", "feature_200_final", "feature_nativedisk_cmd"),
     "feature_timeout_style",
 )
+# These are exported by GRUB itself.  (grub-core/kern/main.c, grub-core/normal/main.c)
+EXPORTED = (*FEATURES, "root", "prefix", "config_file", "config_directory", "grub_cpu", "grub_platform", "lang", "locale_dir")
 # Variables that GRUB, its core image, the firmware or the network sets.
 OF_THE_LOADER = ("cmdpath", "grub_cpu", "grub_platform", "lockdown", "shim_lock", "fw_path", "fw_vendor", "biosnum", "chosen")
 LEAVING = ("exit", "halt", "reboot", "normal_exit")
 """Commands that end GRUB.  (grub-core/commands/minicmd.c, halt.c, reboot.c)"""
+DEFAULT = "default"
 DEVICE = "device"
 """A placeholder for the device that `search` finds: files are looked up without it."""
 
@@ -101,6 +105,9 @@ class Shell:
         self.loading = Loading()
         self.budget = budget or Budget()
         self.functions: dict[str, Block] = dict(functions or {})
+        self.exported: set[str] = set(EXPORTED)
+        self.assigned: set[str] = set()
+        self._may_be_exported: set[str] = set()
         self._bls = bls
         self.left: str | None = None
         """The command by which GRUB is left, or goes on with another menu; with `boot` it starts what is loaded."""
@@ -125,6 +132,7 @@ class Shell:
             "eval": self._evaluate,
             "setparams": self._set_parameters,
             "shift": self._shift,
+            "export": self._export,
             "unset": self._unset,
             "read": self._read,
             "break": self._leave_block,
@@ -137,11 +145,19 @@ class Shell:
         }
 
     def inside(self, entry: MenuEntry) -> Shell:
-        """A shell to run an entry's block in, with a copy of the current variables and functions."""
-        shell = Shell(self.files, entry.place, self.variables, self._bls, self.functions, self.budget)
+        """A shell to run an entry's block in, with a copy of the current variables, for a submenu of those that are exported."""
+        # In a submenu the default is what the path of the choice names next.
+        variables = {**self._of_new_context(), DEFAULT: None} if entry.is_submenu else self.variables
+        shell = Shell(self.files, entry.place, variables, self._bls, self.functions, self.budget)
+        shell.exported = set(self.exported)
         shell._parameters = (entry.title, *entry.arguments)
         shell._has_scope = True
         return shell
+
+    def _of_new_context(self) -> dict[str, str | None]:
+        """The variables that a submenu and another configuration file begin with."""
+        maybe = {name: None for name in self._may_be_exported if name in self.variables}
+        return {**maybe, **{name: value for name, value in self.variables.items() if name in self.exported}}
 
     # -- running
 
@@ -309,6 +325,7 @@ class Shell:
         if not self.is_certain and old != value:
             value = old if load_alike(old or "", value or "") else None
         self.variables[name] = value
+        self.assigned.add(name)
 
     def _set(self, fields: tuple[str, ...], command: GrubCommand) -> bool:
         if len(fields) < 2:
@@ -317,6 +334,10 @@ class Shell:
         if equals:
             at = 1 if command.words[0].keyword == "set" else 0
             self.assign(name, None if expand(command.words[at : at + 1], self.value)[1] else value)
+        return True
+
+    def _export(self, fields: tuple[str, ...], _command: GrubCommand) -> bool:
+        (self.exported if self.is_certain else self._may_be_exported).update(fields[1:])
         return True
 
     def _unset(self, fields: tuple[str, ...], _command: GrubCommand) -> bool:
@@ -357,7 +378,7 @@ class Shell:
         pending = list(fields[1:])
         while pending:
             field = pending.pop(0)
-            if field in ("-f", "--file") and pending:
+            if (field == "--file" or SHORT_FILE.fullmatch(field)) and pending:
                 named = pending.pop(0)
             elif field.startswith("--file="):
                 named = field[len("--file=") :]
@@ -397,6 +418,9 @@ class Shell:
             return False
         # Another configuration file starts with an empty menu.
         self.entries.clear()
+        if fields[0] == "configfile" and self.is_certain:
+            self.variables = self._of_new_context()
+            self.assign(DEFAULT, "")
         self.assign("config_directory", posixpath.dirname(place))
         found = self.run_file(place)
         if found and self.is_certain:
@@ -452,7 +476,9 @@ class Shell:
                 identity = field[len("--id=") :]
             elif not field.startswith("--"):
                 words.append(field)
-        title, arguments = (words[0], tuple(words[1:])) if words else ("", ())
+        if not words:
+            return False
+        title, arguments = words[0], tuple(words[1:])
         is_submenu = fields[0] == "submenu"
         entry = MenuEntry(title, identity or title, command.block, self.place, is_submenu, self.is_certain, arguments=arguments)
         self.entries.append(entry)

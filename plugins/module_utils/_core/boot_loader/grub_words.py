@@ -10,7 +10,9 @@ import typing as t
 
 VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*|\d+|[?@#*])\}|([A-Za-z_]\w*|\d+|[?@#*]))", re.ASCII)
 BLANKS = " \t\r"
-ENDS = "\n;|&<>"
+REFUSED = "|&<>"
+"""Signs that no rule of the grammar has: the line in which they stand by themselves is an error.  (GRUB: grub-core/script/parser.y)"""
+ENDS = f"\n;{REFUSED}"
 
 TEXT = "text"
 VALUE = "value"
@@ -33,7 +35,7 @@ class GrubWord:
 
 @dataclasses.dataclass(frozen=True)
 class GrubSeparator:
-    """A separator: the end of a command (`;`, a newline), or a brace."""
+    """A separator: the end of a command (`;`, a newline), a brace, or a sign that is refused."""
 
     text: str
     line: int
@@ -64,7 +66,7 @@ class _Scanner:
                 end = self._text.find("\n", self._at)
                 self._at = len(self._text) if end < 0 else end
             elif char in ENDS:
-                yield GrubSeparator(";", self._line)
+                yield GrubSeparator(char if char in REFUSED else ";", self._line)
                 self._advance(1)
             elif char in "{}":
                 yield GrubSeparator(char, self._line)

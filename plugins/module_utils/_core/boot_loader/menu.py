@@ -35,6 +35,8 @@ class MenuItem:
     doubts: tuple[str, ...] = ()
     hypervisor: str | None = None
     """What starts the kernel as its guest, if anything."""
+    own_default: str | None = None
+    """What the submenu itself sets as its default, whatever path leads there; None if nothing."""
 
     @property
     def is_recovery(self) -> bool:

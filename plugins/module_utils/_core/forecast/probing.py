@@ -224,15 +224,16 @@ class Modprobe:
             yield RefusedModule(module, Reason(found.source, found.fact))
 
     def _probe_list(
-        self, module: str, visited: set[str], alias: str = "", ignores_install: bool = False, through: tuple[Reason, ...] = ()
+        self, module: str, visited: set[tuple[str, str]], alias: str = "", ignores_install: bool = False, through: tuple[Reason, ...] = ()
     ) -> t.Iterator[Insertion]:
         """As __kmod_module_get_probe_list(): dependencies, then the module, each with its softdeps before and after it.
 
-        Where the install line is not to count (`modprobe -i`), the module has no softdeps.
+        Where the install line is not to count (`modprobe -i`), the module has no softdeps.  What an alias finds is another object than the
+        module of that name, so that softdeps in a circle name it once more (kmod_module_new_from_alias()).
         """
-        if module in visited:
+        if (module, alias) in visited:
             return
-        visited.add(module)
+        visited.add((module, alias))
         for name in self._kernel.dependencies(module):
             yield from self._with_softdeps(name, visited, "", through)
         if ignores_install:
@@ -240,7 +241,7 @@ class Modprobe:
         else:
             yield from self._with_softdeps(module, visited, alias, through)
 
-    def _with_softdeps(self, module: str, visited: set[str], alias: str, through: tuple[Reason, ...]) -> t.Iterator[Insertion]:
+    def _with_softdeps(self, module: str, visited: set[tuple[str, str]], alias: str, through: tuple[Reason, ...]) -> t.Iterator[Insertion]:
         """As __kmod_module_fill_softdep(): only the first matching softdep line counts, and it makes kmod ignore `install`."""
         line = next(iter(self._config.softdeps(module)), None)
         before = [found for word in softdep_words(line, "pre:") for found in self.lookup(word)]

@@ -10,6 +10,8 @@ from __future__ import annotations
 import struct
 
 MAGIC = b"\xb0\x07\xf4\x57"
+HEADER = 12
+"""Bytes before the first node: the magic number, the version, and where the root is."""
 MOST_NODES = 1_000_000
 MOST_VALUES = 1_000_000
 LONGEST_KEY = 4096
@@ -24,7 +26,7 @@ IndexEntry = tuple[int, str, str]
 
 def entries(content: bytes) -> tuple[IndexEntry, ...] | None:
     """Each value with its priority and key, in depmod's order; None if this is not such an index."""
-    if content[:4] != MAGIC or len(content) < 12 or struct.unpack_from(">H", content, 4)[0] != _VERSION:
+    if not is_whole(content[:HEADER], len(content)):
         return None
     found: list[IndexEntry] = []
     pending, left = [(struct.unpack_from(">I", content, 8)[0], "")], LARGEST
@@ -42,6 +44,13 @@ def entries(content: bytes) -> tuple[IndexEntry, ...] | None:
     except (struct.error, ValueError):
         return None
     return None
+
+
+def is_whole(header: bytes, size: int) -> bool:
+    """Whether a file of this size, which begins like that, has its root, which depmod writes as the last node."""
+    if len(header) < HEADER or header[:4] != MAGIC or struct.unpack_from(">H", header, 4)[0] != _VERSION:
+        return False
+    return bool((struct.unpack_from(">I", header, 8)[0] & _OFFSET) <= size)
 
 
 def _visited(content: bytes, offset: int, key: str, found: list[IndexEntry]) -> list[tuple[int, str]]:

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import NEAR, HostError, cut, shown
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import text_in
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import index_file
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import BUSES, AliasIndex, AliasMatch, normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import module_name
 
@@ -21,6 +22,7 @@ if t.TYPE_CHECKING:
 
 
 MODULES = "/lib/modules"
+ALIASES = "modules.alias"
 OSRELEASE = "/proc/sys/kernel/osrelease"
 _DEP_LINE = re.compile(r"^((?:[^:\n]*/)?([^/:\n]+?)\.ko(?:\.(?:gz|xz|zst))?):[ \t]*(.*)$", re.MULTILINE)
 _BUILTIN_LINE = re.compile(r"^(?:[^\n]*/)?([^/\n]+?)\.ko$", re.MULTILINE)
@@ -94,7 +96,7 @@ class Kernel:
         modules = {name: path for name, path, _needed in listed}
         needed = {name: files for name, _path, files in listed if files}
         builtins = frozenset(built_in_modules(text_in(host, f"{here}/modules.builtin")))
-        index = AliasIndex.parse(text_in(host, f"{here}/modules.alias"), text_in(host, f"{here}/modules.builtin.modinfo"))
+        index = AliasIndex.parse(_aliases(host, here), text_in(host, f"{here}/modules.builtin.modinfo"))
         return cls(release, modules, builtins, host.is_file(f"{here}/build/Makefile"), index, needed)
 
     def checked(self, host: FileTree) -> Kernel:
@@ -183,6 +185,14 @@ class Kernel:
     def nearest(self, name: str) -> str | None:
         """The module with the most similar name, for "did you mean"."""
         return next(iter(difflib.get_close_matches(normalize_module_name(name), [*self.modules, *self.builtins], 1, NEAR)), None)
+
+
+def _aliases(host: FileTree, here: str) -> str:
+    """depmod's text, or what its index says, which kmod alone reads, where somebody has removed the text."""
+    place = f"{here}/{ALIASES}"
+    if host.is_file(place) or not host.is_file(f"{place}.bin"):
+        return text_in(host, place)
+    return index_file.text_of(f"{ALIASES}.bin", host.head(f"{place}.bin", index_file.LARGEST) or b"") or ""
 
 
 def running_release(host: FileTree) -> str:

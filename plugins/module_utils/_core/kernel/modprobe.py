@@ -272,6 +272,8 @@ def _logical_lines(text: str) -> t.Iterator[tuple[int, str]]:
 
 
 def _directive(source: SourceLine, line: str) -> Directive | None:
+    # A line is a string of C for kmod.
+    line = line.partition("\0")[0]
     if line.startswith("#"):
         return None
     words = [word for word in re.split(r"[\t ]+", line) if word]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings of dracut, mkinitcpio and systemd-tmpfiles that these read otherwise than their author meant."""
+"""Settings of dracut, mkinitcpio, initramfs-tools and systemd-tmpfiles that these read otherwise than their author meant."""
 
 from __future__ import annotations
 
@@ -9,11 +9,20 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import DRACUT, MKINITCPIO, TMPFILES
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import (
+    DRACUT,
+    INITRAMFS_CONF,
+    INITRAMFS_CONFS,
+    INITRAMFS_LISTS,
+    INITRAMFS_MODULES,
+    MKINITCPIO,
+    TMPFILES,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.numbered_matches import numbered_matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.ignored_lines import PUT_ASIDE
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.misread_lists import names_a_module
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import PolicyFile
@@ -24,6 +33,8 @@ OF_DRACUT = ("add_drivers", "force_drivers", "omit_drivers", "filesystems", "dri
 OF_MKINITCPIO = ("MODULES", "BINARIES", "FILES", "HOOKS")
 DRIVERS = ("add_drivers", "force_drivers", "omit_drivers", "drivers")
 ASSIGNED = re.compile(r"^[ \t]*(?P<name>\w+)(?P<before>[ \t]*)(?P<operator>=\+|\+?=)(?P<after>[ \t]*)(?P<value>.*)$", re.MULTILINE)
+KNOWN = ("most", "dep", "list", "netboot")
+"""Values of MODULES=, of which mkinitramfs takes any other for `most`."""
 DRIVER_PATH = re.compile(r"/sys/bus/pci/(?:devices|drivers|drivers_probe)\b")
 
 
@@ -100,6 +111,25 @@ def mistakes_of_mkinitcpio(host: HostPolicy) -> t.Iterator[Finding]:
                 why = "has commas, and mkinitcpio takes names between blanks"
             if why is not None:
                 yield Finding("mkinitcpio-misread", source, f"{source}: `{match[0].strip()}` {why}. Write `MODULES=({' '.join(words)})`.")
+
+
+def mistakes_of_initramfs_tools(host: HostPolicy) -> t.Iterator[Finding]:
+    """A list beside the one that is read, and modules in place of what is to be guessed."""
+    for file in host.files.settings:
+        if file.directory == INITRAMFS_LISTS and names_a_module(file.text or "", host):
+            said = f"{file.path}: initramfs-tools does not read it, because it reads {INITRAMFS_MODULES} alone."
+            yield Finding("list-unread", file.path, f"{said} Put its lines there.")
+        if file.path != INITRAMFS_CONF and (file.directory != INITRAMFS_CONFS or PUT_ASIDE.search(file.name)):
+            continue
+        for line, match in numbered_matches(ASSIGNED, file.text or "", "name"):
+            value = match["value"].split("#")[0].strip().strip("\"'")
+            if match["name"] != "MODULES" or value in KNOWN or not value or "$" in value:
+                continue
+            source = f"{file.path}:{line}"
+            said = f"{source}: mkinitramfs does not know the value in `{match[0].strip()}`, and takes it for `MODULES=most`. Write that"
+            names = any(normalize_module_name(word) in host.contenders for word in re.split(r"[\s,]+", value))
+            listed = f", and the modules into {INITRAMFS_MODULES}, one a line" if names else ""
+            yield Finding("initramfs-misread", source, f"{said}{listed}.")
 
 
 def lines_of_tmpfiles_without_dashes(host: HostPolicy) -> t.Iterator[Finding]:

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.misspelt_words import misspelt
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
@@ -25,6 +27,7 @@ OF_VFIO: t.Mapping[str, tuple[str, ...]] = {
 OF_ALL = ("async_probe", "dyndbg")
 """What the kernel takes for any module."""
 NEAR = 0.84
+NAME = re.compile(r"[A-Za-z_][\w-]*")
 
 
 def misspelt_parameters(host: HostPolicy) -> t.Iterator[Finding]:
@@ -42,14 +45,14 @@ def _misspelt(module: str, parameters: t.Sequence[Parameter], known: t.Sequence[
     with_comments = set[str]()
     for given in parameters:
         name, source = normalize_module_name(given.name), str(given.source)
-        if source in with_comments or name in known or name in OF_ALL:
-            continue
-        if name.startswith("#") and given.source.line:
+        if given.name.startswith("#") and given.source.line and source not in with_comments:
             with_comments.add(source)
-            said = f"{source}: kmod takes `{given.name}` and what follows for parameters of {module}, not for a comment."
+            said = f"{source}: kmod knows no comment behind `options`, and gives its words to {module}, which ignores them."
             yield Finding("comment-behind-options", source, f"{said} Put the comment into a line of its own.")
-            continue
-        yield from _unknown(module, given, name, known)
+        # What is not a name is told as what it is.
+        is_told = source in with_comments or not NAME.fullmatch(given.name) or (not given.source.line and misspelt(str(given)) is not None)
+        if not is_told and name not in known and name not in OF_ALL:
+            yield from _unknown(module, given, name, known)
 
 
 def _parameters(boot: Boot, module: str) -> tuple[str, ...]:

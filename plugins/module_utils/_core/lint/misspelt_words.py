@@ -44,6 +44,7 @@ OF_INITRAMFS_TOOLS = "blacklist"
 WRONG = {
     "rd.blacklist": "modprobe.blacklist",
     "rd.driver": "rd.driver.pre",
+    **{f"nvidia{sign}{name}": f"nvidia-drm.{name}" for sign in (".", ".drm.", "_drm_", "_drm.nvidia.") for name in ("modeset", "fbdev")},
     **dict.fromkeys(("vfio.ids", "vfio.pci.ids", "vfio_pci_ids", "vfio.pci_ids"), "vfio-pci.ids"),
 }
 IOMMU = {
@@ -55,6 +56,9 @@ IOMMU = {
 NATIVES = frozenset(
     "amdgpu i915 nouveau nova_core nvidia nvidia_drm nvidia_modeset nvidia_uvm nvidiafb radeon snd_hda_intel xe xhci_pci".split()
 )
+YES, NO = ("1", "on", "true", "y", "yes"), ("0", "off", "no", "n", "false", "disable", "disabled", "none", "blacklist", "blacklisted")
+OFF_OPTIONS, ON_OPTIONS = ("off", "disable", "disabled", "blacklist", "blacklisted"), ("enable", "enabled", "on")
+"""What is written as if each driver had such a parameter."""
 FLAT = {re.sub(r"[-_.]", "", word): word for word in READ}
 
 
@@ -62,7 +66,7 @@ def misspelt_words(host: HostPolicy) -> t.Iterator[Finding]:
     """Arguments that resemble a word that is read."""
     for boot in host.boots:
         for argument in boot.cmdline.arguments:
-            found = _misspelt(argument)
+            found = misspelt(argument)
             if found is not None:
                 why, meant = found
                 said = f"{boot.cmdline_source}: {why} `{argument}`, so it has no effect."
@@ -89,8 +93,12 @@ def other_values_of_our_word(host: HostPolicy) -> t.Iterator[Finding]:
                 yield Finding("misspelt-word", boot.cmdline_source, f"{said} Write that, or remove it.")
 
 
-def _misspelt(argument: str) -> tuple[str, str] | None:
+def misspelt(argument: str) -> tuple[str, str] | None:
+    """What is wrong with a word, and the one that is meant; None if nothing is, or that is not known."""
     key, equals, value = argument.strip('"').partition("=")
+    of_driver = _of_driver(key, value if equals else None)
+    if of_driver:
+        return "nothing reads", of_driver
     if not equals:
         return _without_value(argument.strip('"'))
     of_module = re.fullmatch(r"([\w-]+)\.blacklist", key)
@@ -102,8 +110,24 @@ def _misspelt(argument: str) -> tuple[str, str] | None:
         return "the kernel does not know the value in", f"{key}=on"
     if key in OUTDATED:
         return "no current program reads", f"{OUTDATED[key]}={value}"
+    if key.replace("-", "_") == "iommu" and value.lower() in ("intel", "amd", "intel_iommu", "amd_iommu", "true", "y"):
+        return "the kernel does not know the value in", "intel_iommu=on"
     name = WRONG.get(key.replace("-", "_"), "") or _meant(key)
     return ("nothing reads", f"{name}={value}") if name else None
+
+
+def _of_driver(key: str, value: str | None) -> str:
+    """`nouveau=off`, `nouveau.off`, `vfio-pci=10de:1db1`, `blacklist.nouveau`: what is meant; empty if it is nothing of that kind."""
+    module, dot, option = key.partition(".")
+    name, said = normalize_module_name(module), (value or "").lower()
+    if module in ("blacklist", "module_blacklist") and normalize_module_name(option) in NATIVES and value is None:
+        return f"modprobe.blacklist={normalize_module_name(option)}"
+    if name in ("vfio_pci", "pci_stub") and not dot and IDENTIFIER.fullmatch(value or ""):
+        return f"{module}.ids={value}"
+    if name not in NATIVES or (dot and name == "snd_hda_intel"):
+        return ""
+    is_off = said in NO if not dot else (option in OFF_OPTIONS and (value is None or said in YES)) or (option in ON_OPTIONS and said in NO)
+    return f"modprobe.blacklist={name}" if is_off else ""
 
 
 def _without_value(argument: str) -> tuple[str, str] | None:

@@ -31,6 +31,9 @@ def overrides_for_every_device(host: HostPolicy) -> t.Iterator[Finding]:
 
 
 def _asks_for_none(rule: Rule) -> bool:
+    subsystems = (key.value for key in rule.keys if key.name == "SUBSYSTEM" and key.operator == "==")
+    if any("pci" not in value and not re.search(r"[*?\[]", value) for value in subsystems):
+        return False
     return all(key.name in OF_ALL for key in rule.keys if key.is_match or key.is_run)
 
 

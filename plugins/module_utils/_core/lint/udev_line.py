@@ -78,6 +78,11 @@ class UdevLine:
         asked = [key.value for key in self.keys if key.name in ("SUBSYSTEM", "SUBSYSTEMS") and key.operator == "=="]
         return any("pci" not in value.lower() and not re.search(r"[*?\[]", value) for value in asked)
 
+    @property
+    def is_of_functions_alone(self) -> bool:
+        """Whether the rule asks for PCI functions and nothing else."""
+        return any((key.name, key.operator, key.value) == ("SUBSYSTEM", "==", "pci") for key in self.keys)
+
     def matching(self, *names: str) -> t.Iterator[Written]:
         return (key for key in self.keys if key.is_match and key.name in names)
 

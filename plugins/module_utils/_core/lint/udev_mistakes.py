@@ -53,6 +53,11 @@ NOT_OF_UDEV = frozenset(
 """Programs that are in other folders than /usr/lib/udev."""
 OF_DRIVERS = ("new_id", "remove_id", "bind", "unbind")
 OF_BUS = ("drivers_probe", "drivers_autoprobe")
+OTHERS = frozenset("usb net drm block sound input graphics scsi nvme vfio module drivers hwmon i2c video4linux tty hid ieee80211".split())
+"""Subsystems whose devices are no PCI functions and have no files of these names in their own folders."""
+ADDRESS = re.compile(r"(?:[0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]")
+RUNS = ("IMPORT", "PROGRAM")
+"""Keys that act although they compare."""
 SHELL = re.compile(r"(?:^|\s)(?:>>?|\||&&|;)\s")
 
 Mistake = tuple[str, str]
@@ -66,8 +71,9 @@ def mistakes_in_rules(host: HostPolicy) -> t.Iterator[Finding]:
         if not host.is_site(file.path) or not file.name.endswith(SUFFIX):
             continue
         for line in lines_of(file.text or "", file.path):
-            if line.is_about_drivers and not line.is_of_another_bus:
-                found = next(_mistakes(line, written), None)
+            if line.is_about_drivers or line.is_of_functions_alone:
+                checks = _of_another_bus(line) if line.is_of_another_bus else _mistakes(line, written)
+                found = next(checks if line.is_about_drivers else _comparisons(line), None)
                 if found is not None:
                     kind, said = found
                     yield Finding(kind, line.source, f"{line.source}: {said}")
@@ -127,11 +133,38 @@ def _mistakes(line: UdevLine, written: t.Collection[str]) -> t.Iterator[Mistake]
     for check in CHECKS:
         yield from check(line)
     yield from _compared_override(line, written)
+    yield from _comparisons(line)
     if re.match(r"#", line.rest):
         comment = "a comment is a line of its own, so udev does not understand this one and ignores all of it"
         yield "udev-line-refused", f"{comment}: {_shown(line.text)}. Put `{line.rest}` into a line before it."
     elif not _is_understood(line):
         yield "udev-line-refused", f"udev does not understand this line and ignores all of it: {_shown(line.text)}."
+
+
+def _comparisons(line: UdevLine) -> t.Iterator[Mistake]:
+    """A line that compares and does nothing: udev says that it has no effect (rule_add_line() in udev-rules.c)."""
+    if not line.rest and all(key.is_match and key.name not in RUNS for key in line.keys):
+        meant = 'Add what is to be done, such as `ATTR{driver_override}="vfio-pci"`, with one equals sign.'
+        yield "udev-compares", f"{_shown(line.text)} only compares, and assigns nothing, so the line has no effect. {meant}"
+
+
+def _of_another_bus(line: UdevLine) -> t.Iterator[Mistake]:
+    """`SUBSYSTEM=="usb"` beside an address or attributes of PCI functions."""
+    asked = next((key for key in line.matching("SUBSYSTEM") if key.operator == "==" and key.value in OTHERS), None)
+    named = next(filter(_is_of_a_function, line.keys), None)
+    if asked is not None and named is not None:
+        said = f"`{asked.text}` asks for devices that are no PCI functions, and `{named.text}` is for these, so the line has no effect."
+        yield "udev-subsystem", f"{said} Write `{asked.said(value='pci')}`."
+
+
+def _is_of_a_function(key: Written) -> bool:
+    if key.name == "KERNEL":
+        return key.operator == "==" and ADDRESS.fullmatch(key.value) is not None
+    if key.name != "ATTR" or key.attribute is None:
+        return False
+    if key.attribute == "driver_override" and not key.is_match:
+        return re.search(r"vfio|pci", key.value) is not None
+    return key.attribute in IDENTITY and key.operator == "==" and key.value.startswith("0x")
 
 
 def _is_understood(line: UdevLine) -> bool:

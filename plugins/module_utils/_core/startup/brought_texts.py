@@ -100,7 +100,7 @@ def of_unit(judge: ProgramAnalysis, text: str, source: str, name: str) -> t.Iter
         yield Influence(source, f"changes {name}", UNBOUNDED)
         return
     settings = tuple(parsed(text, source, name))
-    for command in services.commands(Unit(name, (name,), source, settings), judge.tree, services.handed_out_by_manager(judge.tree)):
-        yield from judge.of_unit(command.text, command.source, command.environment, command.folder)
+    for command in services.commands(Unit(name, (name,), source, settings), judge.tree, manager=judge.manager):
+        yield from judge.of_unit(command)
     for unit in dict.fromkeys(UNIT_NAME.findall(text)):
         yield from judge.unit(unit, source) if judge.unit is not None else ()

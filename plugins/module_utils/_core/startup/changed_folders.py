@@ -22,6 +22,10 @@ _GOES = re.compile(
     r"(\"[^\"\n]*\"|'[^'\n]*'|[^\s;&|)`\"']+)"
 )
 _WRITES = re.compile(rf"((?:>>?\|?|\btee\b(?:[ \t]+-a)?|\bof=)[ \t]*)([\"']?)(?:\./)?({_NAMES})(?=[\"'\s;&|)]|$)")
+_WRITES_TO_NAMED = re.compile(
+    r"(?:>>?\|?|\btee\b(?:[ \t]+-a)?|\bof=)[ \t]*[\"']?"
+    r"(\$(?:[A-Za-z_]\w*|[*@1-9]|\{(?:[A-Za-z_]\w*(?:\[[^\]\s]*\])?|[*@1-9])\}))(?=[\"'\s;&|)]|$)[\"']?"
+)
 _SEARCHED = re.compile(r"(?<![\w$])CDPATH=(\"[^\"\n]*\"|'[^'\n]*'|[^\s;&|:]+)")
 _BACK = "$OLDPWD"
 _MAY_BE_SYSFS = re.compile(r"/sys/|/?[^/]*\$")
@@ -59,4 +63,9 @@ def _followed(text: str, folder: str, searched: str) -> tuple[str, str]:
 
 
 def _named(text: str, folder: str) -> str:
-    return _WRITES.sub(lambda found: f"{found[1]}{found[2]}{folder.rstrip('/')}/{found[3]}", text) if _MAY_BE_SYSFS.match(folder) else text
+    if not _MAY_BE_SYSFS.match(folder):
+        return text
+    place = folder.rstrip("/")
+    # A name in a variable can be a whole path as well.
+    text = _WRITES_TO_NAMED.sub(lambda found: f"{found[0]} > {place}/{found[1]}", text)
+    return _WRITES.sub(lambda found: f"{found[1]}{found[2]}{place}/{found[3]}", text)

@@ -14,6 +14,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import generators, services, sysctl, tmpfiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.conditions import Conditions
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import ProgramAnalysis
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.systemd_variables import SystemdVariables
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import UnitFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.units import StartedUnits
 
@@ -49,8 +50,7 @@ def judged(view: FileTree, kernel: Kernel, ownership: Ownership, inventory: Inve
     """What an image's systemd may do that the root's packages have not brought."""
     files = UnitFiles(view, generators.masked_by_word(view, cmdline, in_initrd=True))
     conditions = Conditions(view, cmdline, kernel.release)
-    judge = ProgramAnalysis(view, kernel, inventory, None, ownership)
-    handed_out = services.handed_out_by_manager(view)
+    judge = ProgramAnalysis(view, kernel, inventory, None, ownership, SystemdVariables.read(view, cmdline, ownership))
     target = cmdline.values("rd.systemd.unit")[-1:]
     asked = [(name, name) for name in (*target, *TARGETS)] + [(name, "rd.systemd.wants") for name in cmdline.values("rd.systemd.wants")]
     for started in StartedUnits(files, asked, conditions.may_hold).found.values():
@@ -58,9 +58,9 @@ def judged(view: FileTree, kernel: Kernel, ownership: Ownership, inventory: Inve
         if not conditions.may_hold(unit):
             continue
         keys = services.BESIDE if unit.name.startswith(_SIMULATED) else services.KEYS
-        for command in services.commands(unit, view, handed_out, keys):
+        for command in services.commands(unit, view, keys, manager=judge.manager):
             if not _is_of_packages(view, ownership, command.source):
-                yield from judge.of_unit(command.text, command.source, command.environment, command.folder)
+                yield from judge.of_unit(command)
     yield from _of_generators(view, ownership, judge)
     if any(map(view.exists, PROGRAMS[0])):
         yield from tmpfiles.read(view, inventory, judge.of)

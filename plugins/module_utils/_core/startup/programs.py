@@ -23,6 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup import
     made_at_boot,
     printed_text,
     script_effects,
+    systemd_variables,
     tokens,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import (
@@ -46,6 +47,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act, InfluencesOf
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import Called
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.services import UnitCommand
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.systemd_variables import SystemdVariables
 
 DEEPEST = 32
 MOST_FILES = 128
@@ -97,6 +100,7 @@ class ProgramAnalysis:
     unit: InfluencesOf | None = None
     ownership: Ownership | None = None
     """Which files are as packages brought them; None for what the tree's own databases say."""
+    manager: SystemdVariables = systemd_variables.NONE
 
     def of(
         self, command: str, source: str, environment: t.Mapping[str, str] | None = None, folder: str | None = None
@@ -104,16 +108,21 @@ class ProgramAnalysis:
         """As `judge()`; ``folder`` is the working directory, if it is known."""
         return _ProgramRun(self, source, environment).of(command, folder) if command.strip() else ()
 
-    def of_unit(self, command: str, source: str, environment: t.Mapping[str, str] | None, folder: str | None) -> tuple[Influence, ...]:
+    def of_unit(self, command: UnitCommand) -> tuple[Influence, ...]:
         """As `of()`, where systemd has the kernel run the command, and no shell stands by."""
-        run = _ProgramRun(self, source, environment, is_direct=True)
-        return run.of(command, folder) if command.strip() else ()
+        run = _ProgramRun(self, command.source, command.environment, is_direct=True, is_open=command.is_open)
+        return run.of(command.text, command.folder) if command.text.strip() else ()
 
-    def of_job(self, command: str, source: str, environment: t.Mapping[str, str], is_direct: bool = False) -> tuple[Influence, ...]:
-        """What a command does that a shell reads, or that the kernel runs, with these variables and others that it sets."""
+    def of_script(self, command: str, source: str) -> tuple[Influence, ...]:
+        """What a script of sysvinit does that systemd starts."""
+        run = _ProgramRun(self, source, None, self.manager.given, is_direct=True, is_open=self.manager.is_open)
+        return run.of(command)
+
+    def of_job(self, command: str, source: str, environment: t.Mapping[str, str]) -> tuple[Influence, ...]:
+        """What a command does that a shell reads, with these variables and others that it sets."""
         home = environment.get("HOME")
         whole = command if home is None else re.sub(r"(?<![^\s\"'=:])~(?=/)", lambda _match: home, command)
-        return _ProgramRun(self, source, None, environment, is_direct).of(whole, home) if command.strip() else ()
+        return _ProgramRun(self, source, None, environment).of(whole, home) if command.strip() else ()
 
     def of_event(self, command: str, source: str) -> tuple[Influence, ...]:
         """What a command does that a udev rule runs, with the variables that udev sets for it."""
@@ -146,12 +155,15 @@ class _ProgramRun:
         environment: t.Mapping[str, str] | None,
         given: t.Mapping[str, str] | None = None,
         is_direct: bool = False,
+        is_open: bool = False,
     ) -> None:
+        """With ``is_open`` other variables than those of ``environment`` can be set when it begins."""
         self._judge = judge_
         self._tree = judge_.tree
         self._ownership = judge_.ownership or Ownership.of(judge_.tree)
         self._source = source
         self._is_direct = is_direct
+        self._is_open = is_open
         self._closed = environment is not None
         self._environment = environment or given or NOTHING_GIVEN
         self._lines: list[Line] = []
@@ -163,7 +175,7 @@ class _ProgramRun:
 
     def of(self, command: str, folder: str | None = None) -> tuple[Influence, ...]:
         if self._closed:
-            command = with_environment(command, self._environment)
+            command = with_environment(command, self._environment, self._is_open)
         line = Line(self._source, 0, command)
         arguments = [word.strip("\"'") for word in command.split()[1:]]
         self._add((line,), folder or posixpath.dirname(command.split(maxsplit=1)[0].strip("\"'-@:+!|")) or "/", 0, arguments)
@@ -180,7 +192,7 @@ class _ProgramRun:
     def _result(self, arguments: t.Sequence[str]) -> tuple[Influence, ...]:
         judge_ = self._judge
         acting = [line for line in self._lines if not line.only_assigns]
-        variables = Variables(self._lines, (*arguments, *self._handed), self._environment)
+        variables = Variables(self._lines, (*arguments, *self._handed), self._environment, self._is_open)
         effects = script_effects.of(acting, variables, arguments, self._environment, lambda: judge_.loadable, judge_.inventory)
         unit = self._judge.unit
         started = (
@@ -197,7 +209,7 @@ class _ProgramRun:
         self._lines += lines
         if depth >= DEEPEST:
             return
-        variables = Variables(self._lines, (*(arguments or ()), *self._handed), self._environment)
+        variables = Variables(self._lines, (*(arguments or ()), *self._handed), self._environment, self._is_open)
         acting = [line for line in lines if not line.only_assigns]
         self._of_others(acting, variables, folder)
         for one in called(self._tree, acting, self._lines, variables, folder):

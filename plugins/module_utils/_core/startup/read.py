@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import re
 import typing as t
 
@@ -32,6 +31,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.comman
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.conditions import Conditions
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import ProgramAnalysis
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.systemd_variables import GENERATORS, SystemdVariables
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import FOLDERS, UnitFiles, mask_of, of_user
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.units import StartedUnits
 
@@ -45,7 +45,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedules import ScheduledJob
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.units import Started
 
-OF_ENVIRONMENT = tuple(folder.replace("system-generators", "system-environment-generators") for folder in generators.FOLDERS)
 BUS_SERVICES = tuple(f"{folder}/dbus-1/system-services" for folder in ("/etc", "/usr/local/share", "/usr/share", "/lib"))
 RUN_GENERATOR = "systemd-run-generator"
 OF_A_MANAGER = ("default.target", "basic.target", "timers.target", "sockets.target", "paths.target")
@@ -93,9 +92,9 @@ def judge_unit(
     return tuple(dict.fromkeys(units.judged(name, source)))
 
 
-def units_of(tree: FileTree, kernel: Kernel, inventory: Inventory | None) -> InfluencesOf:
+def units_of(tree: FileTree, kernel: Kernel, inventory: Inventory | None, cmdline: Cmdline | None = None) -> InfluencesOf:
     """For a `ProgramAnalysis`: what a unit may do that a program has systemd start."""
-    return lambda name, source: judge_unit(tree, name, source, kernel, inventory)
+    return lambda name, source: judge_unit(tree, name, source, kernel, inventory, cmdline)
 
 
 class _Units:
@@ -118,11 +117,10 @@ class _Units:
         self.conditions = Conditions(host, cmdline, kernel.release, is_user_s)
         self.files = files or UnitFiles(host, masked)
         self._known: dict[str, tuple[Influence, ...]] = {}
-        self.judge = ProgramAnalysis(host, kernel, inventory, (system or self).judged)
-
-    @functools.cached_property
-    def _handed_out(self) -> t.Mapping[str, str]:
-        return services.handed_out_by_manager(self._host)
+        manager = SystemdVariables.read(host, cmdline, Ownership.of(host))
+        # What a user's own manager has besides is in files that programs of the session add to.
+        manager = manager if system is None else dataclasses.replace(manager, is_open=True)
+        self.judge = ProgramAnalysis(host, kernel, inventory, (system or self).judged, None, manager)
 
     def judged(self, name: str, source: str) -> tuple[Influence, ...]:
         """A unit by its name, with what it pulls in."""
@@ -141,8 +139,8 @@ class _Units:
         keys = services.BESIDE if unit.name.startswith(SIMULATED) else services.KEYS
         return tuple(
             one
-            for command in services.commands(unit, self._host, self._handed_out, keys, self._is_user_s)
-            for one in self.judge.of_unit(command.text, command.source, command.environment, command.folder)
+            for command in services.commands(unit, self._host, keys, self._is_user_s, self.judge.manager)
+            for one in self.judge.of_unit(command)
         )
 
 
@@ -268,7 +266,7 @@ class _Reader:
     def _environment_generators(self) -> t.Iterator[Influence]:
         """systemd runs them before its first unit (systemd.environment-generator(7))."""
         seen: set[str] = set()
-        for folder in OF_ENVIRONMENT:
+        for folder in GENERATORS:
             for name in self._host.names(folder) if self._host.is_dir(folder) else ():
                 path = f"{folder}/{name}"
                 if name not in seen and schedules.is_executable(self._host, path):
@@ -294,9 +292,10 @@ class _Reader:
         for job in schedules.init_scripts(self._host):
             target = self._host.link_name(job.source) or job.source.rpartition("/")[2][3:]
             if is_run(target.removesuffix(".sh")):
-                yield from self._judge.of_job(job.command, job.source, job.environment, is_direct=True)
+                yield from self._judge.of_script(job.command, job.source)
         if not (self._is_masked("rc-local.service") or self._is_masked("rc.local.service")):
-            yield from self._jobs(schedules.local_scripts(self._host), is_direct=True)
+            for job in schedules.local_scripts(self._host):
+                yield from self._judge.of_script(job.command, job.source)
 
     def _scheduled(self, is_started: t.Callable[[t.Sequence[str]], bool]) -> t.Iterator[Influence]:
         if is_started(schedules.CRON_UNITS):
@@ -307,7 +306,7 @@ class _Reader:
             for job in schedules.of_at(self._host):
                 yield from self._judge.of_text(job.command, job.source)
 
-    def _jobs(self, jobs: t.Iterable[ScheduledJob], is_direct: bool = False) -> t.Iterator[Influence]:
+    def _jobs(self, jobs: t.Iterable[ScheduledJob]) -> t.Iterator[Influence]:
         for job in jobs:
             if not job.user or other_users.gets_root(self._host, job.command):
-                yield from self._judge.of_job(job.command, job.source, job.environment, is_direct)
+                yield from self._judge.of_job(job.command, job.source, job.environment)

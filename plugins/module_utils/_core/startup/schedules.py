@@ -8,6 +8,8 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.systemd_variables import OF_PAM, of_file
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
@@ -82,7 +84,7 @@ def is_named_for_cron(path: str) -> bool:
 
 
 def _lines(host: Host, path: str, with_user: bool) -> t.Iterator[ScheduledJob]:
-    environment: dict[str, str] = {"HOME": "/root"}
+    environment: dict[str, str] = {"HOME": "/root", **dict(of_file(host, OF_PAM))}
     for number, line in enumerate(_text(host, path).split("\n"), 1):
         if _VARIABLE.match(line):
             name, _equals, value = line.partition("=")

@@ -50,6 +50,8 @@ _PIPED = re.compile(
 # Text of a file that is not there before the host runs, or of which only a part is taken.
 _EVALUATES_INPUT = re.compile(rf"\beval\s+[\"']?(?:\$\(|`)\s*(?:cat|<|head|tail|curl|wget)\s*(?![\w\s-]*{_LASTING})")
 _SYSFS = re.compile(r"/sys/|\bsysfs\b|/sys[\"'\s]|/pci\b", re.IGNORECASE)
+# The folders of a path that is put together, each a word of its own.
+_SYSFS_IN_WORDS = tuple(re.compile(rf"(?<![\w./$-]){word}(?![\w./-])") for word in ("sys", "pci"))
 # The folders of a driver, of a slot, and of a bus behind a bridge.
 _OF_DRIVER = re.compile(r"/(?:drivers|slots|pci_bus)/[^/]+$")
 _ENDS_FOR_OTHERS = re.compile(
@@ -192,7 +194,7 @@ class _Script:
 
     @functools.cached_property
     def _names_sysfs(self) -> bool:
-        return _SYSFS.search(self._text) is not None
+        return _SYSFS.search(self._text) is not None or all(one.search(self._text) for one in _SYSFS_IN_WORDS)
 
     def _whole(self, shown: str) -> indirect_writes.WholeText:
         """The text of one file."""
@@ -230,7 +232,8 @@ class _Script:
             above = folder.rpartition("/")[2]
             there = not above or "$" in above or above in ("device", "driver", "pci") or tokens.ADDRESS.fullmatch(above)
             there = there or _OF_DRIVER.search(folder)
-            if there and self._names_sysfs and self._variables.may_lead_to(target, "/sys/"):
+            from_elsewhere = self._variables.is_given_from_elsewhere(target)
+            if there and (self._names_sysfs or from_elsewhere) and self._variables.may_lead_to(target, "/sys/"):
                 yield tokens.WrittenAct(target.strip("\"'"), tuple(sorted(_WRITING_ACTS)), 0)
             return
         for value in sorted(values):

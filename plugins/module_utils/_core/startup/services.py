@@ -11,16 +11,17 @@ import re
 import shlex
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import systemd_variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.exit_status import succeeds
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.harmless_programs import only_writes_out
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.other_users import gets_root
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import SHELLS
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import manager_settings
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.systemd_variables import OF_PAM, assignments, of_file
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.systemd_variables import SystemdVariables
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Unit
 
 BESIDE = ("ExecCondition", "ExecStartPre", "ExecStartPost", "ExecStopPost")
@@ -37,7 +38,7 @@ _TO_FILE = re.compile(r"(?:file|append|truncate):(/(?:sys|proc)/\S+)")
 _OPENED = re.compile(r"(/(?:sys|proc)/[^:\s]+)(?!\S*:read-only)\S*")
 # A shell that is given no script reads one from its input.
 _READS_SCRIPT = re.compile(rf"(?:/\S*/)?{SHELLS}(?:\s+-(?!c)[a-z]+)*(?:\s+-)?")
-LARGEST_ENVIRONMENT = 64 << 10
+_MADE_LATE = re.compile(r"/(?:run|var/run|tmp|var/tmp|dev/shm)/")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,24 +50,30 @@ class UnitCommand:
     environment: t.Mapping[str, str]
     folder: str | None = None
     """Its working directory, if the unit names one."""
+    is_open: bool = False
+    """Whether other variables may be set for it as well."""
 
 
 def commands(
-    unit: Unit, tree: FileTree, handed_out: t.Mapping[str, str], wanted: t.Sequence[str] = KEYS, of_user: bool = False
+    unit: Unit,
+    tree: FileTree,
+    wanted: t.Sequence[str] = KEYS,
+    of_user: bool = False,
+    manager: SystemdVariables = systemd_variables.NONE,
 ) -> tuple[UnitCommand, ...]:
     """What the unit runs when it is started, by these keys, without what cannot act because of its rights.
 
-    ``handed_out`` are the variables of `handed_out_by_manager()`.  ``of_user`` says that it is of another user's own manager, where the
-    prefixes give no rights.
+    ``of_user`` says that it is of another user's own manager, where the prefixes give no rights.
     """
     # Mounts and swaps have no commands of their own (systemd.mount(5)).
     keys = [] if unit.name.endswith((".mount", ".swap")) else [*wanted]
     if unit.last("Service", "Type") == "oneshot" and not unit.is_true("RemainAfterExit"):
         keys.append("ExecStop")
-    environment = environment_of(unit, tree, handed_out)
+    environment = environment_of(unit, tree, manager)
     searched = unit.words("Service", "ExecSearchPath")
     if searched:
         environment = {"PATH": ":".join(searched), **environment}
+    is_open = has_open_variables(unit, manager)
     section = {"socket": "Socket", "mount": "Mount", "swap": "Swap"}.get(unit.name.rpartition(".")[2], "Service")
     found: list[UnitCommand] = []
     confined = of_user or is_confined(unit, section)
@@ -81,7 +88,8 @@ def commands(
                 inside = _bound(unit, section, inside)
                 # With `:` systemd puts no variables into the command.
                 plain = inside.replace("$", "$$") if ":" in prefix else inside
-                found.append(UnitCommand(plain, source, environment, folder.lstrip("-") if folder.startswith(("/", "-/")) else None))
+                place = folder.lstrip("-") if folder.startswith(("/", "-/")) else None
+                found.append(UnitCommand(plain, source, environment, place, is_open))
     ways = (setting for key in _OUTPUTS for setting in unit.all(section, key)[-1:])
     written = ((setting.source, match[1]) for setting in ways for match in (_TO_FILE.fullmatch(setting.value),) if match is not None)
     # systemd opens the file itself, whatever rights the service has.
@@ -89,7 +97,7 @@ def commands(
     paths = () if of_user else (*written, *opened)
     found += [UnitCommand(f"/bin/sh -c 'echo output > {path}'", source, environment) for source, path in paths]
     if any(_READS_SCRIPT.fullmatch(one.text) for one in found):
-        found += [UnitCommand(text, source, environment) for source, text in _input(unit, section)]
+        found += [UnitCommand(text, source, environment, None, is_open) for source, text in _input(unit, section)]
     return tuple(found)
 
 
@@ -192,33 +200,25 @@ def _becomes_root(unit: Unit, section: str, text: str, tree: FileTree) -> bool:
     return not unit.is_true("NoNewPrivileges", section) and gets_root(tree, text)
 
 
-_ASSIGNED = re.compile(r"\"([A-Za-z_]\w*)=((?:[^\"\\]|\\.)*)\"|'([A-Za-z_]\w*)=([^']*)'|([A-Za-z_]\w*)=(\S*)")
-
-
-def environment_of(unit: Unit, tree: FileTree, handed_out: t.Mapping[str, str]) -> dict[str, str]:
-    """The variables `handed_out_by_manager()`, of Environment= and of EnvironmentFile=, of which the later count more."""
-    found = dict(handed_out)
+def environment_of(unit: Unit, tree: FileTree, manager: SystemdVariables = systemd_variables.NONE) -> dict[str, str]:
+    """The variables of the manager, of Environment= and of EnvironmentFile=, of which the later count more; without UnsetEnvironment='s."""
+    found = dict(manager.given)
+    found.update((name, manager.own[name]) for name in unit.words("Service", "PassEnvironment") if name in manager.own)
     for setting in unit.all("Service", "Environment"):
-        found.update(_assignments(setting.value))
+        found.update(assignments(setting.value))
     for setting in unit.all("Service", "EnvironmentFile"):
-        contents = [tree.head(path, LARGEST_ENVIRONMENT) or b"" for path in _environment_files(tree, setting.value.lstrip("-"))]
-        for line in b"\n".join(contents).decode("utf-8", "surrogateescape").split("\n"):
-            if not line.lstrip().startswith(("#", ";")):
-                name, equals, value = line.strip().partition("=")
-                if equals and name.isidentifier():
-                    found[name] = value.strip("\"'")
-    return found
+        for path in _environment_files(tree, setting.value.lstrip("-")):
+            found.update(of_file(tree, path))
+    if unit.last("Service", "PAMName"):
+        found.update(of_file(tree, OF_PAM))
+    taken = {word.strip("\"'") for word in unit.words("Service", "UnsetEnvironment")}
+    return {name: value for name, value in found.items() if name not in taken and f"{name}={value}" not in taken}
 
 
-def handed_out_by_manager(tree: FileTree) -> dict[str, str]:
-    """What the manager hands to every service (DefaultEnvironment= of systemd-system.conf(5)); ManagerEnvironment= is its own."""
-    folders = (f"{place}/systemd/system.conf.d" for place in ("/etc", "/run", "/usr/local/lib", "/usr/lib"))
-    dropped = first_of_name(tree, folders, ".conf")
-    found: dict[str, str] = {}
-    for setting in manager_settings(tree, ("/etc/systemd/system.conf", *(dropped[name] for name in sorted(dropped)))):
-        if setting.key == "DefaultEnvironment":
-            found.update(_assignments(setting.value))
-    return found
+def has_open_variables(unit: Unit, manager: SystemdVariables = systemd_variables.NONE) -> bool:
+    """Whether variables may be set for the unit that stand in no file before the host runs."""
+    files = (setting.value.lstrip("-") for setting in unit.all("Service", "EnvironmentFile"))
+    return manager.is_open or any(map(_MADE_LATE.match, files))
 
 
 def _environment_files(tree: FileTree, path: str) -> t.Iterator[str]:
@@ -227,8 +227,3 @@ def _environment_files(tree: FileTree, path: str) -> t.Iterator[str]:
         yield path
     else:
         yield from (f"{folder}/{one}" for one in tree.names(folder) if matches(one, name))
-
-
-def _assignments(text: str) -> t.Iterator[tuple[str, str]]:
-    for match in _ASSIGNED.finditer(text):
-        yield from [(match[index], match[index + 1]) for index in (1, 3, 5) if match[index]][:1]

@@ -141,10 +141,10 @@ def _without_comment(line: str) -> str:
     return line
 
 
-def with_environment(command: str, environment: t.Mapping[str, str]) -> str:
+def with_environment(command: str, environment: t.Mapping[str, str], is_open: bool = False) -> str:
     """A command line as systemd expands it: `${NAME}`, and `$NAME` where it is a whole word, while a shell's own text is left to it; a
-    variable that neither sets is empty for both, and `$$` is a `$` for the shell."""
-    plain = re.sub(r"[\"'](?=[A-Za-z_]\w*=)", " ", command)
+    variable that neither sets is empty for both, unless it may be set from elsewhere, and `$$` is a `$` for the shell."""
+    plain = _without_quotes_before_names(command)
     own = {match[1] for text, pattern in ((plain, ASSIGNMENT), (command, _FOR)) for match in pattern.finditer(text)}
     own |= {word for match in _READ.finditer(command) for word in match[1].split()}
 
@@ -154,10 +154,15 @@ def with_environment(command: str, environment: t.Mapping[str, str]) -> str:
             return match[0]
         if match[2] or match[4] or name in own or POSITIONAL.fullmatch(name):
             return match[0]
-        return environment.get(name, "")
+        return environment.get(name, match[0] if is_open else "")
 
     parts = command.split("$$")
     return "$".join(VARIABLE.sub(expanded, part) for part in parts)
+
+
+def _without_quotes_before_names(command: str) -> str:
+    """A command line in which a shell's own text may begin with an assignment."""
+    return re.sub(r"[\"'](?=[A-Za-z_]\w*=)", " ", command)
 
 
 def _is_whole_word(match: re.Match[str]) -> bool:
@@ -172,14 +177,17 @@ def _is_whole_word(match: re.Match[str]) -> bool:
 
 class Variables:
     """What the variables of some lines can be.  ``arguments`` are the positional parameters that are known from the outside,
-    None if they are not; ``given`` are variables of the environment."""
+    None if they are not; ``given`` are variables of the environment, which has others that are not known if ``is_open``."""
 
-    def __init__(self, lines: t.Sequence[Line], arguments: t.Sequence[str] | None, given: t.Mapping[str, str]) -> None:
+    def __init__(
+        self, lines: t.Sequence[Line], arguments: t.Sequence[str] | None, given: t.Mapping[str, str], is_open: bool = False
+    ) -> None:
+        self._is_open = is_open
         self._set: dict[str, list[str]] = {name: [value] for name, value in given.items()}
         self._unknown: set[str] = set()
         self.functions = {name for line in lines for match in _FUNCTION.finditer(line.text) for name in match.groups() if name}
         for line in lines:
-            self._collect(line.text)
+            self._collect(line.text if line.number else _without_quotes_before_names(line.text))
         self._set["0"] = [""]
         self._set["@"] = [*(arguments or ()), *self._set.get("@", ())]
         if arguments is None:
@@ -211,6 +219,11 @@ class Variables:
         """Whether a variable's value is found while the script runs, in a file or in what a command writes."""
         inner = (match[1] or match[2] or "" for value in self._set.get(name, ()) for match in SUBSTITUTION.finditer(value))
         return name in self._unknown or not all(_PLAIN.match(text) or _OF_ITSELF.match(text) for text in inner)
+
+    def is_given_from_elsewhere(self, word: str) -> bool:
+        """Whether a word begins with a variable that nothing sets but an environment that is not known."""
+        match = VARIABLE.match(word.strip("\"'"))
+        return self._is_open and match is not None and _name(match) not in {*self._set, *self._unknown} and _name(match) != "#"
 
     def assigned(self) -> t.Iterator[tuple[str, t.Sequence[str]]]:
         """The variables that the lines set, each with its values as they are written."""
@@ -294,7 +307,9 @@ class Variables:
         name = _name(match)
         values = [*self._set.get(name, ()), *_default(match)]
         changed = match[2] or (match[4] and not _default(match))
-        if depth > DEEPEST or changed or name in self._unknown or not values:
+        # What stands between the words of a list is the shell's IFS.
+        joined = "IFS" in self._set and ("*" in (match[1], match[3]) or "[*]" in match[0])
+        if depth > DEEPEST or changed or joined or name in self._unknown or not values:
             return None
         found: set[str] = set()
         for value in values:

@@ -46,6 +46,7 @@ _OTHERS_ALONE = (
     r"|(?:-s\s*|--subsystem-match[=\s]\s*)(?!pci\b|[\"']?[$*?\[])[\w\"'-]+(?![^\n;|&>]*(?:-s\s*|--subsystem-match[=\s]\s*)[\"']?(?:pci\b|[$*?\[])))"
 )
 _READ_AGAIN = r"/(?:run|etc|lib|usr/lib|usr/local/lib)/(?:udev/rules|modprobe|driverctl)\.d(?:/|(?=[\s\"';&|)]|$))"
+_PLAIN_NAMES = r"(?:\s+(?:DISPLAY|XAUTHORITY|WAYLAND_DISPLAY|LANG|LANGUAGE|LC_\w+|TERM|XDG_\w+|DBUS_\w+))+\s*(?:$|[;|&])"
 # Programs, by the words that make them act.
 _PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     (r"\bdriverctl\b[^\n;|&]*\b(?:un)?set-override\b", ("override", "unbind", "bind", "new_id")),
@@ -81,6 +82,11 @@ _PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
         ),
         _ALL,
     ),
+    # Services get these variables, whose paths and programs are found only then.
+    (
+        rf"\bsystemctl\b(?![^\n;|&]*\s--user\b)[^\n;|&]*\s(?:set-environment\s[^\n;|&]*(?:/sys|[$`]|\bPATH=)|import-environment\b(?!{_PLAIN_NAMES}))",
+        _ALL,
+    ),
     (r"\bsysctl\b[^\n;|&]*\bkernel[./]modules_disabled\s*=\s*[\"']?[^0\s\"']", ("lock",)),
     # What rules do at these is looked at elsewhere.
     (rf"\budevadm\s+(?:--\S+\s+)*trigger\b(?!{_OTHERS_ALONE})[^\n;|&>]*", ("replay",)),
@@ -95,6 +101,7 @@ _BEFORE = 400
 _MENTIONS = re.compile(
     r"driver_override|drivers_|sriov_|modules_disabled|_id\b|/(?:un)?bind|/re(?:move|scan|set)|slots/|driverctl|devbind|nic[-_]bind|nodedev-|"
     r"nodeDevice|ttach|detachFlags|\b(?:virsh|qm|pvesh|xl|incus|lxc)\s|vgaswitcheroo|bbswitch|acpi[/_]call|supergfxctl|optimus-manager|"
+    r"(?:set|import)-environment|"
     r"prime-select|envycontrol|setpci|pci-bind|kexec|soft-reboot|ansible-|puppet|salt-call|docker|podman|nerdctl|nspawn|udev/rules\.d|modprobe\.d|"
     r"driverctl\.d|hotplugctl|nvidia-smi|_module\s*\(|reAttach|\budevadm\s[^\n;|&>]*trigger"
 )

@@ -284,6 +284,24 @@ def test_an_environment_block_has_escapes_and_fill() -> None:
     assert grub_environment.parse("saved_entry=1\n") == {}
 
 
+@pytest.mark.parametrize(
+    ("lines", "saved"),
+    [
+        ("saved_entry=1\nsaved_entry=2\n", "2"),
+        ("junk\nsaved_entry=1\n", None),
+        ("\nsaved_entry=1\n", None),
+        ("saved_entry=1", None),
+        ("#\\\nsaved_entry=1\nx=2\n", None),
+        ("x=a\\\nsaved_entry=1\nsaved_entry=2\n", "2"),
+        ("saved_entry = 1\n", None),
+        ("#saved_entry=1\n####\nsaved_entry=2\n####", "2"),
+    ],
+)
+def test_an_environment_block_is_read_as_grub_reads_it(lines: str, saved: str | None) -> None:
+    # As grub-editenv 2.06 lists it.
+    assert grub_environment.parse(f"{grub_environment.SIGNATURE}{lines}").get("saved_entry") == saved
+
+
 # -- GRUB with an entry file for each kernel
 
 

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
-from ansible_collections.vfio.variants.tests.unit.boot_menus import NEW, OLD, kernels
+from ansible_collections.vfio.variants.tests.unit.boot_menus import NEW, OLD, grubenv, kernels
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 if t.TYPE_CHECKING:
@@ -57,7 +57,36 @@ BOOTS: dict[str, tuple[str | None, str]] = {
     "arguments that are set": (OLD, f"function f {{\n setparams 1\n set default=$1\n}}\nf 0\n{MENU}"),
     "a variable that somebody types": (None, f"read default\n{MENU}"),
 }
+# What grub-emu 2.06 came to.
+SUBMENU = "submenu S --id s {{\n{}{}}}\n"
+IN_SUBMENU = f"{A}{SUBMENU.format('', A + B)}"
+WORKS_ON_K = f'if [ "$k" = x ]; then\n{A}else\n{B}fi\n'
+ASKS = "if [ $default = b ]; then set default=a; fi\n"
+BOOTS |= {
+    "a sign that is not quoted": (OLD, f"set default=1\nset default=0>0\n{MENU}"),
+    "a sign that is not quoted, on the line of another command": (OLD, f"set default=1\nset default=0; set b=1 < 2\n{MENU}"),
+    "commands that GRUB does not join": (OLD, f"set default=1\ntrue && set default=0\n{MENU}"),
+    "a sign in quotes": (OLD, f"set b='1&2'; set default=1\n{MENU}"),
+    "a sign behind a stroke": (OLD, f"set b=1\\>2; set default=1\n{MENU}"),
+    "a default of the submenu's own": (OLD, f"set default=s\n{A}{SUBMENU.format('set default=1' + chr(10), A + B)}"),
+    "a default of the submenu's own over the path": (OLD, f"set default='s>a'\n{A}{SUBMENU.format('set default=1' + chr(10), A + B)}"),
+    "a submenu that takes the default away": (NEW, f"set default='s>b'\n{B}{SUBMENU.format('unset default' + chr(10), A + B)}"),
+    "a default that is exported": (NEW, f"set default=1\nexport default\n{IN_SUBMENU}"),
+    "a variable in a submenu": (OLD, f"k=x\nset default=1\n{A}{SUBMENU.format('', WORKS_ON_K)}"),
+    "an exported variable in a submenu": (NEW, f"k=x\nexport k\nset default=1\n{B}{SUBMENU.format('', WORKS_ON_K)}"),
+    "a variable for another configuration": (NEW, "set default=1\nconfigfile /boot/grub/other.cfg\n"),
+    "another configuration in a submenu": (NEW, f"set default='s>b'\n{B}{SUBMENU.format('configfile /boot/grub/other.cfg' + chr(10), '')}"),
+    "another file in a submenu": (OLD, f"set default='s>b'\n{A}{SUBMENU.format('source /boot/grub/other.cfg' + chr(10), '')}"),
+    "a test of nothing": (OLD, f"if [ $nothing ]; then set default=1; fi\n{MENU}"),
+    "an entry without a title": (OLD, f"set default=1\nmenuentry {{\n{loads(NEW)}}}\n{MENU}"),
+    "options of load_env in one": (OLD, f"load_env -sf /boot/grub/other.env\n{MENU}"),
+}
 DOUBTED: dict[str, str] = {
+    "a sign that is not quoted in an entry": entry("a", f" set k=a|b\n{loads(NEW)}") + B,
+    "a sign that is not quoted in a condition": f"if true; then\ntrue && true\nset default=1\nfi\n{MENU}",
+    "a function that has no end": f"function f {{ set default=1 }}\nf\n{MENU}",
+    "a submenu that asks for the path": f"set default='s>b'\n{A}{SUBMENU.format(ASKS, A + B)}",
+    "a variable that may be exported": f"k=x\n{MAY.format('export k')}set default=1\n{A}{SUBMENU.format('', WORKS_ON_K)}",
     "GRUB may be left": f"{MAY.format('exit')}{MENU}",
     "an entry may leave GRUB": entry("a", MAY.format("exit") + loads(NEW)) + B,
     "a function may return before": f"function f {{\n{MAY.format('return')} set default=1\n}}\nf\n{MENU}",
@@ -68,6 +97,7 @@ DOUBTED: dict[str, str] = {
 
 def read(root: Path, text: str) -> next_boot.NextBoot:
     tree = kernels(Tree(root), NEW, OLD).running(OLD).file("/boot/grub/i386-pc/normal.mod").file("/boot/grub/other.cfg", MENU)
+    tree.file("/boot/grub/other.env", grubenv(default="1"))
     return next_boot.read(tree.file(GRUB_CFG, text).host())
 
 

@@ -190,6 +190,12 @@ def test_softdeps_in_a_circle_end() -> None:
     assert sorted(request.insertions) == ["bottom", "middle", "other", "top"]
 
 
+def test_of_softdeps_in_a_circle_a_module_that_an_alias_finds_comes_before_those_before_it() -> None:
+    # As `modprobe --show-depends` of kmod 30 prints them.
+    request = one(kmod("softdep nouveau pre: other\nsoftdep other pre: nouveau\n"), CARD)
+    assert request.insertions == ("nouveau", "other")
+
+
 def test_a_blacklist_keeps_out_the_module_that_is_asked_for_and_no_other() -> None:
     assert told(one(kmod("blacklist top\n"), "top")) == [f"{SITE}:1: blacklist top"]
     assert one(kmod("blacklist top\n"), "top", by_event=False).insertions == ("bottom", "middle", "top")

@@ -54,6 +54,11 @@ def test_a_comment_goes_on_where_its_line_does() -> None:
     assert directives("# off: \\\nblacklist nouveau\nblacklist x") == [("blacklist", "x")]
 
 
+def test_a_line_ends_at_a_byte_of_zero() -> None:
+    assert directives("blacklist nouveau\0x\nblacklist x\0\n") == [("blacklist", "nouveau"), ("blacklist", "x")]
+    assert directives("\0blacklist nouveau\noptions\0 x a=1") == []
+
+
 def test_a_comment_after_a_directive_is_not_a_comment_to_kmod() -> None:
     assert directives("blacklist nouveau # why") == [("blacklist", "nouveau")]
     assert directives("options x a=1 # why") == [("options", "x", "a=1", "#", "why")]

@@ -59,7 +59,7 @@ def test_a_comment_behind_options_is_told_once() -> None:
     found = judged(boot(modprobe="options vfio-pci ids=10de:1db1 # both cards\n", modules=WITH_TYPE1), devices=[device()])
     (said,) = (one.sentence for one in found if one.kind in ("comment-behind-options", "unknown-parameter"))
     assert said == (
-        "/etc/modprobe.d/site.conf:1: kmod takes `#` and what follows for parameters of vfio_pci, not for a comment. "
+        "/etc/modprobe.d/site.conf:1: kmod knows no comment behind `options`, and gives its words to vfio_pci, which ignores them. "
         "Put the comment into a line of its own."
     )
 

@@ -17,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup import
     generators,
     masked_units,
     read,
+    systemd_variables,
     tmpfiles,
     unit_files,
     units,
@@ -77,7 +78,7 @@ def test_generators_are_run_from_the_folders_of_systemd() -> None:
     manual = re.findall(r"^(/\S+/system-generators)/\*$", text(f"{MANUALS}/man7/systemd.generator.7"), re.MULTILINE)
     assert lasting(tuple(manual)) == generators.FOLDERS
     listed = quoted("libsystemd/sd-path/path-lookup.c", "system_env_generator_paths[] = {", "};")
-    assert lasting(listed) == read.OF_ENVIRONMENT[:2]
+    assert lasting(listed) == systemd_variables.GENERATORS[:2]
 
 
 def test_lists_of_modules_settings_and_files_are_read_from_the_folders_of_systemd() -> None:
