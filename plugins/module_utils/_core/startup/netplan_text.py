@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import truth
 
-_KEY = re.compile(r"( *)((?:- +)*)(?:\"([^\"]*)\"|'([^']*)'|([^\s:#\"'\[\]{}][^:#]*?))[ ]*:(?:[ ]+(.*))?$")
+_KEY = re.compile(r"( *)((?:- +)*)(?:\"([^\"]*)\" *|'([^']*)' *|((?!- )[^\s:#\"'\[\]{}][^:#]*)):(?: +(.*))?$")
 _ITEM = re.compile(r"( *)- +([^:]*)$")
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
 _PIECE = re.compile(r"[{}\[\],]|(?:\"[^\"]*\"|'[^']*'|[^{}\[\],\"'])+")
@@ -111,7 +111,7 @@ def _values(text: str, path: str) -> t.Iterator[_Value]:
             depth = len(found[1]) + len(found[2])
             while above and above[-1][0] >= depth:
                 above.pop()
-            above.append((depth, found[3] or found[4] or found[5] or ""))
+            above.append((depth, found[3] or found[4] or (found[5] or "").rstrip()))
             yield from _flow(tuple(key for _depth, key in above), found[6] or "", source)
 
 

@@ -196,6 +196,10 @@ def test_it_is_not_named_where_something_else_is_to_have_one(host: Host, name: s
         "\0",
         "iface " + "x" * 100_000,
         "a\n" * 60_000,
+        "- " * 130_000,
+        "a" + " " * 260_000 + "b",
+        "[Match]\nName=x\n" * 15_000,
+        "[Match]\n" + "Kind=x\n" * 30_000,
     ],
 )
 def test_a_file_that_says_nothing_is_none(host: Host, text: str) -> None:
