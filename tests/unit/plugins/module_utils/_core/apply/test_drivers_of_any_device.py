@@ -61,11 +61,10 @@ def test_vfio_pci_is_a_vfio_driver_where_it_is_built_in(tmp_path: Path, driver: 
     modules = {name: aliases for name, aliases in STOCK.items() if name != "vfio-pci"}
     tree = kernel(Tree(tmp_path), modules=modules, builtin=["vfio/pci/vfio-pci"]).driver("vfio-pci")
     tree.pci(NIC, "8086:10d3", class_code=0x020000, driver="e1000e", group=7).directory("/etc/initramfs-tools/hooks")
-    claim = {"devices": NIC, "driver": driver}
-    (now,) = device_claim(tree.host(), True, **claim)["devices"]
+    (now,) = device_claim(tree.host(), True, devices=NIC, driver=driver)["devices"]
     assert (now["driver"], now["kind"]) == ("vfio-pci", "generic")
-    run(tree, claim, require_certain=True)
-    (device,) = claim_info(tree.host(), **claim, require="winner")["devices"]
+    run(tree, {"devices": NIC, "driver": driver}, require_certain=True)
+    (device,) = claim_info(tree.host(), devices=NIC, driver=driver, require="winner")["devices"]
     assert (device["claimed"], device["will_be_satisfied"]) == ("vfio-pci", True)
 
 

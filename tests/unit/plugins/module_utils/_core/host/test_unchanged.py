@@ -56,7 +56,7 @@ def test_what_was_recorded_is_recalled(kept: Kept) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing", "file"])
-def test_a_root_that_is_none_is_no_host_that_has_changed(tmp_path: Path, name: str) -> None:
+def test_a_root_that_is_not_a_directory_has_not_changed(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(HostError, match=rf"^root: \S*/{name} is not a directory\. Give the directory"):
         recall(Host(str(tmp_path / name)), KEY)
