@@ -137,8 +137,8 @@ def _without_unbinding(right: t.Any) -> t.Any:
 def _nobody_yet(right: t.Any) -> t.Any:
     """As if no built-in driver had the device when user space starts."""
 
-    def broken(self: t.Any, device: t.Any) -> t.Any:
-        fate = right(self, device)
+    def broken(self: t.Any, *given: t.Any) -> t.Any:
+        fate = right(self, *given)
         return dataclasses.replace(fate, states=tuple(dataclasses.replace(state, driver=None, stage=None) for state in fate.states))
 
     return broken
@@ -343,7 +343,7 @@ MUTATIONS = (
     ),
     Mutation("driverctl takes a device from whoever has it", f"{_PLAY}:DeviceSimulation._apply", _without_unbinding),
     Mutation("a module that is in is not loaded again", f"{_PLAY}:DeviceSimulation._is_loaded", always(False)),
-    Mutation("built-in drivers have their devices first", f"{_SIMULATION}._built_in_outcomes", _nobody_yet),
+    Mutation("built-in drivers have their devices first", "forecast.built_ins:BuiltIns.outcomes", _nobody_yet),
     # what is read
     Mutation("blacklist= of initramfs-tools", "boot.read_initramfs_tools:_blacklisted", always(()), reads=True),
     Mutation("/conf/modules", "boot.read_initramfs_tools:_listed", generated(lambda _found: []), reads=True),

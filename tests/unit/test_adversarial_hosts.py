@@ -130,7 +130,7 @@ HOSTS: dict[str, Drawn] = {
         GUEST, {RULE: f'{ADDED}, KERNEL=="{CARD}", {OVERRIDE}, RUN+="/sbin/modprobe vfio-pci"\n'}, then=installed("/usr/sbin/modprobe")
     ),
     # kmod
-    "softdeps in a circle": Drawn(BOTH, {**IDS, CONF: f"{SOFTDEP}softdep vfio-pci pre: nouveau\n"}),
+    "softdeps in a circle": Drawn(NATIVE, {**IDS, CONF: f"{SOFTDEP}softdep vfio-pci pre: nouveau\n"}),
     "softdeps without a blank": Drawn(NATIVE, {**IDS, CONF: "softdep nouveau pre:vfio-pci\n"}),
     "an alias of an alias": Drawn(NEITHER, {**IDS, CONF: "alias guest vfio-pci\nalias pci:v000010DEd00001DB1sv*sd*bc*sc*i* guest\n"}),
     "options of an alias, by which a softdep asks": Drawn(

@@ -273,7 +273,7 @@ HOSTS: dict[str, Drawn] = {
     "softdeps over what is loaded already": said("softdep nouveau pre: e1000e\nsoftdep e1000e pre: vfio-pci\n", BOTH, **IDS),
     "softdeps over what is not there": said("softdep nouveau pre: gone\nsoftdep gone pre: vfio-pci\n", NATIVE, **IDS),
     "softdeps in a circle of three": said(
-        "softdep nouveau pre: e1000e\nsoftdep e1000e pre: vfio-pci\nsoftdep vfio-pci pre: nouveau\n", BOTH, **IDS
+        "softdep nouveau pre: e1000e\nsoftdep e1000e pre: vfio-pci\nsoftdep vfio-pci pre: nouveau\n", NATIVE, **IDS
     ),
     "an install line that tells and loads": said("install nouveau /usr/bin/logger nouveau; /sbin/modprobe -i nouveau\n", NATIVE),
     "an install line that waits and loads": said("install nouveau sleep 1; /sbin/modprobe -i nouveau\n", NATIVE),

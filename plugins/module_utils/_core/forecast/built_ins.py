@@ -74,7 +74,11 @@ class BuiltIns:
 def unlisted(boot: Boot, device: Device, outcomes: Outcomes) -> t.Iterator[Unclear]:
     """That a built-in driver whose IDs are in no list may have taken the device before."""
     drivers = boot.maybe_built_in.get(device.address)
-    if drivers is None or outcomes.states[0].stage == KERNEL:
+    if drivers is None:
+        return
+    first = outcomes.states[0]
+    # One that is built in as well may be linked after it.
+    if first.stage == KERNEL and (not drivers or first.driver in drivers):
         return
     why = f"other kernels have {', '.join(drivers)} for the device" if drivers else "the device has no other native driver"
     yield Unclear(f"Kernel {boot.release} has no list of its built-in drivers' IDs, and {why}.", (None, *(drivers or (ANOTHER,))))

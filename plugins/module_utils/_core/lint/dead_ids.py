@@ -113,7 +113,8 @@ def softdeps_on_a_module_without_ids(host: HostPolicy) -> t.Iterator[Finding]:
                 continue
             for module in _vfio_before(entry, host):
                 devices = host.devices_of_native(root.kernel, entry.arguments[0]) if host.inventory.devices else ()
-                if _is_given_something(host, boot, root, module, devices):
+                # Of one that is built in it is told where its options have to stand.
+                if module in root.kernel.builtins or _is_given_something(host, boot, root, module, devices):
                     continue
                 names = listed(tuple(device.address for device in devices))
                 native, spelt = entry.spelt(entry.arguments[0]), entry.spelt(module)

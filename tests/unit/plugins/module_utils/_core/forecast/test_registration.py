@@ -242,6 +242,8 @@ def test_what_a_kernel_that_lists_no_built_in_drivers_may_have_built_in_is_not_k
     assert winner(dataclasses.replace(unlisted, maybe_built_in={"0000:02:00.0": ()})).certainty == CERTAIN
     held = dataclasses.replace(unlisted, held_by_built_in={"0000:01:00.0": "simple-framebuffer"})
     assert (winner(held).driver, winner(held).certainty, winner(held).stage) == ("simple-framebuffer", CERTAIN, "kernel")
+    for drivers, certainty in ((("nouveau",), UNKNOWN), (("simple-framebuffer",), CERTAIN)):
+        assert winner(dataclasses.replace(held, maybe_built_in={"0000:01:00.0": drivers})).certainty == certainty
 
 
 def test_a_built_in_module_of_which_nothing_is_known_takes_no_ids() -> None:
