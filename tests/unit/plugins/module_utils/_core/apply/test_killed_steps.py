@@ -29,6 +29,7 @@ if t.TYPE_CHECKING:
 
 CACHE = "var/cache"
 RECORD = "var/lib/vfio-variants/kernel_cmdline.json"
+FOLDERS = "var/lib/vfio-variants/folders"
 MOST_STEPS = 120
 
 
@@ -77,13 +78,13 @@ SUBJECTS = {
 
 
 def files(root: Path) -> dict[str, bytes]:
-    """Of the whole host but its cache, without the place of the host itself; left-over files too."""
+    """Of the whole host but its cache and its records, without the place of the host itself; left-over files too."""
     found = {}
     for folder, _names, names in os.walk(root):
         for name in names:
             path = os.path.join(folder, name)
             relative = os.path.relpath(path, root)
-            if not relative.startswith(CACHE) and relative != RECORD and os.path.isfile(path) and not os.path.islink(path):
+            if not relative.startswith(CACHE) and relative not in (RECORD, FOLDERS) and os.path.isfile(path) and not os.path.islink(path):
                 with open(path, "rb") as file:
                     found[relative] = file.read().replace(str(root).encode(), b"")
     return found
@@ -91,6 +92,11 @@ def files(root: Path) -> dict[str, bytes]:
 
 def configuration(found: dict[str, bytes]) -> dict[str, bytes]:
     return {path: content for path, content in found.items() if path.startswith("etc/")}
+
+
+def made_folders(root: Path) -> set[str]:
+    """The folders that are recorded as made for files; those of a policy that is gone stay in the record while another one is there."""
+    return set(json.loads((root / FOLDERS).read_text())) if (root / FOLDERS).exists() else set()
 
 
 def words(root: Path) -> tuple[list[str], ...]:
@@ -110,7 +116,7 @@ def test_the_next_run_has_the_same_outcome(tmp_path: Path, monkeypatch: pytest.M
     if then == "absent":
         subject.absent(undisturbed)
     wanted = files(tmp_path / "wanted")
-    added = words(tmp_path / "wanted")
+    added, made = words(tmp_path / "wanted"), made_folders(tmp_path / "wanted")
     for at in range(1, MOST_STEPS):
         root = tmp_path / str(at)
         host = subject.host(root)
@@ -123,6 +129,7 @@ def test_the_next_run_has_the_same_outcome(tmp_path: Path, monkeypatch: pytest.M
         getattr(subject, then)(host)
         assert files(root) == wanted, at
         assert words(root) == added, at
+        assert made <= made_folders(root), at
         again = getattr(subject, then)(host)
         assert (again["changed"], again.get("recovered") or []) == (False, []), at
     else:

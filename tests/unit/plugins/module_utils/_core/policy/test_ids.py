@@ -69,9 +69,8 @@ class TestIds:
         assert "override" in message
 
     def test_a_builtin_vfio_pci_is_refused(self, tmp_path: Path) -> None:
-        tree = (
-            Tree(tmp_path).kernel(DEBIAN_13, {"nouveau": [NVIDIA_DISPLAY]}, builtin=["vfio/pci/vfio-pci"], running=True).pci("0000:3b:00.0")
-        )
+        tree = Tree(tmp_path).kernel(DEBIAN_13, {"nouveau": [NVIDIA_DISPLAY]}, builtin=["vfio/pci/vfio-pci"], running=True)
+        tree.pci("0000:3b:00.0", group=1)
         assert "vfio_pci.ids=" in refused(tree, V100, strategy="ids")
 
     @pytest.mark.parametrize("other", ["options vfio-pci ids=1234:5678\n", "options vfio_pci disable_vga=1 ids=1234:5678\n"])
