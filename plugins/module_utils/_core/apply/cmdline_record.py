@@ -72,11 +72,18 @@ class CmdlineRecord:
         change: ArgumentChange,
         changes: t.Sequence[FileChange],
         touched: t.Mapping[str, FileState | None],
+        folders: t.Sequence[str],
         for_iommu: bool = False,
     ) -> None:
-        """What is going to be done, on disk before it is."""
-        iommu = self._of_iommu(change, for_iommu)
-        begun = dataclasses.replace(self, is_pending=True, asked=change.words, touched=touched, iommu=iommu)
+        """What is going to be done, on disk before it is; ``folders`` are those that will be made."""
+        begun = dataclasses.replace(
+            self,
+            is_pending=True,
+            asked=change.words,
+            touched=touched,
+            folders=tuple(dict.fromkeys((*self.folders, *folders))),
+            iommu=self._of_iommu(change, for_iommu),
+        )
         if change.wanted and not self.words:
             files = {one.path: (one.before, digest_of(one.after)) for one in changes}
             begun = dataclasses.replace(begun, words=change.words, files=files)
@@ -93,9 +100,10 @@ class CmdlineRecord:
         """The change is made; ``before`` are the files that it may have touched."""
         words = tuple(dict.fromkeys((*self.words, *change.words))) if change.wanted else self._left(change, self.words)
         if not words:
-            Journal(host, OPERATION).close()
+            # While the record is there, the next run removes them.
             for folder in self.folders:
                 remove_if_empty(host, folder)
+            Journal(host, OPERATION).close()
             return
         files = dict(self.files)
         for path, state in before.items():

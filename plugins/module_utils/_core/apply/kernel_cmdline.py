@@ -222,7 +222,7 @@ def _carry_out(
     folders = tuple(one.path.rpartition("/")[0] for one in plan.changes if one.before is None and one.after is not None)
     folders = tuple(folder for folder in folders if not host.exists(folder))
     touched = {path: state for path, state in snapshot.items() if path not in grubby.ENVIRONMENTS} if plan.way.method == GRUBBY else {}
-    record.begin(host, request.change, needed(plan.changes), touched, request.for_iommu)
+    record.begin(host, request.change, needed(plan.changes), touched, folders, request.for_iommu)
     applied: Applied | None = None
     try:
         applied = file_transaction.apply(host, plan.changes)
