@@ -24,7 +24,7 @@ from ansible_collections.vfio.variants.tests.unit.rooms import PACKAGE
 
 LIMITS = {
     "boot_policy": (330, 2_210_000),
-    "claim_info": (357, 2_410_000),
+    "claim_info": (357, 2_420_000),
     "collect": (303, 2_030_000),
     "device_claim": (354, 2_380_000),
     "device_info": (304, 2_020_000),
@@ -34,7 +34,7 @@ LIMITS = {
     "host_claims": (416, 2_850_000),
     "host_report": (0, 0),
     "initramfs": (243, 1_530_000),
-    "iommu": (118, 740_000),
+    "iommu": (118, 750_000),
     "kernel_cmdline": (115, 730_000),
     "rehearsal_files": (315, 2_100_000),
     "rehearse": (0, 0),
@@ -44,7 +44,7 @@ LIMITS = {
     "unchanged_record": (414, 2_830_000),
 }
 """Files of the core, and their bytes of source, by module."""
-IMPORTED = {"boot_policy": 1_850_000, "claim_info": 1_810_000, "device_claim": 445_000, "host_claims": 2_080_000}
+IMPORTED = {"boot_policy": 1_850_000, "claim_info": 1_810_000, "device_claim": 445_000, "host_claims": 2_090_000}
 """Bytes of the core's source that Python compiles before a module has done anything: what only some hosts need comes later."""
 LISTED = """
 import importlib, json, sys
