@@ -166,7 +166,7 @@ WARNED: dict[str, tuple[Files, str]] = {
         "site:1: mkinitramfs does not know the value in `MODULES=Most # all`, and takes it for `MODULES=most`. Write that.",
     ),
     "a softdep the other way round": (
-        {CONF: "options vfio-pci ids=10de:1db1\nsoftdep vfio-pci pre: nouveau\n"},
+        {CONF: "softdep vfio-pci pre: nouveau\n"},
         "loads nouveau before vfio-pci, so that nouveau takes the devices. Write `softdep nouveau pre: vfio-pci`.",
     ),
     "a comment behind options": (

@@ -297,13 +297,14 @@ def _maybe_built_in(machine: BootInputs, kernel: Kernel) -> t.Iterator[tuple[str
     """
     # A described machine, or an image.
     nothing_runs = not machine.inventory.drivers
+    linked = kernel.builtins - kernel.modules.keys()
     for device in machine.inventory.devices:
         driver = machine.inventory.drivers.get(device.driver or "")
         is_handed_over = driver is not None and _is_vfio(kernel, _module_of(driver))
         if machine.runs(kernel) and not nothing_runs and not is_handed_over:
             continue
         known = (match.module for other in machine.kernels for match in other.natives(device.modalias))
-        drivers = tuple(dict.fromkeys(BUILT_IN_NAMES.get(one, one) for one in known if one in kernel.builtins - kernel.modules.keys()))
+        drivers = tuple(dict.fromkeys(BUILT_IN_NAMES.get(one, one) for one in known if one in linked))
         if drivers or ((nothing_runs or is_handed_over) and not kernel.natives(device.modalias)):
             yield device.address, drivers
 

@@ -34,7 +34,7 @@ def read(host: Host) -> tuple[str, ...]:
 
 
 def remember(host: Host, folders: t.Iterable[str]) -> bool:
-    """Record those that are there; returns whether that could be done. One that is not recorded stays behind later, which does no harm."""
+    """Record those that are there; returns whether that could be done."""
     known = read(host)
     wanted = tuple(dict.fromkeys((*known, *(folder for folder in folders if host.is_dir(folder)))))
     try:

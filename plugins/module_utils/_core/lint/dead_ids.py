@@ -125,7 +125,10 @@ def softdeps_on_a_module_without_ids(host: HostPolicy) -> t.Iterator[Finding]:
 
 
 def softdeps_that_load_too_late(host: HostPolicy) -> t.Iterator[Finding]:
-    """`softdep native post: vfio-pci`, or `softdep vfio-pci pre: native`: the native driver has the devices before vfio-pci comes."""
+    """`softdep native post: vfio-pci`, or `softdep vfio-pci pre: native`: the native driver has the devices before vfio-pci comes.
+
+    The latter is told even where nothing gives vfio-pci one of them yet.
+    """
     for boot, root in host.roots:
         claims = [claim for claim in host.claims(boot, root) if claim.by == IDS]
         for entry in root.config.directives:
@@ -142,10 +145,13 @@ def softdeps_that_load_too_late(host: HostPolicy) -> t.Iterator[Finding]:
                     for claim in claims
                     if claim.device.address in natives and host.module_of(boot, claim.driver) == module
                 ]
+                meant = f"Write `softdep {entry.spelt(native)} pre: {entry.spelt(module)}`."
                 if taken:
                     said = f"{entry.source} loads {entry.spelt(module)} after {entry.spelt(native)}, which has {listed(taken)} by then."
-                    meant = f"Write `softdep {entry.spelt(native)} pre: {entry.spelt(module)}`."
                     yield Finding("softdep-too-late", str(entry.source), f"{said} {meant}", tuple(taken))
+                elif place == "pre:" and natives:
+                    said = f"{entry.source}: `{entry}` loads {native} before {entry.spelt(module)}, so that {native} takes the devices."
+                    yield Finding("softdep-reversed", str(entry.source), f"{said} {meant}")
 
 
 def _placed(entry: Directive) -> tuple[tuple[str, str], ...]:

@@ -57,7 +57,6 @@ CHECKS: tuple[Check, ...] = (
     ignored_lines.installs_beside_softdeps,
     ignored_lines.second_softdeps,
     ignored_lines.softdeps_without_effect,
-    ignored_lines.softdeps_the_other_way_round,
     ignored_lines.files_that_kmod_does_not_read,
     ignored_lines.files_that_hide_others,
     ignored_lines.lines_that_kmod_ignores,

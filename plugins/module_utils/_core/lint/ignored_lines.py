@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import difflib
-import itertools
 import re
 import typing as t
 
@@ -113,20 +112,6 @@ def softdeps_without_effect(host: HostPolicy) -> t.Iterator[Finding]:
             elif first not in ("pre:", "post:") and not re.fullmatch(r"(?:pre|post)[;.,=]\S*", first):
                 said = f"{entry.source}: `{entry}` has no `pre:` or `post:` before {first}, so kmod ignores that word."
                 yield Finding("softdep-without-place", str(entry.source), f"{said} Write `softdep {module} pre: {first}`.")
-
-
-def softdeps_the_other_way_round(host: HostPolicy) -> t.Iterator[Finding]:
-    """`softdep vfio-pci pre: nouveau`: the native driver is loaded first, and takes the devices."""
-    for _boot, root in host.roots:
-        for entry in root.config.directives:
-            guest = entry.arguments[0]
-            if entry.command != "softdep" or guest not in host.vfio_modules or not host.is_site(entry.source.path):
-                continue
-            before = itertools.takewhile(lambda word: word != "post:", entry.arguments[1:])
-            natives = [word for word in map(normalize_module_name, before) if host.devices_of_native(root.kernel, word)]
-            for native in natives[:1]:
-                said = f"{entry.source}: `{entry}` loads {native} before {entry.spelt(guest)}, so that {native} takes the devices."
-                yield Finding("softdep-reversed", str(entry.source), f"{said} Write `softdep {native} pre: {entry.spelt(guest)}`.")
 
 
 def files_that_kmod_does_not_read(host: HostPolicy) -> t.Iterator[Finding]:

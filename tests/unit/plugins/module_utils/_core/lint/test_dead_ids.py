@@ -161,6 +161,14 @@ def test_a_softdep_that_loads_vfio_pci_after_the_native_is_named_with_the_right_
     assert "softdep-too-late" not in kinds(other, devices=[gpu])
 
 
+def test_a_softdep_the_other_way_round_is_told_once() -> None:
+    gpu, line = device("0000:3b:00.0", driver="nouveau"), "softdep vfio-pci pre: nouveau\n"
+    told = {"softdep-too-late", "softdep-reversed"}
+    for options, kind in (("", "softdep-reversed"), ("options vfio-pci ids=10de:1db1\n", "softdep-too-late")):
+        found = [one for one in kinds(boot(modprobe=f"{options}{line}"), devices=[gpu]) if one in told]
+        assert found == [kind]
+
+
 def test_a_softdep_with_vfio_pci_on_both_sides_is_fine() -> None:
     text = "options vfio-pci ids=10de:1db1\nsoftdep nouveau pre: vfio-pci post: vfio-pci\n"
     assert kinds(boot(modprobe=text), devices=[device("0000:3b:00.0", driver="nouveau")]) == []
