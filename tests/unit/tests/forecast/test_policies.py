@@ -90,7 +90,7 @@ def test_files_that_boot_policy_writes_otherwise_prove_nothing(
     assert (f"1 {Answer.OTHER_FILES.value}" in said) is not counts
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("strategy", ["override", "ids", "blacklist"])
 def test_a_policy_that_is_switched_off_and_keeps_its_card_fails_the_run(
     strategy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
