@@ -135,6 +135,7 @@ def test_nothing_else_is_judged_beside_policies(capsys: pytest.CaptureFixture[st
     assert "goes with neither" in capsys.readouterr().err
 
 
+@pytest.mark.sampled(6)
 def test_parts_that_follow_one_another_are_all_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     boots = tmp_path / "policies.jsonl"
     records = list(some_policies().values())
