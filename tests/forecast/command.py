@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+import typing as t
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -24,12 +25,14 @@ from config_builder import Case
 from configuration import SERIES
 from host_trees import HostTrees, in_memory
 from kernel import Kernel
+from mutations import MUTATIONS
 from records import Corpus
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.tests.exit_codes import exit_code
 
+Drawn = t.TypeVar("Drawn")
 HERE = Path(__file__).resolve().parent
 OBSERVED = HERE / "observed" / "boots.jsonl.xz"
 POLICIES = HERE / "observed" / "policies.jsonl.xz"
@@ -73,7 +76,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="do what is suggested for the hosts of FILE, and judge it",
     )
-    known.add_argument("--every", type=int, default=1, metavar="N", help="with --remedies: only every Nth host (1)")
+    known.add_argument("--every", type=int, default=1, metavar="N", help="with --remedies, --policies, --mutations: only every Nth (1)")
+    known.add_argument("--first", type=int, default=0, metavar="N", help="with --every: begin at this one, modulo --every (0)")
     known.add_argument("--minutes", type=float, metavar="N", help="with --remedies: begin no host after N minutes; the next run goes on")
     known.add_argument("--rewrite", action="store_true", help="with --mutations: write down which boots noticed")
     known.add_argument(
@@ -91,6 +95,10 @@ def main(arguments: Sequence[str]) -> int:
         known.error("--policies goes with neither --replay nor --mutations")
     if (options.replay or options.mutations) and (options.record or options.races):
         known.error("--replay and --mutations boot nothing: they go with neither --record nor --races")
+    if options.every < 1 or options.first < 0:
+        known.error("--every is 1 or more, and --first 0 or more")
+    if options.rewrite and options.every > 1:
+        known.error("--rewrite goes with all mutations, not with --every")
     options.again |= options.sample
     if options.count is None:
         options.count = SAMPLE if options.sample else DRAWN
@@ -104,9 +112,9 @@ def _run(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="forecast-", dir=in_memory() if of_record else None) as name:
         comparison = (_of_record if of_record else _with_guests)(options, Path(name))
         if options.mutations:
-            return mutants.check(comparison, CATCHERS, say, options.rewrite)
+            return mutants.check(comparison, CATCHERS, say, _part_of(options, MUTATIONS), options.rewrite)
         if options.remedies:
-            cases = _known_cases(options, comparison.corpus)[:: options.every]
+            cases = _part_of(options, _known_cases(options, comparison.corpus))
             kept = remedies_kept.open_kept(Cache.at(None).root / "forecast" / "remedies", options.remedies, options.minutes, say)
             return remedies.end(list(remedies.judge_all(comparison, cases, kept)), say)
         return _compare(options, comparison)
@@ -133,8 +141,8 @@ def _policies(options: argparse.Namespace) -> int:
         for file in files:
             comparison = Comparison(trees, Corpus.known(file), say, parallel=options.jobs)
             cases = [case for case in _known_cases(options, comparison.corpus) if policies.has_policy(case.configuration)]
-            found += policies.judge_all(comparison, cases)
-    return policies.end(found, {} if options.policies else policies.LEAST, say)
+            found += policies.judge_all(comparison, _part_of(options, cases))
+    return policies.end(found, {} if options.policies else policies.least(options.every), say)
 
 
 def _record_policies(options: argparse.Namespace, comparison: Comparison) -> int:
@@ -202,6 +210,11 @@ def _shown(options: argparse.Namespace, results: Iterable[table.Result]) -> list
             if options.quick:
                 break
     return shown
+
+
+def _part_of(options: argparse.Namespace, known: Sequence[Drawn]) -> Sequence[Drawn]:
+    """Those that --every and --first choose."""
+    return known[options.first % options.every :: options.every]
 
 
 def _known_cases(options: argparse.Namespace, corpus: Corpus) -> list[Case]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from comparison import Comparison, Facts, facts_of_guest
 from config_builder import Case
 from forked import alike, in_processes
 from mutation import Mutation
-from mutations import MUTATIONS
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
@@ -29,6 +28,7 @@ class Mutants:
     catchers: Mapping[str, str]
     folder: Path
     """Where the hosts are laid out, each once."""
+    mutations: Sequence[Mutation]
     _hosts: dict[str, Host] = field(default_factory=dict)
     _facts: dict[str, Facts] = field(default_factory=dict)
     _sound: dict[str, bool] = field(default_factory=dict)
@@ -36,18 +36,18 @@ class Mutants:
     def check(self, say: Say) -> tuple[dict[str, str | None], list[str]]:
         """The configuration that catches each mutation, None where none does; and those that were judged and are wrong as they are."""
         # Those that are likely to need the same host are for one process.
-        groups = alike(range(len(MUTATIONS)), lambda number: self.catchers.get(MUTATIONS[number].breaks))
+        groups = alike(range(len(self.mutations)), lambda number: self.catchers.get(self.mutations[number].breaks))
         answers: dict[int, tuple[str | None, list[str]]] = {}
         for group, judged in zip(groups, in_processes(self._judged, groups, self.comparison.parallel), strict=True):
             answers.update(zip(group, judged, strict=True))
         found: dict[str, str | None] = {}
-        for number, mutation in enumerate(MUTATIONS):
+        for number, mutation in enumerate(self.mutations):
             found[mutation.breaks] = catcher = answers[number][0]
             say(f"{mutation.breaks}: {f'caught by {catcher}' if catcher else 'NOT NOTICED'}")
         return found, sorted({name for _catcher, wrong in answers.values() for name in wrong})
 
     def _judged(self, number: int) -> tuple[str | None, list[str]]:
-        catcher = self._catcher(MUTATIONS[number])
+        catcher = self._catcher(self.mutations[number])
         return catcher, [name for name, sound in self._sound.items() if not sound]
 
     def _catcher(self, mutation: Mutation) -> str | None:
@@ -88,11 +88,11 @@ class Mutants:
         return self._hosts[name]
 
 
-def check(comparison: Comparison, catchers: Path, say: Say, rewrite: bool = False) -> int:
-    """Whether every mutation is noticed, and no forecast wrong without one; ``rewrite``: the catchers that were found are written down."""
+def check(comparison: Comparison, catchers: Path, say: Say, chosen: Sequence[Mutation], rewrite: bool = False) -> int:
+    """Whether each chosen mutation is noticed, and no forecast wrong without one; ``rewrite`` writes down the catchers that were found."""
     known: dict[str, str] = json.loads(catchers.read_text(encoding="utf-8")) if catchers.exists() else {}
     with comparison.trees.folder() as folder:
-        mutants = Mutants(comparison, known, folder)
+        mutants = Mutants(comparison, known, folder, chosen)
         found, wrong = mutants.check(say)
     missed = [breaks for breaks, catcher in found.items() if catcher is None]
     if rewrite:

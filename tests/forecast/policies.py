@@ -306,6 +306,11 @@ LEAST = {Answer.WON: 150, Answer.LOST: 20, Answer.OFF: 15}
 """So many answers of a kind the recorded boots have to give; files that are written otherwise than then give none."""
 
 
+def least(every: int) -> Mapping[Answer, int]:
+    """The same where only one of so many is judged; half as many, as kinds do not come evenly."""
+    return LEAST if every == 1 else {answer: max(1, number // (2 * every)) for answer, number in LEAST.items()}
+
+
 def end(found: Sequence[Judged], least: Mapping[Answer, int], say: Callable[[str], None]) -> int:
     """The run's last lines and its status."""
     counts = Counter(one.answer for one in found)

@@ -235,7 +235,7 @@ HOSTS: dict[str, Drawn] = {
 }
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", HOSTS)
 def test_what_is_certain_is_true_and_what_is_open_has_the_truth_among_its_outcomes(tmp_path: Path, name: str) -> None:
     compare(HOSTS[name].tree(tmp_path), HOSTS[name].truth, HOSTS[name].open)

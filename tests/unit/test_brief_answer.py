@@ -29,7 +29,7 @@ def ad_hoc(tree: Tree, *arguments: str, callback: str = "default", options: str 
     return ran.stdout
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 def test_a_host_is_one_short_line_with_o(tmp_path: Path) -> None:
     tree = booting(tmp_path)
     (line,) = ad_hoc(tree, "-o").splitlines()
@@ -43,14 +43,14 @@ def test_a_host_is_one_short_line_with_o(tmp_path: Path) -> None:
     assert len(line) <= LONGEST_LINE / 2
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 def test_a_card_is_one_line_with_o_where_its_fields_are_asked_for(tmp_path: Path) -> None:
     (line,) = ad_hoc(booting(tmp_path), "-o", options=f"devices={GPU} detail=brief").splitlines()
     assert json.loads(line.partition("=> ")[2])["devices"][0]["next_driver"] == "nouveau"
     assert len(line) <= LONGEST_LINE
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 def test_a_card_is_a_screen_of_yaml(tmp_path: Path) -> None:
     said = ad_hoc(booting(tmp_path), callback="yaml")
     assert "    next_driver: nouveau\n" in said

@@ -86,7 +86,7 @@ def _wrong(before: dict[str, Answer], after: dict[str, Answer], sentence: str) -
     return f"{sentence} harms {harmed}" if harmed else None
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", TRIED)
 def test_a_change_helps_and_harms_no_device(tmp_path: Path, name: str) -> None:
     assert wrong(HOSTS[name], tmp_path) is None

@@ -101,6 +101,7 @@ def test_a_roll_over_hosts_that_are_done_asks_each_of_them_and_drains_none(fleet
     assert {name: (counts["changed"], counts["failed"]) for name, counts in recap(done.stdout).items()} == dict.fromkeys(HOSTS, (0, 0))
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("hook", ["fleet_drain", "fleet_undrain"])
 def test_a_hook_that_is_not_there_stops_the_roll_before_its_first_host(fleet: Path, hook: str) -> None:
     done = run(fleet, PLAYBOOKS / "deploy.yml", **{hook: "misspelt.yml"})

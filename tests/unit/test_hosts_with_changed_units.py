@@ -144,7 +144,7 @@ LEAVES = (
 LATE = "[Service]\nType=oneshot\nExecStart=/bin/true\n"
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", [TRIGGER, UDEVD])
 @pytest.mark.parametrize("line", TAKES)
 def test_what_takes_something_from_a_unit_leaves_its_work_open(tmp_path: Path, line: str, name: str) -> None:

@@ -260,7 +260,7 @@ def test_what_may_be_run_counts(tmp_path: Path, name: str) -> None:
     compare(drawn.tree(tmp_path), drawn.truth, drawn.open, ":")
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", OTHERS)
 def test_the_answers_are_true_or_open_where_they_may_be(tmp_path: Path, name: str) -> None:
     tree = OTHERS[name].tree(tmp_path)

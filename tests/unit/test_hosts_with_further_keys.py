@@ -150,7 +150,7 @@ HOSTS: dict[str, Drawn] = {
 }
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", HOSTS)
 def test_the_answers_are_true_or_open_where_they_may_be(tmp_path: Path, name: str) -> None:
     compare(HOSTS[name].tree(tmp_path), HOSTS[name].truth, HOSTS[name].open)

@@ -162,7 +162,7 @@ READ_AGAIN = {
 }
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", LOADING)
 def test_a_module_is_loaded_however_that_is_written(tmp_path: Path, name: str) -> None:
     text, first, files = LOADING[name]

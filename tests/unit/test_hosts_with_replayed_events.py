@@ -100,7 +100,7 @@ HOSTS = {
 }
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", HOSTS)
 def test_what_a_replayed_event_does_is_noticed(tmp_path: Path, name: str) -> None:
     drawn = HOSTS[name]

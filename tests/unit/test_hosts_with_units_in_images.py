@@ -96,7 +96,7 @@ HOSTS: dict[str, Drawn] = {
 }
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("name", HOSTS)
 def test_what_an_image_has_of_its_own_counts(tmp_path: Path, name: str) -> None:
     compare(HOSTS[name].tree(tmp_path), HOSTS[name].truth, HOSTS[name].open)

@@ -92,7 +92,7 @@ def test_nothing_that_a_lingering_user_s_manager_starts_does_either(tmp_path: Pa
     assert (found.early, found.later) == ((), ())
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("release", RELEASES)
 def test_nothing_does_where_each_text_has_to_be_read(tmp_path: Path, release: str) -> None:
     """Without dpkg's database, on the host that has all packages."""
@@ -101,7 +101,7 @@ def test_nothing_does_where_each_text_has_to_be_read(tmp_path: Path, release: st
     assert found.assumes
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 def test_a_host_of_stock_packages_has_certain_answers_only_and_nothing_to_warn_of(stock: Tree) -> None:
     told = gather(stock.host(Commands(stock.root)), DeviceReportRequest(detail="full"), True)
     assert [*told["policy_warnings"], *(said for device in told["devices"] for said in device["warnings"])] == []
@@ -163,7 +163,7 @@ CONTROLS: dict[str, t.Callable[[Tree], Tree]] = {
 }
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("control", CONTROLS)
 def test_what_administrators_commonly_add_changes_no_certain_answer(tmp_path: Path, control: str) -> None:
     found = answers(CONTROLS[control](install(host(tmp_path), "trixie", ("server", "network", "containers"))))
@@ -221,7 +221,7 @@ REPORTED: dict[str, tuple[t.Callable[[Tree], Tree], dict[str, str]]] = {
 }
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("report", REPORTED)
 def test_a_host_of_a_public_report_is_open_only_where_it_says_why(tmp_path: Path, report: str) -> None:
     add, opened = REPORTED[report]

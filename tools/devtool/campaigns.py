@@ -91,6 +91,7 @@ CAMPAIGNS = {
     "power cuts": Campaign("the power is cut while a machine converges", "tests/power_cuts/run --count 50", 8),
     "remedies": Campaign("every remedy, tried on its host", "tests/forecast/run --remedies", 2),
     "remedies of whole hosts": Campaign("every remedy, tried on its whole host", "tests/world/run --remedies", 4),
+    "policies": Campaign("what boot_policy accepts, against known boots", "tests/forecast/run --policies", 1),
     "forecast mistakes": Campaign("broken forecasts are noticed", "tests/forecast/run --mutations", 1),
 }
 

@@ -31,6 +31,8 @@ QUIET = ("-q", "-p", "no:cacheprovider")
 BOTH_CORES = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 # Of so many files pylint reads one.
 LINTED = 10
+# Of so many policies and broken forecasts one is judged.
+JUDGED = 4
 # Every part that a test is divided into divides it (tests/unit/sampling.py).
 TURNS = 720720
 TARGET_TESTS = ("tests/unit/plugins/module_utils", "tests/unit/plugins/modules")
@@ -213,8 +215,12 @@ def forecast(workspace: Workspace) -> Iterator[Check]:
     drawn = f"{count or 'a sample of'} boots against their forecasts, seed {seed}"
     amount = ("--count", count) if count else ("--sample",)
     yield workspace.check(drawn, "tests/forecast/run", *amount, "--seed", seed, seconds=7200, counts=True)
-    yield workspace.check("what boot_policy accepts against known boots", "tests/forecast/run", "--policies", seconds=1800, counts=True)
-    yield workspace.check("broken forecasts against known boots", "tests/forecast/run", "--mutations", seconds=1800, counts=True)
+    part = ("--every", str(JUDGED), "--first", str(_number_of_commit(workspace.checkout) % JUDGED))
+    say(f"of policies and broken forecasts a part, chosen by the commit ({' '.join(part)}); all of them are campaigns of make test-all")
+    judged = "what boot_policy accepts against known boots, a part"
+    yield workspace.check(judged, "tests/forecast/run", "--policies", *part, seconds=1800, counts=True)
+    broken = "broken forecasts against known boots, a part"
+    yield workspace.check(broken, "tests/forecast/run", "--mutations", *part, seconds=1800, counts=True)
     hosts = ("tests/world/run", "--replay", "--sample", "40")
     yield workspace.check("a sample of the recorded whole hosts against their predictions", *hosts, seconds=900, counts=True)
     for page in chosen("TABLE"):

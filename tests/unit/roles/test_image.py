@@ -34,7 +34,7 @@ def play(folder: Path, root: str, *words: str, **options: t.Any) -> tuple[int, s
     return ran.returncode, ran.stdout + ran.stderr
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 def test_claims_are_baked_into_an_image_and_taken_back(tmp_path: Path) -> None:
     tree = bootable(tmp_path)
     code, said = play(tmp_path, str(tree.root))

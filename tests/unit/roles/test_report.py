@@ -46,7 +46,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, str]:
     return folder / "vfio-report", code, output
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 def test_every_host_has_a_row_and_those_that_cannot_be_examined_say_so(reported: tuple[Path, int, str]) -> None:
     folder, _code, output = reported
     data: Seen = json.loads((folder / "index.json").read_text())
@@ -70,7 +70,7 @@ def test_the_page_of_the_host_that_was_examined_is_there_and_only_that(reported:
     assert sorted(path.name for path in (folder / "hosts").iterdir()) == ["here.html", "here.json", "here.prom"]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 def test_check_mode_writes_nothing_and_a_second_run_changes_nothing(tmp_path: Path) -> None:
     _code, output = run(tmp_path, "--check", "--limit", "here")
     assert "changed=2" in output, output

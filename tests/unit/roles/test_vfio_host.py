@@ -81,7 +81,7 @@ def play(folder: Path, **options: t.Any) -> str:
     return ran.stdout + ran.stderr
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("state", ["present", "absent"])
 def test_a_play_with_a_wrong_claim_stops_before_anything_is_changed(tmp_path: Path, state: str) -> None:
     said = play(tmp_path, vfio_host_state=state, vfio_host_claims=[{"devices": "10de:1db"}])

@@ -60,7 +60,7 @@ def filled(environment: Environment, place: Path, requirements: str, *avoided: M
     return environment
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 def test_the_version_that_is_asked_for_is_installed(tmp_path: Path, index: PythonIndex, environment: Environment) -> None:
     assert version(filled(environment, tmp_path, "tool==2.1.1\n")) == "2.1.1"
 
@@ -80,7 +80,7 @@ def test_what_does_not_build_is_not_the_indexs_fault(tmp_path: Path, index: Pyth
         filled(environment, tmp_path, "tool==2.1.1\nbroken\n")
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 def test_an_environment_of_another_version_serves_for_a_day_and_says_so(
     tmp_path: Path, index: PythonIndex, capsys: pytest.CaptureFixture[str]
 ) -> None:

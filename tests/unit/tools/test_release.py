@@ -86,7 +86,7 @@ def built(root: Path, target: Path) -> Path:
     return archive.build(root, target, programs().galaxy, dict(os.environ))
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 def test_two_builds_of_this_collection_have_the_same_bytes(tmp_path: Path) -> None:
     found = []
     names = Checkout.here().files()
@@ -145,7 +145,7 @@ def test_a_version_of_other_than_three_numbers_is_refused(repository: Path) -> N
         previous(repository)
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 def test_the_way_from_the_release_before_is_closed_by_an_option_that_is_gone(
     repository: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

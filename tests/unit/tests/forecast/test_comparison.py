@@ -58,6 +58,7 @@ def comparison(trees: HostTrees, corpus: Path, pool: Pool | None, said: list[str
     return Comparison(trees, Corpus(corpus), said.append, t.cast("t.Any", pool))
 
 
+@pytest.mark.sampled(3)
 def test_what_was_booted_before_is_booted_again_only_where_that_is_asked_for(trees: HostTrees, tmp_path: Path) -> None:
     names = [case.configuration.name for case in CASES]
     for again, booted in ((False, names), (False, []), (True, names)):

@@ -90,7 +90,7 @@ def test_files_that_boot_policy_writes_otherwise_prove_nothing(
     assert (f"1 {Answer.OTHER_FILES.value}" in said) is not counts
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("strategy", ["override", "ids", "blacklist"])
 def test_a_policy_that_is_switched_off_and_keeps_its_card_fails_the_run(
     strategy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -133,3 +133,34 @@ def test_nothing_else_is_judged_beside_policies(capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit):
         command.main(["--policies", "--replay"])
     assert "goes with neither" in capsys.readouterr().err
+
+
+@pytest.mark.sampled(6)
+def test_parts_that_follow_one_another_are_all_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    boots = tmp_path / "policies.jsonl"
+    records = list(some_policies().values())
+    boots.write_text("".join(f"{record.text()}\n" for record in records), encoding="utf-8")
+    shutil.copy(recorded_hosts.beside(command.POLICIES), recorded_hosts.beside(boots))
+
+    def counted(*words: str) -> int:
+        assert command.main(["--policies", str(boots), *words]) == 0
+        return sum(int(line.split()[0]) for line in capsys.readouterr().out.splitlines() if line[:1].isdigit())
+
+    whole = counted()
+    parts = [counted("--every", "2", "--first", str(number)) for number in (0, 1)]
+    assert sum(parts) == whole
+    assert all(0 < part < whole for part in parts)
+    # A commit's number goes beyond the parts.
+    assert counted("--every", "2", "--first", "7") == parts[1]
+
+
+@pytest.mark.parametrize("words", [("--every", "0"), ("--first", "-1"), ("--mutations", "--rewrite", "--every", "2")], ids=" ".join)
+def test_parts_that_make_no_sense_are_refused(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main([*words])
+    assert "--every" in capsys.readouterr().err
+
+
+def test_a_part_has_to_give_a_share_of_the_answers() -> None:
+    assert policies.least(1) == policies.LEAST
+    assert all(0 < number <= policies.LEAST[answer] // 4 for answer, number in policies.least(4).items())

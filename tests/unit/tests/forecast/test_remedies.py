@@ -39,7 +39,7 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[i
     return command.main(["--remedies", str(boots), "--jobs", "1", *more]), capsys.readouterr().out.splitlines()
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 def test_every_change_that_is_suggested_helps_and_harms_no_device(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, said = run(tmp_path, capsys)
     assert status == 0

@@ -72,7 +72,7 @@ def boots(tmp_path: Path, chosen: list[Record]) -> Path:
     return path
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(4)
 def test_recorded_boots_are_judged_where_nothing_can_be_built_fetched_or_booted(tmp_path: Path, boots: Path, chosen: list[Record]) -> None:
     kinds = {(one.case.configuration.series, one.case.configuration.flow) for one in chosen}
     assert kinds == {(series, flow) for series in SERIES for flow in FLOWS}

@@ -24,7 +24,7 @@ def run(capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, list[str]]
     return world_command.main(["--remedies", "--sample", "3", "--jobs", "1", *more]), capsys.readouterr().out.splitlines()
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 def test_every_change_that_is_suggested_helps_and_harms_no_device(capsys: pytest.CaptureFixture[str]) -> None:
     status, said = run(capsys)
     assert status == 0

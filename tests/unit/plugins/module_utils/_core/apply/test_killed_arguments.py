@@ -46,7 +46,7 @@ CASES = [
 ]
 
 
-@pytest.mark.sampled(5)
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize(("make", "state", "then"), CASES)
 def test_the_next_run_has_the_same_outcome(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], CmdlineHost], state: str, then: str

@@ -112,7 +112,7 @@ def words(root: Path) -> tuple[list[str], ...]:
     return record.get("words", []), record.get("iommu", [])
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("then", ["present", "absent"])
 @pytest.mark.parametrize("first", ["present", "absent"])
 @pytest.mark.parametrize("name", SUBJECTS)
@@ -153,7 +153,7 @@ ERRORS: dict[str, Callable[[], BaseException]] = {
 }
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("first", ["present", "absent"])
 @pytest.mark.parametrize("name", SUBJECTS)

@@ -56,6 +56,7 @@ def next_boot(host: Host, guards: dict[str, str] | None = None, **more: t.Any) -
     return run(host.tree, {"devices": CARD, "driver": "vfio-pci", "guards": guards or {}}, **more)
 
 
+@pytest.mark.sampled(3)
 def test_it_is_refused_live(case: Case, host: Host) -> None:
     for check_mode in (True, False):
         with pytest.raises(HostError) as caught:
@@ -64,7 +65,7 @@ def test_it_is_refused_live(case: Case, host: Host) -> None:
     assert host.tree.place(f"{host.card}/driver_override").read_text() == "(null)\n"
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 def test_it_is_refused_for_the_next_boot(case: Case, host: Host) -> None:
     before = contents(host.tree)
     for check in (True, False):
@@ -74,7 +75,7 @@ def test_it_is_refused_for_the_next_boot(case: Case, host: Host) -> None:
     assert contents(host.tree) == before
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 def test_only_what_the_host_can_do_without_is_overridden(case: Case, host: Host) -> None:
     if case.guard in OPTIONAL:
         assert live(host, {**EVERYTHING}, check_mode=True)["changed"]
@@ -85,13 +86,13 @@ def test_only_what_the_host_can_do_without_is_overridden(case: Case, host: Host)
             take(host, EVERYTHING)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 def test_claim_info_says_which_guard_it_is(case: Case, host: Host) -> None:
     (device,) = claim_info(host.tree.host(host.commands()), devices=CARD, driver="vfio-pci", kernels=["all"])["devices"]
     assert (case.guard, True) in [(found["guard"], case.says in found["what"]) for found in device["guards"]]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 def test_a_card_beside_it_may_go(case: Case, host: Host) -> None:
     """Whatever the host depends on, it does not depend on a second GPU without a disk, an interface or a screen."""
     assert case.build is not None

@@ -50,6 +50,7 @@ def guards(host: Host) -> list[tuple[str, str, str]]:
     return [(found["guard"], found["action"], found["what"]) for found in device["guards"]]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ALONE)
 def test_the_only_default_route_of_the_next_boot_stays(host: Host, name: str) -> None:
     build, where = ALONE[name]
@@ -65,12 +66,14 @@ def test_the_only_default_route_of_the_next_boot_stays(host: Host, name: str) ->
     assert guards(host) == [("route", "refuse", what)]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ALONE)
 def test_of_now_nothing_is_lost_with_it(host: Host, name: str) -> None:
     ALONE[name][0](host)
     assert device_claim(host.tree.host(host.commands()), True, devices=CARD, driver="vfio-pci")["changed"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ALONE)
 def test_with_another_default_route_it_is_only_said(host: Host, name: str) -> None:
     """Nothing here says who brings that one up."""
@@ -81,6 +84,7 @@ def test_with_another_default_route_it_is_only_said(host: Host, name: str) -> No
     assert [action for guard, action, _what in guards(host) if guard == "route"] == ["warn"]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", ALONE)
 def test_another_interface_that_is_to_have_one_counts(host: Host, name: str) -> None:
     ALONE[name][0](host)
@@ -134,6 +138,7 @@ def test_no_command_is_asked_about_a_card_that_has_the_claimed_driver(tmp_path: 
     assert host.tree.place("/asked").exists() == asked
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", NOT_NAMED)
 def test_what_does_not_name_the_card_says_nothing(host: Host, name: str) -> None:
     NOT_NAMED[name](host)
