@@ -32,6 +32,7 @@ class BlsEntry:
     sort_key: str = ""
     kernel: str | None = None
     efi: str | None = None
+    uki: str | None = None
     initrds: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     architecture: str = ""
@@ -68,7 +69,8 @@ def parse(text: str, place: str, is_systemds: bool = False) -> BlsEntry:
         machine_id=single.get("machine-id", ""),
         sort_key=single.get("sort-key", ""),
         kernel=single.get("linux"),
-        efi=single.get("efi") or single.get("uki"),
+        efi=single.get("efi"),
+        uki=single.get("uki"),
         initrds=tuple(several["initrd"]),
         options=tuple(several["options"]),
         architecture=single.get("architecture", ""),
@@ -78,7 +80,7 @@ def parse(text: str, place: str, is_systemds: bool = False) -> BlsEntry:
 
 
 def unquoted(value: str) -> str:
-    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
 
 
 def read(files: BootFiles, folder: str, is_systemds: bool = False) -> t.Iterator[BlsEntry]:
