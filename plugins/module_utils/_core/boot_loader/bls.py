@@ -38,6 +38,8 @@ class BlsEntry:
     architecture: str = ""
     url: str | None = None
     """Where the program is fetched from, if it is not a file."""
+    newer: tuple[str, ...] = ()
+    """The keys, known to the newest loaders only, that change what a unified image boots with."""
     is_of_two_kinds: bool = False
     """Whether it names programs of several kinds."""
 
@@ -75,6 +77,7 @@ def parse(text: str, place: str, is_systemds: bool = False) -> BlsEntry:
         options=tuple(several["options"]),
         architecture=single.get("architecture", ""),
         url=single.get("uki-url"),
+        newer=tuple(key for key in ("profile", "extra") if key in single),
         is_of_two_kinds=sum(key in single for key in ("linux", "efi", "uki", "uki-url")) > 1,
     )
 

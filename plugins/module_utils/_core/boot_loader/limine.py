@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import LIMINE, PARTITIONS
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
@@ -32,6 +34,7 @@ FOR_ALL = ("default_entry", "remember_last_entry")
 ONE_SHOT, DEFAULT = "LoaderEntryOneShot", "LoaderEntryDefault"
 LONGEST_NUMBER = 6
 PROTOCOLS = ("linux", "limine-linux")
+OF_EFI = ("efi", "efi_chainload", "uefi")
 
 
 class _Entry:
@@ -56,7 +59,7 @@ def menu(files: BootFiles) -> Menu | None:
     if len({files.text(place) for place in configs}) > 1:
         doubts.append(f"{' and '.join(configs)} differ; which of them Limine reads cannot be determined.")
     partition = next(partition for partition in PARTITIONS if config.startswith(f"{partition}/"))
-    items = tuple(_item(entry, partition) for entry in _bootable(reader.entries))
+    items = tuple(_item(files, entry, partition) for entry in _bootable(reader.entries))
     if not any(item.kernel for item in items):
         return None
     if reader.settings.get("remember_last_entry", "no").lower() == "yes":
@@ -167,10 +170,13 @@ def _bootable(entries: t.Sequence[_Entry]) -> t.Iterator[_Entry]:
             yield entry
 
 
-def _item(entry: _Entry, partition: str) -> MenuItem:
+def _item(files: BootFiles, entry: _Entry, partition: str) -> MenuItem:
     given = entry.given
-    kernel = given.get("path") or given.get("kernel_path")
-    if given.get("protocol", "").lower() not in PROTOCOLS or kernel is None:
+    kernel = given.get("path") or given.get("kernel_path") or given.get("image_path")
+    protocol = given.get("protocol", "").lower()
+    if protocol in OF_EFI and kernel is not None:
+        return _program(files, entry, kernel, partition)
+    if protocol not in PROTOCOLS or kernel is None:
         return MenuItem(entry.title, entry.title, entry.source)
     doubts: list[str] = []
     paths = [_place(value, partition, entry.source, doubts) for value in (kernel, *entry.modules)]
@@ -179,10 +185,27 @@ def _item(entry: _Entry, partition: str) -> MenuItem:
         id=entry.title,
         source=entry.source,
         kernel=paths[0],
-        arguments=given.get("kernel_cmdline", given.get("cmdline", "")),
+        arguments=_arguments(entry),
         initrds=tuple(paths[1:]),
         doubts=tuple(doubts),
     )
+
+
+def _program(files: BootFiles, entry: _Entry, path: str, partition: str) -> MenuItem:
+    """What the firmware starts for Limine: Linux if it is a unified image, which is given the arguments of the entry."""
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import unified_entry
+
+    doubts: list[str] = []
+    place = files.find_on("", _place(path, partition, entry.source, doubts))
+    image = None if place is None or doubts else kernel_image.read(files.host, place)
+    if place is None or image is None:
+        return MenuItem(entry.title, entry.title, entry.source)
+    found = unified_entry.item(files, image, entry.title, place, _arguments(entry))
+    return dataclasses.replace(found, title=entry.title, source=entry.source)
+
+
+def _arguments(entry: _Entry) -> str:
+    return entry.given.get("kernel_cmdline", entry.given.get("cmdline", ""))
 
 
 def _place(value: str, partition: str, source: str, doubts: list[str]) -> str:

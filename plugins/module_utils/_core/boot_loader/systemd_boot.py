@@ -201,7 +201,13 @@ def _type_1(files: BootFiles, partition: str) -> t.Iterator[Candidate]:
         if not program or not files.host.is_file(place):
             continue
         identity, left, done = identified(entry.id)
-        item = _linux(files, partition, entry, identity, place) if entry.kernel else _program(files, entry, identity, place)
+        is_kernel = entry.kernel is not None and (entry.initrds or kernel_image.read(files.host, place) is None)
+        item = _linux(files, partition, entry, identity, place) if is_kernel else _program(files, entry, identity, place)
+        if entry.newer:
+            doubt = (
+                f"{entry.place} has {' and '.join(entry.newer)}, which some versions of systemd-boot pass to the image, and is not read."
+            )
+            item = dataclasses.replace(item, doubts=(*item.doubts, doubt))
         if entry.is_of_two_kinds:
             doubt = f"{entry.place} names programs of several kinds: newer versions of systemd-boot leave such an entry out."
             item = dataclasses.replace(item, doubts=(*item.doubts, doubt))

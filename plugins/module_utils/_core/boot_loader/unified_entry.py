@@ -51,6 +51,8 @@ def item(files: BootFiles, image: UnifiedImage, identity: str, place: str, given
     doubts += [
         f"{companion} is handed to the system that {place} boots; what it changes is not read." for companion in _companions(files, place)
     ]
+    if image.profile and image.initrd != kernel_image.initrd_part(files.host, place):
+        doubts.append(f"{place} has another initramfs for its profile {image.profile}, which is not read.")
     counted = f"{place}{EXTRA}"
     if counted != _own_folder(place) and files.names(counted):
         doubts.append(f"{counted} is read only by the stub of systemd 254 and older; newer ones read {_own_folder(place)}.")

@@ -9,7 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
-from ansible_collections.vfio.variants.tests.unit.boot_menus import boot_numbers, boot_option, bzimage
+from ansible_collections.vfio.variants.tests.unit.boot_menus import FIRMWARE_GUID, boot_numbers, boot_option, bzimage, unified_image
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 if t.TYPE_CHECKING:
@@ -72,6 +72,24 @@ def test_limine_boots(tmp_path: Path, name: str) -> None:
     text, release, arguments = BOOTS[name]
     boot = read(tmp_path, text)
     assert (boot.release, boot.doubts, boot.entries[release].cmdline.arguments) == (release, (), arguments)
+
+
+UNIFIED = unified_image([(".cmdline", b"ro own"), (".uname", B.encode()), (".linux", bzimage(B)), (".initrd", b"070701")])
+
+
+@pytest.mark.parametrize(
+    ("lines", "arguments"),
+    [
+        (("protocol: efi", "path: boot():/EFI/Linux/x.efi#abc"), ("ro", "own")),
+        (("protocol: efi_chainload", "image_path: boot():/EFI/Linux/x.efi"), ("ro", "own")),
+        (("protocol: efi", "path: boot():/efi/linux/X.EFI", "cmdline: ro given"), ("ro", "given")),
+    ],
+)
+def test_a_unified_image_boots_linux(tmp_path: Path, lines: tuple[str, ...], arguments: tuple[str, ...]) -> None:
+    Tree(tmp_path).file("/boot/EFI/Linux/x.efi", UNIFIED).file("/sys/firmware/efi/efivars/SecureBoot-" + FIRMWARE_GUID, b"\6\0\0\0\0")
+    boot = read(tmp_path, "".join(f"{line}\n" for line in ("/One", *lines)) + TWO)
+    entry = boot.entries[B]
+    assert (boot.release, boot.doubts, entry.cmdline.arguments, entry.initrds) == (B, (), arguments, ("/boot/EFI/Linux/x.efi",))
 
 
 def test_modules_come_in_their_order(tmp_path: Path) -> None:

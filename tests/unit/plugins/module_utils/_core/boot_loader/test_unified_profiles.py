@@ -90,6 +90,26 @@ def test_an_entry_that_names_an_image_as_such_is_known_to_newer_versions(tmp_pat
     assert read(tree.file("/efi/loader/entries/zz.conf", "sort-key a\nuki /x.efi\n")).release == release
 
 
+def test_a_profile_with_an_initramfs_of_its_own_is_a_doubt(tmp_path: Path) -> None:
+    profiles = [*MAIN, *DEBUG, (".initrd", b"070701 other")]
+    boot = read(host(tmp_path, {"x.efi": image(B, profiles=profiles)}, conf="default x.efi@debug\n"))
+    assert "another initramfs for its profile debug" in boot.doubts[0]
+    assert read(host(tmp_path, {"x.efi": image(B, profiles=profiles)})).doubts == ()
+
+
+def test_an_entry_can_name_a_unified_image_as_its_kernel(tmp_path: Path) -> None:
+    tree = host(tmp_path, {}).file("/efi/x.efi", image(B)).file("/efi/loader/entries/zz.conf", "sort-key a\nlinux /x.efi\n")
+    boot = read(tree)
+    assert (boot.release, boot.doubts, boot.entries[B].initrds) == (B, (), ("/efi/x.efi",))
+    assert boot.entries[B].cmdline.arguments == ("ro", "own")
+
+
+@pytest.mark.parametrize("line", ["profile 1", "extra /x.cred"])
+def test_what_only_the_newest_loader_passes_to_an_image_is_a_doubt(tmp_path: Path, line: str) -> None:
+    tree = host(tmp_path, {}).file("/efi/x.efi", image(B)).file("/efi/loader/entries/zz.conf", f"sort-key a\nefi /x.efi\n{line}\n")
+    assert f"has {line.split(maxsplit=1)[0]}, which some versions" in read(tree).doubts[0]
+
+
 ADDON = unified_image([(".sbat", b"x"), (".cmdline", b"added")])
 
 
