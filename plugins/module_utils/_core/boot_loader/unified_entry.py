@@ -37,25 +37,8 @@ def item(files: BootFiles, image: UnifiedImage, identity: str, place: str, given
         arguments = given
         if secure is None and image.cmdline and given != image.cmdline:
             doubts.append(f"{place} is given other arguments, which it accepts only with Secure Boot off.")
-    words = [arguments]
-    for addon in _addons(files, place):
-        added = kernel_image.addon(files.host, addon)
-        if added is None:
-            doubts.append(f"{addon} may add arguments to those of {place}, and cannot be read.")
-        elif not added.release or added.release == image.release:
-            words.append(added.cmdline)
-            if secure and added.cmdline:
-                doubts.append(f"{addon} adds arguments to those of {place}, if its signature is accepted.")
-            if added.has_initrd:
-                doubts.append(f"{addon} adds an initramfs to that of {place}, which is not read.")
-    doubts += [
-        f"{companion} is handed to the system that {place} boots; what it changes is not read." for companion in _companions(files, place)
-    ]
-    if image.profile and image.initrd != kernel_image.initrd_part(files.host, place):
-        doubts.append(f"{place} has another initramfs for its profile {image.profile}, which is not read.")
-    counted = f"{place}{EXTRA}"
-    if counted != _own_folder(place) and files.names(counted):
-        doubts.append(f"{counted} is read only by the stub of systemd 254 and older; newer ones read {_own_folder(place)}.")
+    words = [arguments, *_added(files, image, place, secure, doubts)]
+    doubts += _unread(files, image, place)
     return MenuItem(
         title=image.os_release.get("PRETTY_NAME", identity),
         id=identity,
@@ -66,6 +49,31 @@ def item(files: BootFiles, image: UnifiedImage, identity: str, place: str, given
         release=image.release,
         doubts=tuple(doubts),
     )
+
+
+def _added(files: BootFiles, image: UnifiedImage, place: str, secure: bool | None, doubts: list[str]) -> t.Iterator[str]:
+    """The arguments of its addons."""
+    for addon in _addons(files, place):
+        added = kernel_image.addon(files.host, addon)
+        if added is None:
+            doubts.append(f"{addon} may add arguments to those of {place}, and cannot be read.")
+        elif not added.release or added.release == image.release:
+            yield added.cmdline
+            if secure and added.cmdline:
+                doubts.append(f"{addon} adds arguments to those of {place}, if its signature is accepted.")
+            if added.has_initrd:
+                doubts.append(f"{addon} adds an initramfs to that of {place}, which is not read.")
+
+
+def _unread(files: BootFiles, image: UnifiedImage, place: str) -> t.Iterator[str]:
+    """Doubts about what the image boots with besides arguments."""
+    for companion in _companions(files, place):
+        yield f"{companion} is handed to the system that {place} boots; what it changes is not read."
+    if image.profile and image.initrd != kernel_image.initrd_part(files.host, place):
+        yield f"{place} has another initramfs for its profile {image.profile}, which is not read."
+    counted = f"{place}{EXTRA}"
+    if counted != _own_folder(place) and files.names(counted):
+        yield f"{counted} is read only by the stub of systemd 254 and older; newer ones read {_own_folder(place)}."
 
 
 def secure_boot(host: Host) -> bool | None:
