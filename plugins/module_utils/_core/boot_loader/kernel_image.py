@@ -51,10 +51,12 @@ def name_release(host: Host, name: str, path: str = "") -> str | None:
     return name_release(host, posixpath.basename(target)) if target else None
 
 
+CONTROLS = dict.fromkeys((*range(0x20), 0x7F), " ")
 MOST_SECTIONS = 96
 MOST_PROFILES = 256
 """UNIFIED_PROFILES_MAX of systemd (src/fundamental/uki.h)."""
-LONGEST_TEXT = 1024 * 1024
+LONGEST_TEXT = 16 * 1024
+"""More than any kernel reads of its arguments (COMMAND_LINE_SIZE), and than an os-release has."""
 COFF_HEADER = 24
 SECTION_HEADER = 40
 
@@ -105,7 +107,7 @@ def _text(file: t.BinaryIO, offset: int, size: int) -> str:
 
 def _one_line(text: str) -> str:
     """Control characters become blanks, as the stub makes them.  (systemd: mangle_stub_cmdline())"""
-    return "".join(char if char >= " " else " " for char in text).strip()
+    return text.translate(CONTROLS).strip()
 
 
 def initrd_part(host: Host, path: str) -> tuple[int, int] | None:

@@ -129,3 +129,9 @@ def test_the_folder_of_addons_is_named_without_the_boot_counter(tmp_path: Path, 
     boot = read(host(tmp_path, {name: image(B)}).file(f"/efi/EFI/Linux/{folder}.extra.d/a.addon.efi", ADDON))
     assert ("added" in boot.entries[B].cmdline.arguments) is added
     assert (boot.doubts == ()) is is_sure
+
+
+def test_of_a_line_that_no_kernel_reads_to_its_end_the_beginning_is_read(tmp_path: Path) -> None:
+    boot = read(host(tmp_path, {"x.efi": image(B, profiles=[*MAIN, (".cmdline", b"x " * 500_000)])}))
+    assert len(" ".join(boot.entries[B].cmdline.arguments)) < 16 * 1024
+    assert "of which a kernel" in boot.doubts[0]
