@@ -37,7 +37,7 @@ def test_uapi_versions_have_their_own_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "order", "right"),
+    ("one", "order", "other"),
     [
         # Answers of `systemd-analyze compare-versions`.
         ("aa", 1, "a1"),
@@ -54,8 +54,8 @@ def test_uapi_versions_have_their_own_order() -> None:
         ("0a", 1, "a"),
     ],
 )
-def test_signs_in_a_row_are_taken_as_systemd_takes_them(left: str, order: int, right: str) -> None:
-    assert (uapi_compare(left, right), uapi_compare(right, left)) == (order, -order)
+def test_signs_in_a_row_are_taken_as_systemd_takes_them(one: str, order: int, other: str) -> None:
+    assert (uapi_compare(one, other), uapi_compare(other, one)) == (order, -order)
 
 
 @pytest.mark.parametrize("version", ["", "~", "---", "\0", "1" * 5000])
