@@ -32,11 +32,14 @@ class BlsEntry:
     sort_key: str = ""
     kernel: str | None = None
     efi: str | None = None
+    uki: str | None = None
     initrds: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     architecture: str = ""
     url: str | None = None
     """Where the program is fetched from, if it is not a file."""
+    newer: tuple[str, ...] = ()
+    """The keys, known to the newest loaders only, that change what a unified image boots with."""
     is_of_two_kinds: bool = False
     """Whether it names programs of several kinds."""
 
@@ -68,17 +71,19 @@ def parse(text: str, place: str, is_systemds: bool = False) -> BlsEntry:
         machine_id=single.get("machine-id", ""),
         sort_key=single.get("sort-key", ""),
         kernel=single.get("linux"),
-        efi=single.get("efi") or single.get("uki"),
+        efi=single.get("efi"),
+        uki=single.get("uki"),
         initrds=tuple(several["initrd"]),
         options=tuple(several["options"]),
         architecture=single.get("architecture", ""),
         url=single.get("uki-url"),
+        newer=tuple(key for key in ("profile", "extra") if key in single),
         is_of_two_kinds=sum(key in single for key in ("linux", "efi", "uki", "uki-url")) > 1,
     )
 
 
 def unquoted(value: str) -> str:
-    return value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
 
 
 def read(files: BootFiles, folder: str, is_systemds: bool = False) -> t.Iterator[BlsEntry]:

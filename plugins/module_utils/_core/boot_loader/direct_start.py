@@ -23,18 +23,19 @@ def menu(files: BootFiles, program: Program, choice: ChosenOption) -> Menu | Non
     if place is None:
         return None
     why = f"{choice.source} names {option}, which is {place}"
+    doubts = (f"The data of {option} is not text in UTF-16, as {place} reads its arguments.",) if option.has_other_data else ()
     if program.kind == efi_program.UNIFIED:
         image = kernel_image.read(files.host, place)
         if image is None:
             return None
         item = unified_entry.item(files, image, option.name, place, option.arguments)
-        return Menu("the firmware", option.name, (item,), item, why)
+        return Menu("the firmware", option.name, (item,), item, why, doubts)
     if program.kind != efi_program.KERNEL:
         return None
     title = option.title or option.name
     initrds = of_arguments(option.arguments, place)
     item = MenuItem(title, option.name, f"the EFI variable {option.name}", place, option.arguments, initrds)
-    return Menu("the firmware", option.name, (item,), item, why)
+    return Menu("the firmware", option.name, (item,), item, why, doubts)
 
 
 def of_arguments(arguments: str, kernel: str) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ CONFIGS = (
     *(f"{partition}/EFI/syslinux/{name}" for partition in ("/boot/efi", "/efi") for name in OF_EFI),
 )
 MOST_FILES = 16
+OF_LABELS = ("append", "initrd", "linux", "kernel")
+ENDING = ("menu separator", "menu begin", "menu end")
 
 
 class _Label:
@@ -39,7 +41,7 @@ def menu(files: BootFiles) -> Menu | None:
     if not configs:
         return None
     config = configs[0]
-    reader = _Reader(files)
+    reader = _Reader(files, config)
     reader.read(config)
     items = tuple(_item(label, posixpath.dirname(config)) for label in reader.labels)
     if not any(item.kernel for item in items):
@@ -49,7 +51,7 @@ def menu(files: BootFiles) -> Menu | None:
     if len(texts) > 1:
         doubts.append(f"{' and '.join(configs)} differ; which of them the loader reads cannot be determined.")
     # A default that is a menu's program shows the menu, which has a default of its own.
-    given = (reader.on_timeout, reader.menu_default, reader.default)
+    given = (reader.on_timeout, *reader.menu_defaults[:1], reader.default)
     wanted = [label for label in given if label and not label.split()[0].endswith(".c32")]
     named = {item.id: item for item in items}
     known = [label for label in wanted if label in named]
@@ -60,11 +62,24 @@ def menu(files: BootFiles) -> Menu | None:
         for label in dict.fromkeys(wanted)
         if label not in named
     ]
+    doubts += _of_menu_program(reader, named)
     if known:
         default, why = named[known[0]], f"{config}: the default is {known[0]}"
     else:
         default, why = items[0], f"{config}: no default is set, so the first entry is the default"
     return Menu(NAME, config, items, default, why, tuple(doubts))
+
+
+def _of_menu_program(reader: _Reader, named: t.Mapping[str, MenuItem]) -> t.Iterator[str]:
+    """What the menu's program and U-Boot take differently."""
+    if len(named) < len(reader.labels):
+        yield f"{reader.config} has several entries of one name; which one counts depends on the loader."
+    if len(reader.menu_defaults) > 1:
+        yield f"{reader.config} sets `menu default` in several entries; which one counts depends on the loader."
+    if reader.saves is not None:
+        yield f"{reader.saves} has the menu save which entry was booted last, and it keeps that to itself."
+    if reader.opens_submenu and reader.default is None and not reader.menu_defaults:
+        yield f"{reader.config}: the menu begins with another menu, so which entry is the default depends on the loader."
 
 
 def _item(label: _Label, folder: str) -> MenuItem:
@@ -86,13 +101,19 @@ def _absolute(path: str, folder: str) -> str:
 
 
 class _Reader:
-    def __init__(self, files: BootFiles) -> None:
+    def __init__(self, files: BootFiles, config: str) -> None:
         self._files = files
+        self.config = config
         self._left = MOST_FILES
         self._append = ""
         self.labels: list[_Label] = []
         self.default: str | None = None
-        self.menu_default: str | None = None
+        self.menu_defaults: tuple[str, ...] = ()
+        self.saves: str | None = None
+        """The file and line that has the menu save the last entry."""
+        self.opens_submenu = False
+        self._is_behind = False
+        """Whether the last entry has ended for syslinux, which U-Boot does not know."""
         self.on_timeout: str | None = None
         self.doubts: list[str] = []
 
@@ -112,12 +133,19 @@ class _Reader:
 
     def _take(self, key: str, value: str, here: str) -> None:
         label = self.labels[-1] if self.labels else None
+        if label is not None and self._is_behind and key in OF_LABELS:
+            self.doubts.append(f"{here} sets {key} behind a part of the menu; whether it is the entry's own depends on the loader.")
+        self._is_behind = (self._is_behind or key in ENDING) and key != "label"
         if key == "label":
             self.labels.append(_Label(value, self._append, here))
         elif key == "default":
             self.default = value
         elif key == "ontimeout":
             self.on_timeout = value
+        elif key == "menu save":
+            self.saves = here
+        elif key == "menu begin":
+            self.opens_submenu = self.opens_submenu or not self.labels
         elif key in ("include", "menu include"):
             self._include(value.partition(" ")[0], here)
         elif key == "append" and label is None:
@@ -135,7 +163,7 @@ class _Reader:
         elif key == "menu label":
             label.title = value.replace("^", "")
         elif key == "menu default":
-            self.menu_default = label.name
+            self.menu_defaults = (*self.menu_defaults, label.name)
 
     def _include(self, path: str, here: str) -> None:
         folder = posixpath.dirname(here.rpartition(":")[0])

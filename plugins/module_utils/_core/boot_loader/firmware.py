@@ -24,6 +24,8 @@ NETWORK = frozenset(((3, 11), (3, 12), (3, 13), (3, 24)))
 END = 0x7F
 GUID_TYPE = 2
 MOST_NODES = 64
+OF_FIRMWARE = uuid.UUID("8108ac4e-9f11-4d59-850e-e21a522c59b2").bytes_le
+"""The data of options that EDK2 makes by itself, which it gives to no program (mBmAutoCreateBootOptionGuid)."""
 FALLBACK = "/EFI/BOOT/BOOTX64.EFI"
 """What an option that names only a disk starts, on x86."""
 
@@ -44,6 +46,8 @@ class BootOption:
     arguments: str
     partition: str = ""
     """The GUID of the GPT partition that the file is on; empty if the option names none."""
+    has_other_data: bool = False
+    """Whether the program is given data that is not text as a program reads it."""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.title})" if self.title else self.name
@@ -67,9 +71,10 @@ def parse(name: str, content: bytes) -> BootOption | None:
     while content[end : end + 2] not in (b"\0\0", b"", b"\0"):
         end += 2
     title = content[6:end].decode("utf-16-le", "replace")
-    nodes = content[end + 2 : end + 2 + length]
+    nodes, data = content[end + 2 : end + 2 + length], content[end + 2 + length :]
     if len(nodes) < length:
         return None
+    arguments = _text(data)
     path = list(_nodes(nodes))
     kinds = {kind for kind, _body in path}
     names = (body.decode("utf-16-le", "replace").partition("\0")[0] for kind, body in path if kind == FILE_PATH)
@@ -80,7 +85,8 @@ def parse(name: str, content: bytes) -> BootOption | None:
         is_on_disk=HARD_DRIVE in kinds,
         is_network=not NETWORK.isdisjoint(kinds),
         file="".join("/" + part.replace("\\", "/").strip("/") for part in names),
-        arguments=_text(content[end + 2 + length :]),
+        arguments=arguments or "",
+        has_other_data=arguments is None and data != OF_FIRMWARE,
         partition=next((found for kind, body in path if kind == HARD_DRIVE for found in (_guid(body),) if found), ""),
     )
 
@@ -103,12 +109,12 @@ def _nodes(path: bytes) -> t.Iterator[tuple[tuple[int, int], bytes]]:
         at += length
 
 
-def _text(data: bytes) -> str:
-    """The option's data, if it is text as a program reads its arguments: UTF-16, printable."""
-    if len(data) % 2:
-        return ""
-    found = data.decode("utf-16-le", "replace").partition("\0")[0]
-    return found.strip() if found.isprintable() else ""
+def _text(data: bytes) -> str | None:
+    """The option's data as a kernel reads its arguments: UTF-16, one line; None if that is not text.  (efi_convert_cmdline())"""
+    found = data[: len(data) // 2 * 2].decode("utf-16-le", "replace").partition("\0")[0].partition("\n")[0]
+    # Text in UTF-8, which looks like words of East Asia then, is what efibootmgr writes without --unicode.
+    is_text = found.replace("\t", " ").isprintable() and not (found and found[0] > "\xff")
+    return found.strip() if is_text else None
 
 
 def option(host: Host, number: int) -> BootOption | None:

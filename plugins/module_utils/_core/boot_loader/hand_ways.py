@@ -6,15 +6,19 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import LIMINE
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.bls import FOLDERS_OF_GRUB
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import LIMINE, REFIND
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.kernel_install import is_prebuilt
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.other_loaders import on_partitions
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import names_if_any
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
+ZIPL = "/etc/zipl.conf"
 BY_HAND = {
-    "/etc/zipl.conf": "add them to `parameters` in {} and run `zipl`",
+    ZIPL: "add them to `parameters` in {} and run `zipl`",
     "/etc/default/raspi-firmware": "add them to the line of /boot/firmware/cmdline.txt and, as a new kernel has that written again, to "
     "/etc/default/raspi-extra-cmdline",
     "/boot/firmware/cmdline.txt": "add them to the line of {}",
@@ -42,7 +46,20 @@ def by_hand(host: Host, menu: Menu | None = None) -> str | None:
         return f"add them to the line `cmdline` of its entries in {menu.source}"
     if menu is not None:
         return next((way for way in (_of_item(host, item) for item in menu.kernels()) if way), None)
-    return next((way.format(place) for place, way in BY_HAND.items() if host.is_file(place)), None)
+    return _of_entries_for_zipl(host) or next(_of_files(host), None)
+
+
+def _of_files(host: Host) -> t.Iterator[str]:
+    yield from (way.format(place) for place, way in BY_HAND.items() if host.is_file(place))
+    stanzas = (place for place, name in on_partitions().items() if name == REFIND and host.is_file(place))
+    yield from (f"add them to `options` of its entry in {place}, or to a refind_linux.conf beside the kernel" for place in stanzas)
+
+
+def _of_entries_for_zipl(host: Host) -> str | None:
+    """Where zipl reads entries in files, its own configuration has no `parameters`."""
+    if not host.is_file(ZIPL) or not any(name.endswith(".conf") for folder in FOLDERS_OF_GRUB for name in names_if_any(host, folder)):
+        return None
+    return "run `grubby --update-kernel=ALL --args='…'` and then `zipl`"
 
 
 def _of_item(host: Host, item: MenuItem) -> str | None:

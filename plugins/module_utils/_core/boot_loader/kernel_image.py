@@ -51,8 +51,12 @@ def name_release(host: Host, name: str, path: str = "") -> str | None:
     return name_release(host, posixpath.basename(target)) if target else None
 
 
+CONTROLS = dict.fromkeys((*range(0x20), 0x7F), " ")
 MOST_SECTIONS = 96
-LONGEST_TEXT = 1024 * 1024
+MOST_PROFILES = 256
+"""UNIFIED_PROFILES_MAX of systemd (src/fundamental/uki.h)."""
+LONGEST_TEXT = 16 * 1024
+"""More than any kernel reads of its arguments (COMMAND_LINE_SIZE), and than an os-release has."""
 COFF_HEADER = 24
 SECTION_HEADER = 40
 
@@ -61,15 +65,15 @@ SECTION_HEADER = 40
 class UnifiedImage:
     """The parts of a unified kernel image.  ``initrd`` is the initramfs's (offset, size) in the file; None if there is none.
 
-    ``os_release`` has the variables of .osrel.  ``has_profiles`` says that the image has several command lines; ``cmdline`` is
-    the default one.
+    ``os_release`` has the variables of .osrel.
     """
 
     cmdline: str
     release: str | None
     os_release: t.Mapping[str, str]
     initrd: tuple[int, int] | None
-    has_profiles: bool = False
+    profile: str = ""
+    """The name, or the number, of the profile whose command line it is; empty for the first, which boots if none is asked for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +107,7 @@ def _text(file: t.BinaryIO, offset: int, size: int) -> str:
 
 def _one_line(text: str) -> str:
     """Control characters become blanks, as the stub makes them.  (systemd: mangle_stub_cmdline())"""
-    return "".join(char if char >= " " else " " for char in text).strip()
+    return text.translate(CONTROLS).strip()
 
 
 def initrd_part(host: Host, path: str) -> tuple[int, int] | None:
@@ -113,27 +117,40 @@ def initrd_part(host: Host, path: str) -> tuple[int, int] | None:
 
 
 def read(host: Host, path: str) -> UnifiedImage | None:
-    """None if the file is not a PE file, or has no kernel in it."""
+    """What the image boots if none of its profiles is asked for; None if the file is not a PE file, or has no kernel in it."""
+    return next(iter(profiles(host, path)), None)
+
+
+def profiles(host: Host, path: str) -> tuple[UnifiedImage, ...]:
+    """The image as each of its profiles boots it, the first one first; one if it has no profiles, none if it is another file."""
     if not host.is_file(path):
-        return None
+        return ()
     try:
         with host.open(path) as file:
-            return _read(file)
+            return tuple(_read(file))
     except (HostError, OSError, ValueError, struct.error):
-        return None
+        return ()
 
 
-def _read(file: t.BinaryIO) -> UnifiedImage | None:
-    places: dict[str, tuple[int, int]] = {}
-    has_profiles = False
+def _read(file: t.BinaryIO) -> t.Iterator[UnifiedImage]:
+    """The sections before the first profile are the base of all, of which a profile replaces some by its own.
+
+    (systemd: pe_locate_profile_sections() in src/boot/pe.c)
+    """
+    parts: list[dict[str, tuple[int, int]]] = [{}]
     for name, offset, size in sections(file):
-        # The sections before the first profile are the base of every profile.
-        has_profiles = has_profiles or name == ".profile"
-        if not has_profiles:
-            places.setdefault(name, (offset, size))
-    if ".linux" not in places:
-        return None
+        if name == ".profile":
+            parts.append({})
+        parts[-1].setdefault(name, (offset, size))
+    base, own = parts[0], parts[1:]
+    for number, part in enumerate(own[:MOST_PROFILES] or [base]):
+        places = {**base, **part}
+        if ".linux" in places:
+            named = _variables(_text(file, *part.get(".profile", (0, 0)))).get("ID") or str(number)
+            yield _image(file, places, named if number else "")
 
+
+def _image(file: t.BinaryIO, places: t.Mapping[str, tuple[int, int]], profile: str) -> UnifiedImage:
     def text(name: str) -> str:
         return _text(file, *places.get(name, (0, 0)))
 
@@ -142,7 +159,7 @@ def _read(file: t.BinaryIO) -> UnifiedImage | None:
         release=text(".uname") or _own_release(file, *places[".linux"]),
         os_release=_variables(text(".osrel")),
         initrd=places.get(".initrd"),
-        has_profiles=has_profiles,
+        profile=profile,
     )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import PARTITIONS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import PARTITIONS, REFIND
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
@@ -22,7 +22,7 @@ FIRMWARE_OF_BOARDS = {
 LEFT_OVER = {
     "/etc/lilo.conf": "LILO",
     "/etc/elilo.conf": "ELILO",
-    "/boot/refind_linux.conf": "rEFInd",
+    "/boot/refind_linux.conf": REFIND,
     "/boot/config.txt": "the Raspberry Pi's firmware",
 }
 """Files that often remain on hosts that boot with another loader."""
@@ -41,7 +41,7 @@ def beside(files: BootFiles, is_known: bool) -> t.Iterator[str]:
 
 def on_partitions() -> dict[str, str]:
     """The files by which other loaders on the partitions are known."""
-    refind = {f"{partition}/EFI/{folder}/refind.conf": "rEFInd" for partition in PARTITIONS for folder in ("refind", "BOOT")}
+    refind = {f"{partition}/EFI/{folder}/refind.conf": REFIND for partition in PARTITIONS for folder in ("refind", "BOOT")}
     # Before Limine 8 the file had another name and another syntax.
     folders = ("", "limine/", "boot/", "boot/limine/", "EFI/BOOT/")
     return {**refind, **{f"{partition}/{folder}limine.cfg": "an old Limine" for partition in PARTITIONS for folder in folders}}

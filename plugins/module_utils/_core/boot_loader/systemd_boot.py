@@ -27,12 +27,13 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 
 COUNTER = re.compile(r"\+(\d+)(?:-(\d+))?(?=\.(?:conf|efi)$)", re.IGNORECASE)
+LOADER_CONF = "loader/loader.conf"
 SAVED = "@saved"
 ARCHITECTURES = {"x86_64": "x64", "i686": "ia32", "aarch64": "aa64", "armv7l": "arm", "riscv64": "riscv64", "loongarch64": "loongarch64"}
 """EFI_MACHINE_TYPE_NAME by machine (src/boot/util.h)."""
 VERSION = re.compile(r"systemd-boot (\d{1,4})")
-WITH_URLS = 258
-"""The first version that knows `uki-url`."""
+WITH_UKIS, WITH_PREFERRED = 258, 260
+"""The first versions that know `uki` and `uki-url` in entries, and `preferred` in loader.conf and its EFI variable."""
 ESCAPED = re.compile(r"\\.")
 BRACKETS = re.compile(r"\[((?:\\.|\]|[^\]\\])(?:\\.|[^\]\\])*)\]")
 NOTHING = "\\"
@@ -41,6 +42,8 @@ GENERATED = (
     "secure-boot-keys-auto",
 )
 """IDs of entries that systemd-boot makes by itself, which come after all others (src/boot/boot.c)."""
+# Of .osrel (src/boot/bootspec-fundamental.c).
+NAMES, VERSIONS = ("PRETTY_NAME", "IMAGE_ID", "NAME", "ID"), ("IMAGE_VERSION", "VERSION", "VERSION_ID", "BUILD_ID")
 COUNTED_NAMES, PLAIN_NAMES = 257, 259
 """Up to the first version an entry's ID has its boot counter in it, from the other on it has not; between them it may have."""
 
@@ -56,21 +59,30 @@ class Candidate:
     machine_id: str
     version: str
     name: str
-    """The file's name, with the counter."""
+    """The ID with the counter."""
+    sorted_as: str
+    """The ID without the profile: those of one image come in their order."""
 
 
 def menu(files: BootFiles) -> Menu | None:
     """The menu of systemd-boot; None if it has no entries."""
     found: dict[tuple[str, int | None, int], Candidate] = {}
+    beside: list[str] = []
     for partition in PARTITIONS:
         for candidate in (*_type_1(files, partition), *_type_2(files, partition)):
             # A partition may be mounted at two of these.
-            found.setdefault((candidate.item.id, candidate.tries_left, candidate.tries_done), candidate)
+            first = found.setdefault((candidate.item.id, candidate.tries_left, candidate.tries_done), candidate)
+            if first.item.arguments != candidate.item.arguments:
+                beside.append(f"{first.item.source} and {candidate.item.source} differ")
     if not found:
         return None
+    configs = [place for place in (f"{partition}/{LOADER_CONF}" for partition in PARTITIONS) if files.host.is_file(place)]
+    if len({files.text(place) for place in configs}) > 1:
+        beside.append(f"{' and '.join(configs)} differ")
     ordered = sorted(found.values(), key=functools.cmp_to_key(compare))
     place, settings = _settings(files)
     default, why, doubts = _default(files, ordered, place, settings)
+    doubts += tuple(f"{what}; which of them systemd-boot reads cannot be determined." for what in beside)
     return Menu("systemd-boot", place, tuple(candidate.item for candidate in ordered), default, why, doubts)
 
 
@@ -86,7 +98,7 @@ def compare(left: Candidate, right: Candidate) -> int:
             (left.machine_id > right.machine_id) - (left.machine_id < right.machine_id),
             -uapi_compare(left.version, right.version),
         ]
-    keys.append(-uapi_compare(left.item.id, right.item.id))
+    keys.append(-uapi_compare(left.sorted_as, right.sorted_as))
     if left.tries_left is not None and right.tries_left is not None:
         keys += [right.tries_left - left.tries_left, left.tries_done - right.tries_done]
     return next((key for key in keys if key), 0)
@@ -122,6 +134,11 @@ def _kinds_of_names(files: BootFiles) -> tuple[bool, ...]:
     return (False, True) if version is None or COUNTED_NAMES < version < PLAIN_NAMES else (version >= PLAIN_NAMES,)
 
 
+def _knows(files: BootFiles, first: int) -> bool:
+    """Whether the loader that ran is of this version or a newer one, or does not say which it is."""
+    return _version(files) not in range(first)
+
+
 def _version(files: BootFiles) -> int | None:
     """That of the loader that ran, as it says."""
     said = VERSION.match(efi_variables.text(files.host, "LoaderInfo") or "")
@@ -141,29 +158,24 @@ def as_fnmatch(pattern: str) -> str:
 def _default_patterns(files: BootFiles, place: str, settings: t.Mapping[str, str]) -> t.Iterator[tuple[str, str, bool]]:
     """The patterns that systemd-boot tries in turn, each with its source, and whether it skips entries that failed to boot."""
     variables = (("LoaderEntryOneShot", False), ("LoaderEntryPreferred", True), ("LoaderEntryDefault", False))
-    saved = efi_variables.text(files.host, "LoaderEntryLastBooted")
-    for name, is_preference in variables:
-        value = efi_variables.text(files.host, name)
-        if value == SAVED:
-            value = saved
-        if value:
-            yield value, f"the EFI variable {name}", is_preference
-    for key, is_preference in (("preferred", True), ("default", False)):
-        value = settings.get(key)
-        if value == SAVED:
-            value = saved
-        if value:
-            yield value, place, is_preference
+    given = [(efi_variables.text(files.host, name), f"the EFI variable {name}", is_preference) for name, is_preference in variables]
+    given += [(settings.get("preferred"), place, True), (settings.get("default"), place, False)]
+    for value, source, is_preference in given:
+        pattern = efi_variables.text(files.host, "LoaderEntryLastBooted") if (value or "").lower() == SAVED else value
+        if pattern and (not is_preference or _knows(files, WITH_PREFERRED)):
+            yield pattern, source, is_preference
 
 
 def _settings(files: BootFiles) -> tuple[str, dict[str, str]]:
     """The path of loader.conf and its settings; of a key's lines the last counts."""
     for partition in PARTITIONS:
-        place = f"{partition}/loader/loader.conf"
+        place = f"{partition}/{LOADER_CONF}"
         text = files.text(place)
         if text is not None:
             lines = (line.split(None, 1) for line in text.splitlines() if not line.lstrip().startswith("#"))
-            return place, {words[0]: bls.unquoted(words[1].strip()) for words in lines if len(words) == 2}
+            given = ((words[0], bls.unquoted(words[1].strip())) for words in lines if len(words) == 2)
+            # It ignores what else begins with @.
+            return place, {key: value for key, value in given if not value.startswith("@") or value.lower() == SAVED}
     return "systemd-boot", {}
 
 
@@ -180,20 +192,26 @@ def _type_1(files: BootFiles, partition: str) -> t.Iterator[Candidate]:
     for entry in bls.read(files, f"{partition}/loader/entries", is_systemds=True):
         if entry.architecture and own and entry.architecture.lower() != own:
             continue
-        program = entry.kernel or entry.efi
-        if entry.url and not program and _version(files) not in range(WITH_URLS):
+        program = entry.kernel or entry.efi or (entry.uki if _knows(files, WITH_UKIS) else None)
+        if entry.url and not program and _knows(files, WITH_UKIS):
             item = MenuItem(entry.title or entry.id, entry.id.lower(), entry.place)
-            yield Candidate(item, None, 0, entry.sort_key, entry.machine_id, entry.version, entry.id.lower())
+            yield Candidate(item, None, 0, entry.sort_key, entry.machine_id, entry.version, entry.id.lower(), entry.id.lower())
         place = partition + "/" + program.replace("\\", "/").lstrip("/") if program else ""
         # systemd-boot skips an entry whose file does not exist.
         if not program or not files.host.is_file(place):
             continue
         identity, left, done = identified(entry.id)
-        item = _linux(files, partition, entry, identity, place) if entry.kernel else _program(files, entry, identity, place)
+        is_kernel = entry.kernel is not None and (entry.initrds or kernel_image.read(files.host, place) is None)
+        item = _linux(files, partition, entry, identity, place) if is_kernel else _program(files, entry, identity, place)
+        if entry.newer:
+            doubt = (
+                f"{entry.place} has {' and '.join(entry.newer)}, which some versions of systemd-boot pass to the image, and is not read."
+            )
+            item = dataclasses.replace(item, doubts=(*item.doubts, doubt))
         if entry.is_of_two_kinds:
             doubt = f"{entry.place} names programs of several kinds: newer versions of systemd-boot leave such an entry out."
             item = dataclasses.replace(item, doubts=(*item.doubts, doubt))
-        yield Candidate(item, left, done, entry.sort_key, entry.machine_id, entry.version, entry.id.lower())
+        yield Candidate(item, left, done, entry.sort_key, entry.machine_id, entry.version, entry.id.lower(), identity)
 
 
 def _linux(files: BootFiles, partition: str, entry: BlsEntry, identity: str, place: str) -> MenuItem:
@@ -222,13 +240,18 @@ def _program(files: BootFiles, entry: BlsEntry, identity: str, place: str) -> Me
 
 
 def _type_2(files: BootFiles, partition: str) -> t.Iterator[Candidate]:
+    """One for each profile of each unified image that says of which system it is."""
     folder = f"{partition}/EFI/Linux"
     for name in files.names(folder):
-        image = kernel_image.read(files.host, f"{folder}/{name}") if name.lower().endswith(".efi") else None
-        if image is None:
+        if not name.lower().endswith(".efi") or name.lower().startswith((".", "auto-")):
             continue
         identity, left, done = identified(name)
-        names = image.os_release
-        key = names.get("IMAGE_ID") or names.get("ID") or ""
-        version = next((names[key] for key in ("IMAGE_VERSION", "VERSION", "VERSION_ID", "BUILD_ID") if names.get(key)), "")
-        yield Candidate(unified_entry.item(files, image, identity, f"{folder}/{name}"), left, done, key, "", version, name.lower())
+        for image in kernel_image.profiles(files.host, f"{folder}/{name}"):
+            names = image.os_release
+            if not any(names.get(key) for key in NAMES):
+                continue
+            key = names.get("IMAGE_ID") or names.get("ID") or ""
+            version = next((names[key] for key in VERSIONS if names.get(key)), "")
+            profile = f"@{image.profile.lower()}" if image.profile else ""
+            item = unified_entry.item(files, image, identity + profile, f"{folder}/{name}")
+            yield Candidate(item, left, done, key, "", version, name.lower() + profile, identity)

@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 
 RPM_SEGMENT = re.compile(r"[0-9]+|[A-Za-z]+|~", re.ASCII)
-PIECE = re.compile(r"[0-9]+|[A-Za-z]+|[~^.-]", re.ASCII)
-SEPARATORS = "~-^."
+UNKNOWN = re.compile(r"[^0-9A-Za-z~^.-]*", re.ASCII)
+DIGITS, LETTERS = re.compile(r"[0-9]*", re.ASCII), re.compile(r"[A-Za-z]*", re.ASCII)
 
 
 def rpm_compare(left: str, right: str) -> int:
@@ -50,32 +50,35 @@ def uapi_compare(left: str, right: str) -> int:
 
     `~` is older than the end, which is older than `-`, `^`, `.`, numbers, and letters before numbers.
     """
-    lefts, rights = PIECE.findall(left), PIECE.findall(right)
-    for at in range(max(len(lefts), len(rights))):
-        one = lefts[at] if at < len(lefts) else ""
-        two = rights[at] if at < len(rights) else ""
-        if one == two:
-            continue
-        if one[:1].isdigit() and two[:1].isdigit():
-            if _number(one) != _number(two):
-                return -1 if _number(one) < _number(two) else 1
-            continue
-        if one.isalpha() and two.isalpha():
+    at, beside = 0, 0
+    while True:
+        at, beside = _end(UNKNOWN, left, at), _end(UNKNOWN, right, beside)
+        for separator in "~-^.":
+            has, other_has = left.startswith(separator, at), right.startswith(separator, beside)
+            if has != other_has:
+                return -1 if has else 1
+            at, beside = at + has, beside + has
+            if separator == "~" and (at == len(left) or beside == len(right)):
+                return (at < len(left)) - (beside < len(right))
+        is_number = left[at : at + 1].isdigit() or right[beside : beside + 1].isdigit()
+        kind = DIGITS if is_number else LETTERS
+        one, two = left[at : _end(kind, left, at)], right[beside : _end(kind, right, beside)]
+        at, beside = at + len(one), beside + len(two)
+        if is_number and one and two:
+            one_key, two_key = _number(one), _number(two)
+            if one_key != two_key:
+                return -1 if one_key < two_key else 1
+        elif one != two:
             return -1 if one < two else 1
-        return -1 if _rank(one) < _rank(two) else 1
-    return 0
+
+
+def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    """Where the signs of a pattern, of which there may be none, end."""
+    found = pattern.match(text, at)
+    return at if found is None else found.end()
 
 
 def _number(digits: str) -> tuple[int, str]:
     """A sort key for numbers of any length: int() refuses more than some thousand digits."""
     bare = digits.lstrip("0")
     return len(bare), bare
-
-
-def _rank(piece: str) -> int:
-    """The order is: ~, end, -, ^, ., letters, digits."""
-    if not piece:
-        return 1
-    if piece in SEPARATORS:
-        return {"~": 0, "-": 2, "^": 3, ".": 4}[piece]
-    return 6 if piece.isdigit() else 5

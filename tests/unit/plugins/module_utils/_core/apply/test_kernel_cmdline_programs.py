@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.tests.unit import cmdline_hosts as hosts
-from ansible_collections.vfio.variants.tests.unit.boot_menus import NEW, unified_image
+from ansible_collections.vfio.variants.tests.unit.boot_menus import NEW, boot_option, unified_image
 from ansible_collections.vfio.variants.tests.unit.cmdline_hosts import ROOT, CmdlineHost
 
 WORDS = ("intel_iommu=on", "iommu=pt")
@@ -147,6 +147,41 @@ def test_limine_s_own_way_is_named(tmp_path: Path, settings: str | None, way: st
         host.tree.file("/etc/default/limine", settings)
 
     with pytest.raises(HostError, match="Limine boots from entries that are made by no program that is known") as told:
+        host.call(*WORDS)
+
+    assert way in str(told.value.hint)
+
+
+@pytest.mark.parametrize(
+    ("place", "way"),
+    [
+        ("/boot/refind_linux.conf", "add them to each line of /boot/refind_linux.conf."),
+        (
+            "/boot/EFI/limine/none",
+            "add them to `options` of its entry in /boot/EFI/refind/refind.conf, or to a refind_linux.conf beside the",
+        ),
+    ],
+)
+def test_refind_s_own_way_is_named(tmp_path: Path, place: str, way: str) -> None:
+    host = hosts.started_by_firmware(tmp_path)
+    boot_option(host.tree, 1, "\\EFI\\refind\\refind_x64.efi", "rEFInd")
+    host.tree.file("/boot/EFI/refind/refind_x64.efi", b"MZ rEFInd").file("/boot/EFI/refind/refind.conf", "timeout 1\n").file(place)
+
+    with pytest.raises(HostError) as told:
+        host.call(*WORDS)
+
+    assert way in str(told.value.hint)
+
+
+@pytest.mark.parametrize(("has_entries", "way"), [(True, "grubby --update-kernel=ALL"), (False, "`parameters` in /etc/zipl.conf")])
+def test_zipl_s_way_is_that_of_its_entries_where_it_reads_such(tmp_path: Path, has_entries: bool, way: str) -> None:
+    host = hosts.rocky(tmp_path)
+    host.tree.file("/etc/zipl.conf", "[defaultboot]\ndefaultauto\n")
+    if not has_entries:
+        for entry in host.tree.place("/boot/loader/entries").iterdir():
+            entry.unlink()
+
+    with pytest.raises(HostError) as told:
         host.call(*WORDS)
 
     assert way in str(told.value.hint)

@@ -26,7 +26,13 @@ from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 GRUB_CFG = "/boot/grub/grub.cfg"
 SHIM, SYSTEMD_BOOT, REFIND = "\\EFI\\debian\\shimx64.efi", "\\EFI\\systemd\\systemd-bootx64.efi", "\\EFI\\refind\\refind_x64.efi"
-UNIFIED = [(".cmdline", b"ro quiet"), (".uname", OLD.encode()), (".linux", bzimage(OLD)), (".initrd", b"070701")]
+UNIFIED = [
+    (".osrel", b"ID=debian\n"),
+    (".cmdline", b"ro quiet"),
+    (".uname", OLD.encode()),
+    (".linux", bzimage(OLD)),
+    (".initrd", b"070701"),
+]
 
 
 def read(tree: Tree) -> next_boot.NextBoot:

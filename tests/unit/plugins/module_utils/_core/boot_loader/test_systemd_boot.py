@@ -125,13 +125,6 @@ def test_a_unified_image_without_a_release_is_asked_by_its_kernel(host: Tree) ->
     assert read(host.file(IMAGE, pe_file(sections))).release == "7.3.4+deb13-amd64"
 
 
-def test_profiles_of_a_unified_image_are_doubts(host: Tree) -> None:
-    host.file(IMAGE, pe_file([*SECTIONS, (".profile", b"ID=debug"), (".cmdline", b"debug")]))
-    boot = read(host)
-    assert boot.entries["7.3.4+deb13-amd64"].cmdline.arguments[-1] == "vfio-pci.ids=10de:1db1"
-    assert boot.doubts == (f"{IMAGE} has several command lines; the first is assumed.",)
-
-
 def addon(*sections: tuple[str, bytes]) -> bytes:
     return pe_file([(".sbat", b"sbat,1,SBAT\n"), *sections])
 

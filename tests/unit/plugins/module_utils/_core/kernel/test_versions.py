@@ -36,6 +36,28 @@ def test_uapi_versions_have_their_own_order() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("one", "order", "other"),
+    [
+        # Answers of `systemd-analyze compare-versions`.
+        ("aa", 1, "a1"),
+        ("a_1", 0, "a1"),
+        ("a^-", 1, "a^.^1"),
+        ("^-_a_ab", -1, "^-a"),
+        ("~", -1, "~_"),
+        ("+~", -1, "+~~1"),
+        ("~1__~", -1, "~1__~_~"),
+        ("9b-~+", 1, "9b-~."),
+        ("1+-", 1, "1+-^09"),
+        ("0^.a", -1, "0^_^9"),
+        ("ab1", -1, "b1"),
+        ("0a", 1, "a"),
+    ],
+)
+def test_signs_in_a_row_are_taken_as_systemd_takes_them(one: str, order: int, other: str) -> None:
+    assert (uapi_compare(one, other), uapi_compare(other, one)) == (order, -order)
+
+
 @pytest.mark.parametrize("version", ["", "~", "---", "\0", "1" * 5000])
 def test_any_text_equals_itself(version: str) -> None:
     assert rpm_compare(version, version) == package_compare(version, version) == uapi_compare(version, version) == 0
