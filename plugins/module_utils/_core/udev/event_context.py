@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import REFUSING, SYSTEM_MOST, Accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import end_of_links
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.architecture import NAMES, of_release, of_tree
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
@@ -58,33 +59,25 @@ class Files:
     """Users and groups for which udev drops the line that names them, unless something makes them known before it starts."""
     from_hwdb: t.Mapping[str, tuple[tuple[str, str], ...]] = dataclasses.field(default_factory=dict)
     """By the name of a property, the values that the hardware database has for some devices, each with its file and line."""
+    links: t.Mapping[str, bool | None] = dataclasses.field(default_factory=dict)
+    """Of links that TEST asks for, whether they lead to something; None where they lead to a folder that is another after a boot."""
 
     @classmethod
     def read(cls, tree: FileTree, keys: t.Iterable[Key], version: int | None = None, made_on: FileTree | None = None) -> Files:
         """``made_on`` is the root that an image was made on, which shows the machine."""
         folders: dict[str, frozenset[str]] = {}
-        tested: list[str] = []
         imported: dict[str, Properties | None] = {}
         modes: dict[str, int] = {}
-        named: list[Key] = []
         patterns: set[str] = set()
-        architecture, virtual = None, None
+        keys = tuple(keys)
+        constants = {key.attribute for key in keys if key.name == "CONST"}
         for key in keys:
             path = key.value
-            if key.name in ACCOUNTS:
-                named.append(key)
-                continue
-            if key.name == "CONST" and architecture is None:
-                architecture = of_tree(tree)
-            if key.name == "CONST" and virtual is None and key.attribute != "arch":
-                virtual = is_virtual(made_on or tree)
             folder = posixpath.dirname(path)
             if not lasts(path) or _FORMAT.search(folder) or "*" in path:
                 continue
             if key.name == "TEST" and folder not in folders and len(folders) < MOST_FOLDERS:
                 folders[folder] = frozenset(tree.names(folder))
-            if key.name == "TEST":
-                tested.append(path)
             if key.name == "TEST" and key.attribute and isinstance(tree, Host) and len(modes) < MOST_FOLDERS:
                 status = None if _FORMAT.search(path) else tree.stat(path)
                 modes.update({} if status is None else {path: stat_bits.S_IMODE(status.st_mode)})
@@ -93,9 +86,11 @@ class Files:
                 if paths is not None and len(imported) + len(paths) <= MOST_FOLDERS:
                     imported.update((one, _properties_of(tree, one)) for one in paths)
                     patterns.update((path,) if _FORMAT.search(path) else ())
-        accounts = _unknown_accounts(tree, named, version)
-        folders = _without_dead_links(tree, folders, tested)
-        return cls(folders, imported, frozenset(patterns), modes, architecture, virtual, version, accounts, hwdb.read(tree))
+        accounts = _unknown_accounts(tree, [key for key in keys if key.name in ACCOUNTS], version)
+        architecture = of_tree(tree) if constants else None
+        virtual = is_virtual(made_on or tree) if constants - {"arch"} else None
+        links = _links(tree, folders, (key.value for key in keys if key.name == "TEST"))
+        return cls(folders, imported, frozenset(patterns), modes, architecture, virtual, version, accounts, hwdb.read(tree), links)
 
     def imports(self, path: str, written: str) -> bool:
         """Whether it is known what is in a file that a rule, where it is written so, imports."""
@@ -103,6 +98,8 @@ class Files:
 
     def has(self, path: str) -> bool | None:
         """Whether a path exists; None if that cannot be determined."""
+        if path in self.links:
+            return self.links[path]
         # A slash at the end, or two together, ask for more than a name.
         names = self.folders.get(posixpath.dirname(path)) if lasts(path) and posixpath.normpath(path) == path else None
         return None if names is None else posixpath.basename(path) in names
@@ -132,14 +129,15 @@ def _named(tree: FileTree, written: str) -> tuple[str, ...] | None:
     return tuple(f"{folder}/{one}" for one in tree.names(folder) if pattern.fullmatch(one))
 
 
-def _without_dead_links(tree: FileTree, folders: t.Mapping[str, frozenset[str]], tested: t.Iterable[str]) -> dict[str, frozenset[str]]:
-    """TEST follows links: one that leads nowhere is not there.  Of a path with substitutions any name of its folder may be meant."""
-    found = dict(folders)
+def _links(tree: FileTree, folders: t.Mapping[str, frozenset[str]], tested: t.Iterable[str]) -> dict[str, bool | None]:
+    """TEST follows links.  Of a path with substitutions any name of its folder may be meant."""
+    found: dict[str, bool | None] = {}
     for path in dict.fromkeys(tested):
         folder, name = posixpath.split(path)
-        for one in found.get(folder, ()) if _FORMAT.search(name) else (name,):
-            if tree.link(f"{folder}/{one}") is not None and not tree.exists(f"{folder}/{one}"):
-                found[folder] = found[folder] - {one}
+        for one in folders.get(folder, ()) if _FORMAT.search(name) else (name,):
+            link = f"{folder}/{one}"
+            if folder in folders and tree.link(link) is not None:
+                found[link] = tree.exists(link) if lasts(end_of_links(link, tree.link)) else None
     return found
 
 
