@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.conditions import Conditions
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.services import commands
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import UnitFiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import UnitFiles, parsed
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.units import StartedUnits
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
@@ -127,3 +129,31 @@ def test_drop_ins_come_from_the_nearest_folder(tmp_path: Path, unit: str, folder
 )
 def test_a_command_is_taken_without_its_signs_and_quotes(tmp_path: Path, line: str, run: list[str]) -> None:
     assert Drawn(tmp_path, a=f"[Service]\nExecStart={line}\n").run("a.service") == run
+
+
+@pytest.mark.parametrize(
+    ("line", "holds"),
+    [
+        ("PathExists=/etc/full", True),
+        ("PathExists=! /etc/full", True),
+        ("PathExists=| /etc/none", True),
+        ("PathExists=etc/none", True),
+        ("PathExists=/etc/../etc/none", True),
+        ("PathExists=/etc/%H", None),
+        ("DirectoryNotEmpty=/etc/full", True),
+        ("DirectoryNotEmpty=/etc/empty", False),
+        ("DirectoryNotEmpty=/etc/kept", False),
+        ("DirectoryNotEmpty=|!/etc/kept", True),
+        ("DirectoryNotEmpty=! /etc/full", True),
+        ("KernelCommandLine=two words", True),
+        ('KernelCommandLine="two words"', False),
+        ("KernelCommandLine=! quiet", False),
+        ("KernelCommandLine=|!nope", True),
+    ],
+)
+def test_a_condition_holds_as_systemd_analyze_says(tmp_path: Path, line: str, holds: bool | None) -> None:
+    """`systemd-analyze condition` of systemd 262.1; without a path from the root it passes over the condition."""
+    tree = Tree(tmp_path).directory("/etc/empty").file("/etc/full/a").file("/etc/kept/.a").file("/etc/kept/a~").file("/etc/kept/a.dpkg-old")
+    conditions = Conditions(tree.host(), Cmdline.parse('quiet "two words"'), "6.12")
+    for kind in ("Condition", "Assert"):
+        assert conditions.hold(parsed(f"[Unit]\n{kind}{line}\n", "a.service", "a.service")) is holds
