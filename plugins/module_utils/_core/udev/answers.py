@@ -41,7 +41,7 @@ _MOST_COMPARED = 64
 _GLOB = re.compile(r"[*?\[]")
 _MOST_DIGITS = 9
 ANYTHING = "?*"
-_LISTS_MATCHED_BY_SIGN, _LISTS_MATCHED_WHOLE = 258, 262
+"""udev takes `== "?*"` for `!= ""`, which each of a list's names agrees with, even if there is none (rule_line_add_token())."""
 _OF_ANOTHER = re.compile(r"\[pci/([^\]]+)\]/*(.*)", re.DOTALL)
 _OF_DEVICES = re.compile(r"/sys(/devices/.*/([0-9a-f]{4,}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]))(?:/+(.*))?", re.DOTALL)
 _OF_BUS = re.compile(r"/sys/bus/pci/devices/([^/]+)(?:/+(.*))?", re.DOTALL)
@@ -357,7 +357,7 @@ def _answer(key: Key, subject: Subject, around: EventContext, state: EventState)
         return _about_file(key, subject, around, state)
     if name == "SYMLINK":
         # No device with a driver of PCI has a node, and so none has links to it.
-        return of_list_without(key, around, key.is_negated) if subject.device is not None else None
+        return key.is_negated != (key.value == ANYTHING) if subject.device is not None else None
     fact = _fact(key, subject, around, state)
     return None if fact is None else key.matches(fact)
 
@@ -381,6 +381,8 @@ def _about_attribute(key: Key, value: Attribute) -> Holds:
 
 
 def _about_tags(key: Key, around: EventContext, state: EventState) -> Holds:
+    if key.value == ANYTHING:
+        return not key.is_negated
     plain = Key(key.name, None, "==", key.value, key.ignores_case)
     if _GLOB.search(key.value) is None and not key.ignores_case:
         found = [state.tags[tag] for tag in key.value.split("|") if tag in state.tags]
@@ -390,22 +392,13 @@ def _about_tags(key: Key, around: EventContext, state: EventState) -> Holds:
         found = [certain for tag, certain in state.tags.items() if plain.matches(tag)]
     if any(found):
         return not key.is_negated
-    answer = key.is_negated if not found and around.complete and state.tags_known else None
-    return of_list_without(key, around, answer)
-
-
-def of_list_without(key: Key, around: EventContext, answer: Holds) -> Holds:
-    """For TAG, TAGS and SYMLINK a later udev takes `== "?*"` for `!= ""`, which holds for each device, and `!= "?*"` for none."""
-    if key.value != ANYTHING or around.files.version in range(_LISTS_MATCHED_BY_SIGN):
-        return answer
-    always = not key.is_negated
-    return always if (around.files.version is not None and around.files.version >= _LISTS_MATCHED_WHOLE) or answer is always else None
+    return key.is_negated if not found and around.complete and state.tags_known else None
 
 
 def _about_tags_above(key: Key, one: Subject, around: EventContext, state: EventState) -> Holds:
     """The tags of a device above: a root bus has no events, and so none."""
     if one.subsystem == "":
-        return of_list_without(key, around, key.is_negated)
+        return key.is_negated != (key.value == ANYTHING)
     return None if one.device is None or state.above is None else _about_tags(key, around, state.above(one))
 
 
