@@ -178,8 +178,10 @@ class UnitFiles:
             if is_mask(self._tree, path) or (target is not None and is_mask(self._tree, posixpath.join(posixpath.dirname(path), target))):
                 return None
             alias = posixpath.basename(target) if target is not None else base
-            if alias in (base, _template(base)) or not alias.endswith(KINDS):
+            if alias in (base, _template(base)) or not alias.endswith(KINDS) or not self._is_inside(path, target or ""):
                 break
+            if posixpath.splitext(alias)[1] != posixpath.splitext(base)[1] or ("@" in alias) != ("@" in base):
+                return None
             # An instance of an alias of a template is an instance of that template.
             base = alias if "@." not in alias else alias.replace("@.", f"@{instance_of(name)}.")
             names.append(base)
@@ -192,9 +194,14 @@ class UnitFiles:
         settings = [*self._parsed(content, path, base)]
         if base in self._masked:
             return None
-        for drop_in in self._drop_ins(names):
+        for drop_in in self._drop_ins((base, *names)):
             settings += self._parsed(self._tree.head(drop_in, LARGEST) or b"", drop_in, base)
         return Unit(base, tuple(names), path, tuple(settings))
+
+    def _is_inside(self, path: str, target: str) -> bool:
+        """Whether a link leads to a unit's folder; elsewhere it is that unit's own file, by whatever name (unit_file_resolve_symlink())."""
+        folder = posixpath.dirname(posixpath.normpath(posixpath.join(posixpath.dirname(path), target)))
+        return any(f"{folder}/".startswith(f"{place}/") for place in (*self.folders, *FOLDERS))
 
     def _aliases_with_folders(self) -> dict[str, list[str]]:
         """By unit, its other names that have drop-ins or links of their own, which count however the unit is started."""

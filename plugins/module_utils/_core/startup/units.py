@@ -96,7 +96,7 @@ class StartedUnits:
                 continue
             self._seen.update(unit.names)
             self.found[unit.name] = Started(unit, by)
-            self._pending += self._files.wanted_by(*unit.names)
+            self._pending += self._files.wanted_by(unit.name, *unit.names)
             self._pulls(unit)
             self._triggers(unit, by)
 
@@ -137,7 +137,11 @@ def _is_pull(setting: UnitSetting) -> bool:
 
 
 def _default(files: UnitFiles) -> str:
-    return DEFAULT if files.load(DEFAULT) is not None else files.linked_name(DEFAULT) or _FALLBACK
+    """Where its file leads to no target, a later systemd takes its own instead; an earlier one starts less (do_queue_default_job())."""
+    if files.load(DEFAULT) is not None:
+        return DEFAULT
+    linked = files.linked_name(DEFAULT)
+    return linked if linked in _STANDARD else _FALLBACK
 
 
 def _roots(files: UnitFiles) -> t.Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import REFUSING, SYSTEM_MOST, Accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import end_of_links
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import without_links
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.architecture import NAMES, of_release, of_tree
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
@@ -137,7 +137,9 @@ def _links(tree: FileTree, folders: t.Mapping[str, frozenset[str]], tested: t.It
         for one in folders.get(folder, ()) if _FORMAT.search(name) else (name,):
             link = f"{folder}/{one}"
             if folder in folders and tree.link(link) is not None:
-                found[link] = tree.exists(link) if lasts(end_of_links(link, tree.link)) else None
+                end = without_links(link, tree.link)
+                # A circle of links leads nowhere.
+                found[link] = False if end is None else tree.exists(end) if lasts(end) else None
     return found
 
 

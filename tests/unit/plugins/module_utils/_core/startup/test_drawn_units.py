@@ -71,6 +71,36 @@ def test_what_is_no_link_starts_nothing_and_hides_those_of_its_name(tmp_path: Pa
     assert drawn.started() == set()
 
 
+def test_a_template_is_an_instance_by_the_name_of_the_unit_s_own_file(tmp_path: Path) -> None:
+    drawn = Drawn(tmp_path).link("also.target", f"{SHIPPED}/site.target").link("site.target.wants/x@.service", "../x@.service")
+    assert drawn.started("also.target") == {"x@site.service"}
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "run"),
+    [
+        ("also.service", "a.service", ["/bin/it"]),
+        ("also.service", "/opt/other.service", ["/bin/other"]),
+        ("also.service", "/opt/other.timer", ["/bin/other"]),
+        ("also.service", "also.timer", []),
+        ("also@i.service", f"{SHIPPED}/x@.service", ["/bin/it"]),
+        ("also@i.service", f"{SHIPPED}/a.service", []),
+    ],
+)
+def test_a_link_to_a_unit_is_another_name_and_one_to_elsewhere_its_file(tmp_path: Path, link: str, target: str, run: list[str]) -> None:
+    other = "[Service]\nExecStart=/bin/other\n"
+    drawn = Drawn(tmp_path).file("/opt/other.service", other).file("/opt/other.timer", other).file("also.timer", "[Timer]\nOnBootSec=1\n")
+    assert drawn.link(link, target).run(link) == run
+
+
+@pytest.mark.parametrize("target", ["nosuch.target", "a.service"])
+def test_a_default_that_leads_to_no_target_is_graphical(tmp_path: Path, target: str) -> None:
+    drawn = Drawn(tmp_path).link("default.target", target).link("graphical.target.wants/b.service", "../b.service")
+    drawn.file(f"{SHIPPED}/graphical.target", "[Unit]\n")
+    files = UnitFiles(drawn.tree.host())
+    assert "b.service" in StartedUnits.at_boot(files, None, (), lambda _unit: True).found
+
+
 def test_links_for_a_name_s_beginning_start_units(tmp_path: Path) -> None:
     assert Drawn(tmp_path).link("a-.target.wants/a.service", "../a.service").started("a-b.target") == {"a.service"}
 

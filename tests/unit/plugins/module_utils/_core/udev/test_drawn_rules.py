@@ -132,9 +132,10 @@ def test_a_link_that_leads_nowhere_is_not_there(tmp_path: Path) -> None:
         ("dead-0000:01:00.0", "nowhere"),
         ("on-0000:01:00.0", "flag"),
         ("late", "/run/x"),
+        ("circle", "circle"),
     ):
         os.symlink(target, tree.place(f"/etc/{name}"))
-    asked = ("flag", "there", "dead", "dead-%k", "on-$kernel", "gone", "dir/", "/flag", "dir/../flag", "late")
+    asked = ("flag", "there", "dead", "dead-%k", "on-$kernel", "gone", "dir/", "/flag", "dir/../flag", "late", "circle")
     tree.file(RULES, "".join(f'TEST=="/etc/{name}", RUN+="{place}"\n' for place, name in enumerate(asked)))
     assert does(tree) == ["0", "1", "4", "6?", "7?", "8?", "9?"]
 
