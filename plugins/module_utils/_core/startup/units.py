@@ -141,7 +141,7 @@ def _default(files: UnitFiles) -> str:
     if files.load(DEFAULT) is not None:
         return DEFAULT
     linked = files.linked_name(DEFAULT)
-    return linked if linked in _STANDARD else _FALLBACK
+    return linked if linked is not None and linked in _STANDARD else _FALLBACK
 
 
 def _roots(files: UnitFiles) -> t.Iterator[tuple[str, str]]:
