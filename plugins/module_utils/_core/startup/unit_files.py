@@ -132,8 +132,8 @@ class UnitFiles:
         found: dict[str, str] = {}
         for kind in (".wants", ".requires", ".upholds"):
             for unit, path in self._beside(names, kind):
-                # What is not a link, or one to nothing or to an empty file, starts nothing (process_deps() in load-dropin.c).
-                if unit.endswith(KINDS) and self._tree.link(path) is not None and not self.is_mask(path):
+                # A link to nothing or to an empty file starts nothing (process_deps() in load-dropin.c).
+                if unit.endswith(KINDS) and not self.is_mask(path):
                     found.setdefault(in_place_of_template(unit, names[0]), path)
         return tuple(found.items())
 

@@ -66,11 +66,6 @@ def test_links_start_units(tmp_path: Path, link: str, target: str, started: set[
     assert Drawn(tmp_path).link(link, target).started() == started
 
 
-def test_what_is_not_a_link_starts_nothing_and_hides_those_of_its_name(tmp_path: Path) -> None:
-    drawn = Drawn(tmp_path).link(f"{SHIPPED}/site.target.wants/a.service", "../a.service").file("site.target.wants/a.service", "text\n")
-    assert drawn.started() == set()
-
-
 def test_a_template_is_an_instance_by_the_name_of_the_unit_s_own_file(tmp_path: Path) -> None:
     drawn = Drawn(tmp_path).link("also.target", f"{SHIPPED}/site.target").link("site.target.wants/x@.service", "../x@.service")
     assert drawn.started("also.target") == {"x@site.service"}
