@@ -137,7 +137,8 @@ HOSTS: dict[str, Drawn] = {
     # what one rule sets and another asks for
     "the device's name as a property": rule(GUEST, f'{ADDED}, ENV{{A}}="%k"\n{ADDED}, ENV{{A}}=="{CARD}", {ACTS}'),
     "the device's path as a property": rule(GUEST, f'{ADDED}, ENV{{A}}="$devpath"\n{ADDED}, ENV{{A}}=="*/{CARD}", {ACTS}'),
-    "the device's name in a tag": rule(GUEST, f'{ADDED}, TAG+="card-%k"\n{ADDED}, TAG=="card-{CARD}", {ACTS}'),
+    "the device's name in a tag, whose colons udev refuses": rule(NATIVE, f'{ADDED}, TAG+="card-%k"\n{ADDED}, TAG=="card-{CARD}", {ACTS}'),
+    "the device's number in a tag": rule(GUEST, f'{THIS}, TAG+="card-%n"\n{ADDED}, TAG=="card-0", {ACTS}'),
     "a property of a property": rule(
         GUEST, f'{ADDED}, ENV{{A}}="$kernel"\n{ADDED}, ENV{{B}}="is-$env{{A}}"\n{ADDED}, ENV{{B}}=="is-{CARD}", {ACTS}'
     ),

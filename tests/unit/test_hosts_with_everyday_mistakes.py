@@ -167,7 +167,7 @@ WARNED: dict[str, tuple[Files, str]] = {
     ),
     "a softdep the other way round": (
         {CONF: "softdep vfio-pci pre: nouveau\n"},
-        "loads nouveau before vfio-pci, so that nouveau takes the devices. Write `softdep nouveau pre: vfio-pci`.",
+        "loads nouveau before vfio-pci, so that nouveau takes 0000:3b:00.0 and 0000:5e:00.0. Write `softdep nouveau pre: vfio-pci`.",
     ),
     "a comment behind options": (
         {CONF: "options vfio-pci ids=10de:1db1 # the card\nsoftdep nouveau pre: vfio-pci\n"},

@@ -6,18 +6,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import GROUPS, USERS, Accounts
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import GROUPS, REFUSING, SYSTEM_MOST, USERS, Accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.systemd_version import version
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-
-SYSTEM_MOST = 999
-"""The largest number of a system account (SYS_UID_MAX, SYS_GID_MAX)."""
-REFUSING = range(258, 260)
-"""Versions of systemd whose udev drops a line that hands a node to another account than a system's (v258 did so first, v260 no more)."""
 
 
 def check_accounts(host: Host, claims: t.Iterable[Claim], at_boot: bool = True) -> None:

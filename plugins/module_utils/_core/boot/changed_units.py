@@ -173,7 +173,7 @@ def _takes_from_all(one: UnitSetting) -> bool:
 
 
 def _may_be_changed(tree: FileTree, name: str) -> bool:
-    folders = [f"{base}.d" for base in drop_in_names(name)]
+    folders = [f"{base}.d" for base in (*drop_in_names(name), name.rpartition(".")[2])]
     for place in FOLDERS:
         names = tree.names(place) if tree.is_dir(place) else ()
         if any(folder in names for folder in folders) or (name in names and not f"{place}/".startswith(_OF_DISTRIBUTION)):

@@ -91,6 +91,7 @@ DRIVERS_RULES = "80-drivers.rules"
 DECIDING = (
     *(b"driver_override", b"drivers_", b"unbind", b"bind}", b"_id}", b"sriov", b"kmod", b"remove}", b"rescan}", b"SYSCTL{"),
     *(b"RUN", b"PROGRAM", b"IMPORT{program}", b"SYSTEMD_WANTS", b"ENV{MODALIAS}=", b"ENV{MODALIAS}:="),
+    *(b"ENV{MODALIAS}+", b"ENV{MODALIAS} ", b"ENV{MODALIAS}\t", b'"MODALIAS"', b'IMPORT{parent}="*"'),
 )
 
 

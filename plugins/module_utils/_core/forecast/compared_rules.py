@@ -18,7 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.disti
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_effects import MODALIAS
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import EventState, match_keys
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.attribute_paths import acts
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import Evaluation
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import ESCAPES, ESCAPES_NOT, Evaluation
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, Subject, of_bus
@@ -33,6 +33,7 @@ if t.TYPE_CHECKING:
 _SETTLED = frozenset(("ACTION", "SUBSYSTEM", "SYSCTL", "CONST"))
 """Keys whose result is the same for every event of one kind."""
 _MATTERS = frozenset(("GOTO", "LABEL", "RUN", "SYSCTL"))
+_ABOUT_SIGNS = (ESCAPES, ESCAPES_NOT)
 
 
 class ComparedRules:
@@ -166,7 +167,11 @@ def settled(rules: t.Iterable[Rule], around: EventContext, subject: Subject, act
 
 def _may_matter(rule: Rule) -> bool:
     """Whether a rule can affect which driver a device is bound to, or whether and how another rule does."""
-    return any(key.is_run or (not key.is_match and (key.name in _MATTERS or key.name in ("ENV", "TAG") or acts(key))) for key in rule.keys)
+    return any(key.is_run or (not key.is_match and _key_may_matter(key)) for key in rule.keys)
+
+
+def _key_may_matter(key: Key) -> bool:
+    return key.name in _MATTERS or key.name in ("ENV", "TAG") or acts(key) or (key.name == "OPTIONS" and key.value in _ABOUT_SIGNS)
 
 
 def _does_something(rule: Rule) -> bool:

@@ -8,9 +8,13 @@ import dataclasses
 import typing as t
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
 
 USERS, GROUPS = "/etc/passwd", "/etc/group"
+SYSTEM_MOST = 999
+"""The largest number of a system account (SYS_UID_MAX, SYS_GID_MAX)."""
+REFUSING = range(258, 260)
+"""Versions of systemd whose udev drops a line that hands a node to another account than a system's (v258 did so first, v260 no more)."""
 MOST_DIGITS = 10
 
 
@@ -22,8 +26,8 @@ class Accounts:
     groups: t.Mapping[str, int]
 
     @classmethod
-    def read(cls, host: Host) -> Accounts:
-        return cls(_numbers(host, USERS), _numbers(host, GROUPS))
+    def read(cls, tree: FileTree) -> Accounts:
+        return cls(_numbers(tree, USERS), _numbers(tree, GROUPS))
 
     def user(self, name: str) -> int | None:
         """The number of a user by its name, or of one that is given as a number; None if there is none."""
@@ -49,10 +53,10 @@ def _is_number(text: str) -> bool:
     return text.isdecimal() and len(text) <= MOST_DIGITS
 
 
-def _numbers(host: Host, path: str) -> dict[str, int]:
+def _numbers(tree: FileTree, path: str) -> dict[str, int]:
     """The third field of each line by the first; the first of equal names counts, as for getpwnam().  root is everywhere."""
     found = {"root": 0}
-    for line in (host.text_or_none(path) or "").splitlines():
+    for line in (tree.text_or_none(path) or "").splitlines():
         fields = line.split(":")
         if len(fields) > 3 and _is_number(fields[2]):
             found.setdefault(fields[0], int(fields[2]))

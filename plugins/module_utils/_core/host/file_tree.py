@@ -77,11 +77,14 @@ def leads_to_nothing(tree: FileTree, path: str) -> bool:
 def first_of_name(
     tree: FileTree, folders: t.Iterable[str], suffix: str, counts: t.Callable[[str], bool] = lambda _path: True
 ) -> dict[str, str]:
-    """By name the path in the first folder that has it, be it a mask or not; ``counts`` says which paths are looked at."""
+    """By name the path in the first folder that has it, be it a mask or not; ``counts`` says which paths are looked at.
+
+    What such folders are for leaves out names that begin with a dot: systemd in files_add() of conf-files.c, netplan and NetworkManager.
+    """
     found: dict[str, str] = {}
     for folder in folders:
         for name in tree.names(folder) if tree.is_dir(folder) else ():
             path = f"{folder}/{name}"
-            if name.endswith(suffix) and name not in found and counts(path):
+            if name.endswith(suffix) and not name.startswith(".") and name not in found and counts(path):
                 found[name] = path
     return found

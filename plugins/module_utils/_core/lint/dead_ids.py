@@ -11,6 +11,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import parse_entry, parse_ids
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import (
     IDS,
+    RULE,
     Finding,
     driver_of,
     effective_ids,
@@ -131,6 +132,7 @@ def softdeps_that_load_too_late(host: HostPolicy) -> t.Iterator[Finding]:
     """
     for boot, root in host.roots:
         claims = [claim for claim in host.claims(boot, root) if claim.by == IDS]
+        overrides = {claim.device.address: claim.driver for claim in host.claims(boot, root) if claim.by == RULE}
         for entry in root.config.directives:
             if entry.command != "softdep" or not host.is_site(entry.source.path):
                 continue
@@ -139,7 +141,12 @@ def softdeps_that_load_too_late(host: HostPolicy) -> t.Iterator[Finding]:
                 native, module = (own, word) if place == "post:" else (word, own)
                 if module not in host.vfio_modules or native == module or ("pre:", module) in _placed(entry):
                     continue
-                natives = {device.address for device in host.devices_of_native(root.kernel, native)}
+                # What an override gives to another driver is not the native one's, whatever comes first.
+                natives = {
+                    device.address
+                    for device in host.devices_of_native(root.kernel, native)
+                    if device.address not in overrides or host.module_of(boot, overrides[device.address]) == native
+                }
                 taken = [
                     claim.device.address
                     for claim in claims
@@ -150,8 +157,8 @@ def softdeps_that_load_too_late(host: HostPolicy) -> t.Iterator[Finding]:
                     said = f"{entry.source} loads {entry.spelt(module)} after {entry.spelt(native)}, which has {listed(taken)} by then."
                     yield Finding("softdep-too-late", str(entry.source), f"{said} {meant}", tuple(taken))
                 elif place == "pre:" and natives:
-                    said = f"{entry.source}: `{entry}` loads {native} before {entry.spelt(module)}, so that {native} takes the devices."
-                    yield Finding("softdep-reversed", str(entry.source), f"{said} {meant}")
+                    said = f"{entry.source}: `{entry}` loads {native} before {entry.spelt(module)}, so that {native} takes"
+                    yield Finding("softdep-reversed", str(entry.source), f"{said} {listed(sorted(natives))}. {meant}")
 
 
 def _placed(entry: Directive) -> tuple[tuple[str, str], ...]:

@@ -33,8 +33,20 @@ _OF_LOADERS = ("BOOT_IMAGE", "initrd", "BOOTIF", "bootconfig")
 # What turns a security module off, by its name in ConditionSecurity= (kernel-parameters.txt).
 _SWITCHES = {"selinux": "selinux", "apparmor": "apparmor"}
 _WILD = re.compile(r"[*?\[{\\]")
+# hidden_or_backup_file() in path-util.c
+_BACKUP = re.compile(
+    r"^\.|~$|^(?:lost\+found|aquota\.user|aquota\.group)$|\.(?:rpm(?:new|save|orig)|dpkg-(?:old|new|tmp|dist|bak|backup|remove)"
+    r"|ucf-(?:new|old|dist)|swp|bak|old|new)$"
+)
+_OF_PATH = re.compile(r"(?:Condition|Assert)(?:Path|Directory|File)")
 _ID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HOST_NAME = re.compile(r"[A-Za-z0-9.-]+")
+
+
+def _is_ignored(setting: UnitSetting) -> bool:
+    """A condition on a path that is not one from the root, as with a blank after its signs (config_parse_unit_condition_path())."""
+    path = re.sub(r"^\|?!?", "", setting.value)
+    return _OF_PATH.match(setting.key) is not None and "%" not in path and (not path.startswith("/") or ".." in path.split("/"))
 
 
 def is_open(tree: FileTree, path: str) -> bool:
@@ -68,7 +80,7 @@ class Conditions:
         """Whether these conditions, or these assertions, hold together; None if only the boot shows it."""
         alternatives: list[bool | None] = []
         needed: list[bool | None] = []
-        for one in settings:
+        for one in (one for one in settings if not _is_ignored(one)):
             (alternatives if one.value.startswith("|") else needed).append(self._holds(one))
         needed += [True if True in alternatives else None if None in alternatives else False] if alternatives else []
         return False if False in needed else None if None in needed else True
@@ -85,7 +97,8 @@ class Conditions:
     def _word(self, wanted: str) -> bool | None:
         if self.cmdline is None:
             return None
-        has = any(word == wanted or ("=" not in wanted and word.partition("=")[0] == wanted) for word in self.cmdline.arguments)
+        words = [word.replace('"', "") for word in self.cmdline.arguments]
+        has = any(word == wanted or ("=" not in wanted and word.partition("=")[0] == wanted) for word in words)
         return True if has else None if wanted.partition("=")[0] in _OF_LOADERS else False
 
     def _user(self, value: str) -> bool | None:
@@ -183,7 +196,7 @@ class Conditions:
         return self.tree.link(path) is not None
 
     def _has_names(self, path: str) -> bool | None:
-        return bool(self.tree.names(path)) if self.tree.is_dir(path) else False
+        return any(not _BACKUP.search(name) for name in self.tree.names(path)) if self.tree.is_dir(path) else False
 
     def _has_content(self, path: str) -> bool | None:
         return bool(self.tree.head(path, 1))

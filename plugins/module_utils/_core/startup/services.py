@@ -31,6 +31,8 @@ _ORDER = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost")
 # With these a service sees other files than the tree has, or makes some.
 _OTHER_VIEW = re.compile(r"Director|Paths|Image|FileSystem|ProtectHome|PrivateTmp|^User$|^DynamicUser$|^Group$")
 _PREFIXES = re.compile(r"[-@:+!|]*")
+_TWICE = re.compile(r"([-@:+|]).*\1|!.*!.*!")
+_QUOTED_PROGRAM = re.compile(r"""^(["'])([^"'\\\s]+)\1(?=\s|$)""")
 _SEVERAL = re.compile(r"\s+;\s+")
 _MODULE = re.compile(r"CAP_SYS_(?:ADMIN|MODULE|RAWIO)|CAP_DAC_OVERRIDE|^~")
 _OUTPUTS = ("StandardOutput", "StandardError")
@@ -164,7 +166,10 @@ def _commands(unit: Unit, section: str, key: str) -> t.Iterator[tuple[str, str, 
         for part in _SEVERAL.split(setting.value):
             match = _PREFIXES.match(part)
             prefix = "" if match is None else match[0]
-            yield setting.source, prefix, part[len(prefix) :].strip()
+            rest = part[len(prefix) :]
+            # systemd refuses a sign that stands twice, but for `!!`, and a blank before the program (config_parse_exec()).
+            if not rest[:1].isspace() and not _TWICE.search(prefix):
+                yield setting.source, prefix, _QUOTED_PROGRAM.sub(r"\2", rest.strip())
 
 
 def is_confined(unit: Unit, section: str = "Service") -> bool:

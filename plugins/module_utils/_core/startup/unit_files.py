@@ -127,21 +127,29 @@ class UnitFiles:
         """All names in the folders."""
         return frozenset().union(*self._names.values())
 
-    def wanted_by(self, name: str) -> tuple[tuple[str, str], ...]:
-        """Units that links in NAME.wants, NAME.requires and NAME.upholds start, each with the link's path."""
-        found: dict[tuple[str, str], str] = {}
+    def wanted_by(self, *names: str) -> tuple[tuple[str, str], ...]:
+        """Units that links in NAME.wants, NAME.requires and NAME.upholds start, each with the link's path; the names are one unit's."""
+        found: dict[str, str] = {}
         for kind in (".wants", ".requires", ".upholds"):
-            for base in dict.fromkeys((name, _template(name) or name)):
-                for folder in self.folders:
-                    if f"{base}{kind}" not in self._names[folder]:
-                        continue
-                    place = f"{folder}/{base}{kind}"
-                    for unit in self._tree.names(place):
-                        if unit.endswith(KINDS):
-                            found.setdefault((unit, kind), f"{place}/{unit}")
-        # A link to /dev/null hides those of its name in later folders (process_deps() in load-dropin.c).
-        kept = {unit: path for (unit, _kind), path in reversed(found.items()) if not leads_to_nothing(self._tree, path)}
-        return tuple(reversed(kept.items()))
+            for unit, path in self._beside(names, kind):
+                # A link to nothing or to an empty file starts nothing (process_deps() in load-dropin.c).
+                if unit.endswith(KINDS) and not self.is_mask(path):
+                    found.setdefault(in_place_of_template(unit, names[0]), path)
+        return tuple(found.items())
+
+    def _beside(self, names: t.Sequence[str], suffix: str) -> tuple[tuple[str, str], ...]:
+        """What is in the folders that belong to a unit, by file name; of the same names the first (unit_file_find_dropin_paths())."""
+        places = [(folder, base) for name in dict.fromkeys(names) for folder in self.folders for base in drop_in_names(name)]
+        # Those of all units of a type come last.
+        places += [(folder, names[0].rpartition(".")[2]) for folder in self.folders]
+        chosen: dict[str, str] = {}
+        for folder, base in dict.fromkeys(places):
+            if f"{base}{suffix}" in self._names[folder]:
+                place = f"{folder}/{base}{suffix}"
+                for file in self._tree.names(place):
+                    if not file.startswith("."):
+                        chosen.setdefault(file, f"{place}/{file}")
+        return tuple(sorted(chosen.items()))
 
     def beside(self, name: str) -> tuple[UnitSetting, ...] | None:
         """What drop-ins say of a unit whose own file is not in the tree; None if it is masked."""
@@ -170,8 +178,10 @@ class UnitFiles:
             if is_mask(self._tree, path) or (target is not None and is_mask(self._tree, posixpath.join(posixpath.dirname(path), target))):
                 return None
             alias = posixpath.basename(target) if target is not None else base
-            if alias in (base, _template(base)) or not alias.endswith(KINDS):
+            if alias in (base, _template(base)) or not alias.endswith(KINDS) or not self._is_inside(path, target or ""):
                 break
+            if posixpath.splitext(alias)[1] != posixpath.splitext(base)[1] or ("@" in alias) != ("@" in base):
+                return None
             # An instance of an alias of a template is an instance of that template.
             base = alias if "@." not in alias else alias.replace("@.", f"@{instance_of(name)}.")
             names.append(base)
@@ -184,9 +194,14 @@ class UnitFiles:
         settings = [*self._parsed(content, path, base)]
         if base in self._masked:
             return None
-        for drop_in in self._drop_ins(names):
+        for drop_in in self._drop_ins((base, *names)):
             settings += self._parsed(self._tree.head(drop_in, LARGEST) or b"", drop_in, base)
         return Unit(base, tuple(names), path, tuple(settings))
+
+    def _is_inside(self, path: str, target: str) -> bool:
+        """Whether a link leads to a unit's folder; elsewhere it is that unit's own file, by whatever name (unit_file_resolve_symlink())."""
+        folder = posixpath.dirname(posixpath.normpath(posixpath.join(posixpath.dirname(path), target)))
+        return any(f"{folder}/".startswith(f"{place}/") for place in (*self.folders, *FOLDERS))
 
     def _aliases_with_folders(self) -> dict[str, list[str]]:
         """By unit, its other names that have drop-ins or links of their own, which count however the unit is started."""
@@ -218,16 +233,8 @@ class UnitFiles:
         return next(iter(self.paths(name)), None)
 
     def _drop_ins(self, names: t.Sequence[str]) -> t.Iterator[str]:
-        """By file name, of the same names the one in the first folder; as unit_file_find_dropin_paths()."""
-        chosen: dict[str, str] = {}
-        bases = dict.fromkeys(base for name in names for base in drop_in_names(name))
-        for folder in self.folders:
-            for base in bases:
-                if f"{base}.d" in self._names[folder]:
-                    for file in self._tree.names(f"{folder}/{base}.d"):
-                        if file.endswith(".conf"):
-                            chosen.setdefault(file, f"{folder}/{base}.d/{file}")
-        yield from (chosen[file] for file in sorted(chosen)[:MOST_DROP_INS] if not is_mask(self._tree, chosen[file]))
+        found = [path for file, path in self._beside(names, ".d") if file.endswith(".conf")]
+        yield from (path for path in found[:MOST_DROP_INS] if not self.is_mask(path))
 
 
 def is_mask(tree: FileTree, path: str) -> bool:
@@ -317,15 +324,23 @@ def _template(name: str) -> str | None:
     return f"{prefix}@.{kind}" if at and instance else None
 
 
+def in_place_of_template(wanted: str, by: str) -> str:
+    """A template that a unit asks for is an instance for that unit's own, or by the unit's own name (resolve_template() in unit.c)."""
+    stem, _dot, kind = wanted.rpartition(".")
+    if not stem.endswith("@"):
+        return wanted
+    return f"{stem}{instance_of(by) or by.rpartition('.')[0].partition('@')[0]}.{kind}"
+
+
 def drop_in_names(name: str) -> t.Iterator[str]:
-    """The names with `.d` of whose folders a unit has drop-ins."""
+    """The names with a suffix such as `.d` of whose folders a unit has drop-ins or links (unit_file_find_dirs() in dropin.c)."""
     yield name
     template = _template(name)
     if template is not None:
-        yield template
+        yield from drop_in_names(template)
     stem, _dot, kind = name.rpartition(".")
-    prefix = stem.partition("@")[0]
-    while "-" in prefix.rstrip("-"):
-        prefix = prefix.rstrip("-").rpartition("-")[0] + "-"
-        yield f"{prefix}.{kind}"
-    yield kind
+    prefix, _at, instance = stem.partition("@")
+    shorter = prefix[:-1] if prefix.endswith("-") else prefix
+    dash = shorter.rfind("-")
+    if dash > 0:
+        yield from drop_in_names(f"{shorter[: dash + 1]}{'@' if instance else ''}{instance}.{kind}")

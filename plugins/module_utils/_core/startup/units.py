@@ -7,10 +7,10 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Unit
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Unit, in_place_of_template
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import UnitFiles
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import UnitFiles, UnitSetting
 
 MOST_UNITS = 4000
 # What the targets of systemd pull in where their files cannot be seen (systemd.special(7), bootup(7)).
@@ -96,8 +96,7 @@ class StartedUnits:
                 continue
             self._seen.update(unit.names)
             self.found[unit.name] = Started(unit, by)
-            for alias in unit.names:
-                self._pending += self._files.wanted_by(alias)
+            self._pending += self._files.wanted_by(unit.name, *unit.names)
             self._pulls(unit)
             self._triggers(unit, by)
 
@@ -110,7 +109,9 @@ class StartedUnits:
             self._pulls(Unit(name, (name,), by, beside))
 
     def _pulls(self, unit: Unit) -> None:
-        self._pending += [(one, setting.source) for key in _PULLS for setting in unit.all("Unit", key) for one in setting.value.split()]
+        # An empty setting takes none of these back (config_parse_unit_deps() in load-fragment.c).
+        asked = ((setting.source, word) for setting in unit.settings if _is_pull(setting) for word in setting.value.split())
+        self._pending += [(in_place_of_template(word.strip("\"'"), unit.name), source) for source, word in asked]
 
     def _triggers(self, unit: Unit, by: str) -> None:
         """A timer, path or socket starts a service, if its own conditions let it start; what a unit pulls in does not ask them."""
@@ -131,8 +132,16 @@ class StartedUnits:
             self._pending.append(("sysinit.target", by))
 
 
+def _is_pull(setting: UnitSetting) -> bool:
+    return setting.section == "Unit" and setting.key in _PULLS
+
+
 def _default(files: UnitFiles) -> str:
-    return DEFAULT if files.load(DEFAULT) is not None else files.linked_name(DEFAULT) or _FALLBACK
+    """Where its file leads to no target, a later systemd takes its own instead; an earlier one starts less (do_queue_default_job())."""
+    if files.load(DEFAULT) is not None:
+        return DEFAULT
+    linked = files.linked_name(DEFAULT)
+    return linked if linked is not None and linked in _STANDARD else _FALLBACK
 
 
 def _roots(files: UnitFiles) -> t.Iterator[tuple[str, str]]:

@@ -24,7 +24,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject i
     Subject,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.sysfs_files import allows, in_uevent
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import substitutions
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import substitutions, taken
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
@@ -40,6 +40,8 @@ _MOST_COMPARED = 64
 """Names that rules have set and that are compared with one pattern; a few times as many as the rules of distributions set."""
 _GLOB = re.compile(r"[*?\[]")
 _MOST_DIGITS = 9
+ANYTHING = "?*"
+"""udev takes `== "?*"` for `!= ""`, which each of a list's names agrees with, even if there is none (rule_line_add_token())."""
 _OF_ANOTHER = re.compile(r"\[pci/([^\]]+)\]/*(.*)", re.DOTALL)
 _OF_DEVICES = re.compile(r"/sys(/devices/.*/([0-9a-f]{4,}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]))(?:/+(.*))?", re.DOTALL)
 _OF_BUS = re.compile(r"/sys/bus/pci/devices/([^/]+)(?:/+(.*))?", re.DOTALL)
@@ -149,6 +151,7 @@ def expanded(text: str, subject: Subject, around: EventContext, state: EventStat
     """A value with its substitutions; None if one of them cannot be determined."""
     if "$" not in text and "%" not in text:
         return text if len(text) < _LONGEST_VALUE else None
+    text = taken(text)
     parts: list[str] = []
     position = 0
     for one in substitutions(text):
@@ -198,6 +201,8 @@ def _of_result(result: str | None, part: str | None) -> str | None:
     """`%c`, a word of it, or all from a word on."""
     if result is None or not part:
         return result
+    if not part.strip().rstrip("+").isdecimal():
+        return None
     number = int(part.strip().rstrip("+")[:_MOST_DIGITS])
     words = list(re.finditer(r"\S+", result))
     if number == 0 or number > len(words):
@@ -241,7 +246,7 @@ class Comparisons(t.NamedTuple):
     @classmethod
     def of(cls, keys: t.Sequence[Key]) -> Comparisons:
         """Without PROGRAM and IMPORT, which are run, and RESULT, if it is compared after these."""
-        runs = any(key.name == "PROGRAM" for key in keys)
+        runs = any(key.is_run for key in keys)
         compared = [key for key in keys if key.is_match and not key.is_run and not (runs and key.name == "RESULT")]
         about_parents = tuple(key for key in keys if key.is_match and key.name in PARENTS)
         return cls(tuple(key for key in compared if key.name not in PARENTS), about_parents)
@@ -352,7 +357,7 @@ def _answer(key: Key, subject: Subject, around: EventContext, state: EventState)
         return _about_file(key, subject, around, state)
     if name == "SYMLINK":
         # No device with a driver of PCI has a node, and so none has links to it.
-        return key.is_negated if subject.device is not None else None
+        return key.is_negated != (key.value == ANYTHING) if subject.device is not None else None
     fact = _fact(key, subject, around, state)
     return None if fact is None else key.matches(fact)
 
@@ -376,6 +381,8 @@ def _about_attribute(key: Key, value: Attribute) -> Holds:
 
 
 def _about_tags(key: Key, around: EventContext, state: EventState) -> Holds:
+    if key.value == ANYTHING:
+        return not key.is_negated
     plain = Key(key.name, None, "==", key.value, key.ignores_case)
     if _GLOB.search(key.value) is None and not key.ignores_case:
         found = [state.tags[tag] for tag in key.value.split("|") if tag in state.tags]
@@ -391,7 +398,7 @@ def _about_tags(key: Key, around: EventContext, state: EventState) -> Holds:
 def _about_tags_above(key: Key, one: Subject, around: EventContext, state: EventState) -> Holds:
     """The tags of a device above: a root bus has no events, and so none."""
     if one.subsystem == "":
-        return key.is_negated
+        return key.is_negated != (key.value == ANYTHING)
     return None if one.device is None or state.above is None else _about_tags(key, around, state.above(one))
 
 

@@ -21,9 +21,16 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers i
     property_of,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.driver_keys import NO_OVERRIDE, OVERRIDE
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import ACCOUNTS
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.pending import Jumps, RunList
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import AppliedKey, Rule
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, OF_FUNCTIONS, PATH_PROPERTIES, path_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import (
+    ADD,
+    OF_FUNCTIONS,
+    PATH_PROPERTIES,
+    UNKNOWN_PROPERTIES,
+    path_of,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext
@@ -35,6 +42,14 @@ LAST_WITH_ANY_PARENT = 257
 """The last systemd of which it is known that IMPORT{parent} goes well wherever there is a parent (import_parent_into_properties())."""
 YES = KeysMatch(True)
 _REMOVES = "-="
+_TAG, _EARLY_TAG = re.compile(r"[0-9A-Za-z_-]+"), re.compile(r"[^: ]+")
+"""The names that tags may have: up to systemd 252 all without a colon and a blank, from 257 on as is_valid_tag() of sd-device.c says."""
+EARLY_TAGS, LATER_TAGS = 252, 257
+_PROPERTY, _REFUSED = re.compile(r"[0-9A-Za-z_.]+"), re.compile("[\0-\x1f\x7f\ud800-\udfff]")
+"""The names that properties may have, and what their values may not: up to systemd 257 any, in 262 these (device_add_property())."""
+ANY_PROPERTIES, STRICT_PROPERTIES = 257, 262
+ESCAPES, ESCAPES_NOT, _ESCAPED = "string_escape=replace", "string_escape=none", re.compile(r"[^0-9A-Za-z#+.:=@_-]")
+"""udev_replace_chars(): signs besides these may be replaced."""
 
 
 class Evaluation:
@@ -61,6 +76,8 @@ class Evaluation:
         self._is_final = False
         self._may_be_final = False
         self._has_path = False
+        self._may_escape = False
+        """Whether udev may put `_` in place of signs in the values of properties."""
 
     def matching(self) -> t.Iterator[tuple[Rule, bool]]:
         """The rules that match, in order, and whether that is certain whatever driver the device has."""
@@ -109,6 +126,7 @@ class Evaluation:
                 continue
             self._state.written = rule.writes_alone
             found = self._within_jumps(rule, match(rule.compared, self._subject, self._around, self._state))
+            found = self._if_taken(rule, found)
             if found.holds is not False:
                 self._state.parent = found.parent
                 found = self._carry_out(rule, found)
@@ -117,6 +135,12 @@ class Evaluation:
             yield rule, found
             if rule.target is not None:
                 skip_to = self._jump(rule, rule.target, found) or skip_to
+
+    def _if_taken(self, rule: Rule, found: KeysMatch) -> KeysMatch:
+        """udev may drop a line with an account that it does not know or does not give a node to."""
+        unknown = self._around.files.unknown_accounts
+        key = next((key for key in rule.keys if unknown and key.name in ACCOUNTS and key.value in unknown), None)
+        return found if key is None or found.holds is False else dataclasses.replace(found, holds=None, doubt=found.doubt or key)
 
     def _within_jumps(self, rule: Rule, found: KeysMatch) -> KeysMatch:
         here = self._jumps.within(rule.path)
@@ -135,6 +159,12 @@ class Evaluation:
         self._jumps.add(rule.path, target, unless)
         return None
 
+    def _compared_result(self, key: Key, found: KeysMatch) -> KeysMatch:
+        result = self._state.result
+        if result is None:
+            return dataclasses.replace(found, holds=None, doubt=found.doubt or key)
+        return dataclasses.replace(found, holds=key.matches(result))
+
     # -- what a rule does
 
     def _carry_out(self, rule: Rule, found: KeysMatch) -> KeysMatch:
@@ -145,9 +175,9 @@ class Evaluation:
                 answer = self._result_of(key, found)
                 doubt = found.doubt or (key if answer is None else None)
                 found = dataclasses.replace(found, holds=False if answer is False else found.holds and answer, doubt=doubt)
-            elif key.name == "RESULT" and self._state.result is not None and found.holds is True:
-                # One that stands beside a PROGRAM is compared only now.
-                found = dataclasses.replace(found, holds=key.matches(self._state.result))
+            elif key.name == "RESULT" and found.holds is True:
+                # One that stands beside a PROGRAM or an IMPORT is compared only now.
+                found = self._compared_result(key, found)
             elif not key.is_match:
                 self._assign(rule, key, found)
             if found.holds is False:
@@ -179,24 +209,28 @@ class Evaluation:
             # What builtins but kmod bring begins with ID_ and is taken for unknown anyway; whether they find something is so, too.
             return None
         if key.attribute == "parent":
-            return self._import_parent(key)
+            return self._import_parent(key, certain)
         if key.attribute == "db":
-            return self._import_kept(key)
+            return self._import_kept(key, certain)
         state.forget()
         return None
 
-    def _import_kept(self, key: Key) -> Holds:
-        """A property that udev's database has of the device's events before: none at the first."""
-        if self._around.is_first and self._state.action == ADD:
+    def _import_kept(self, key: Key, certain: bool) -> Holds:
+        """A property of the event itself, or one that udev's database has of those before: none at the first (device_clone_with_db())."""
+        value = self._subject.property(key.value) if key.value in OF_FUNCTIONS else None if key.value in UNKNOWN_PROPERTIES else ""
+        if value:
+            self._state.set_property(key.value, value if certain else None)
+            return not key.is_negated
+        if value == "" and self._around.is_first and self._state.action == ADD:
             return key.is_negated
         self._state.properties[key.value] = None
         return None
 
-    def _import_parent(self, key: Key) -> Holds:
+    def _import_parent(self, key: Key, certain: bool) -> Holds:
         state = self._state
         state.forget_matching(key.value)
         state.all_known = state.all_known and key.value.startswith("ID_")
-        self._take_over(key.value)
+        self._take_over(key.value, certain)
         version = self._around.files.version
         if version is not None and version <= LAST_WITH_ANY_PARENT:
             return not key.is_negated
@@ -205,7 +239,7 @@ class Evaluation:
         known = {name for one in above if one.device is not None for name in ("DEVPATH", "SUBSYSTEM", *one.uevent)}
         return not key.is_negated if any(matches(name, key.value) for name in known) else None
 
-    def _take_over(self, pattern: str) -> None:
+    def _take_over(self, pattern: str, certain: bool) -> None:
         """The kernel's properties of the device above replace the event's own."""
         subject = self._subject
         above = subject.parents[0] if subject.all_parents and subject.parents else None
@@ -213,7 +247,7 @@ class Evaluation:
             value = None if above is None else above.property(name)
             is_root = above is not None and above.subsystem == ""
             if value != "" and not (is_root and name != "DEVPATH"):
-                self._state.set_property(name, value)
+                self._state.set_property(name, value if certain else None)
 
     def _import_path(self, key: Key, certain: bool) -> Holds:
         """As udev-builtin-path_id.c, which is run once for an event."""
@@ -233,7 +267,7 @@ class Evaluation:
             return None
         word = self._around.word(key.value)
         if word is not None:
-            state.set_property(key.value, word if certain else None)
+            self._give(key.value, word if certain else None)
         return (word is not None) != key.is_negated
 
     def _import_file(self, key: Key, certain: bool) -> Holds:
@@ -244,7 +278,7 @@ class Evaluation:
             return None
         found = files.imported.get(path)
         for name, value in found or ():
-            self._state.set_property(name, value if certain else None)
+            self._give(name, value if certain else None)
         return (found is not None) != key.is_negated
 
     def _assign(self, rule: Rule, key: Key, found: KeysMatch) -> None:
@@ -254,6 +288,8 @@ class Evaluation:
             self._note(self._done, rule, key, found)
         elif key.name == "TAG":
             self._set_tag(key, certain)
+        elif key.name == "OPTIONS":
+            self._may_escape = key.value == ESCAPES or (self._may_escape and not (certain and key.value == ESCAPES_NOT))
         elif key.name in ("ATTR", "SYSCTL"):
             self._note(self._done, rule, key, found)
             self._keep_override(self._done[-1])
@@ -265,10 +301,21 @@ class Evaluation:
         if not key.value and key.operator == "+=":
             return
         value = expanded(key.value, self._subject, self._around, state) if certain else None
+        if value is not None and self._may_escape and _ESCAPED.search(value):
+            value = None
         if value is not None and key.operator == "+=":
             before = property_of(name, self._subject, self._around, state)
             value = None if before is None else f"{before} {value}" if before else value
-        state.set_property(name, value)
+        self._give(name, value)
+
+    def _give(self, name: str, value: str | None) -> None:
+        """What a property gets, unless udev refuses its name or its value, and leaves it as it was."""
+        if _PROPERTY.fullmatch(name) and not _REFUSED.search(value or ""):
+            self._state.set_property(name, value)
+            return
+        version = self._around.files.version
+        if version is None or version < STRICT_PROPERTIES:
+            self._state.set_property(name, value if version is not None and version <= ANY_PROPERTIES else None)
 
     def _keep_override(self, done: AppliedKey) -> None:
         """Of what is written to the device's own override, what later rules of the event read; an empty value is not written."""
@@ -286,14 +333,24 @@ class Evaluation:
         if tag is None:
             self._state.tags_known = False
         elif key.operator != _REMOVES:
-            self._state.set_tag(tag, certain)
+            valid = self._is_tag(tag)
+            if valid is not False:
+                self._state.set_tag(tag, certain and valid is True)
         elif certain:
             tags.pop(tag, None)
         elif tag in tags:
             tags[tag] = False
 
+    def _is_tag(self, name: str) -> Holds:
+        """Whether a tag may be called so; None if that depends on systemd's version, which is not known."""
+        version = self._around.files.version
+        early, later = _EARLY_TAG.fullmatch(name) is not None, _TAG.fullmatch(name) is not None
+        if early is later:
+            return early
+        return early if version is not None and version <= EARLY_TAGS else later if version is not None and version >= LATER_TAGS else None
+
     def _add_run(self, rule: Rule, key: Key, found: KeysMatch) -> None:
-        """As TK_A_RUN_PROGRAM: `=` clears the list, `:=` forbids later entries as well, and no command is in it twice."""
+        """As TK_A_RUN_PROGRAM: `=` clears the list, `:=` forbids later entries as well."""
         if self._is_final:
             return
         certain = found.holds is True and not found.drivers

@@ -10,13 +10,15 @@ import re
 import stat as stat_bits
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import REFUSING, SYSTEM_MOST, Accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import without_links
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.architecture import NAMES, of_release, of_tree
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.virtual_machine import CONFIDENTIAL, MACHINES, NONE, is_virtual
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import hwdb
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import substitutions
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import substitutions, taken
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -27,6 +29,9 @@ if t.TYPE_CHECKING:
 CHANGING = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/run")  # noqa: S108 - never opened
 """Folders whose contents are others after a boot."""
 MOST_FOLDERS = 64
+ACCOUNTS = ("OWNER", "GROUP")
+_LINES_DROPPED_SINCE = 258
+"""The first systemd whose udev drops a whole line for an account that it cannot find (rule_resolve_user() of 258 and later)."""
 _FORMAT = re.compile(r"[$%]")
 # What a function's name is, and the attributes that identify it.
 _ADDRESS, _NUMBER = r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]", r"0x[0-9a-f]{2,6}"
@@ -50,8 +55,12 @@ class Files:
     """Whether the machine is virtual, where a rule asks and it is known."""
     version: int | None = None
     """systemd's, if it is known."""
+    unknown_accounts: frozenset[str] = frozenset()
+    """Users and groups for which udev drops the line that names them, unless something makes them known before it starts."""
     from_hwdb: t.Mapping[str, tuple[tuple[str, str], ...]] = dataclasses.field(default_factory=dict)
     """By the name of a property, the values that the hardware database has for some devices, each with its file and line."""
+    links: t.Mapping[str, bool | None] = dataclasses.field(default_factory=dict)
+    """Of links that TEST asks for, whether they lead to something; None where they lead to a folder that is another after a boot."""
 
     @classmethod
     def read(cls, tree: FileTree, keys: t.Iterable[Key], version: int | None = None, made_on: FileTree | None = None) -> Files:
@@ -60,13 +69,10 @@ class Files:
         imported: dict[str, Properties | None] = {}
         modes: dict[str, int] = {}
         patterns: set[str] = set()
-        architecture, virtual = None, None
+        keys = tuple(keys)
+        constants = {key.attribute for key in keys if key.name == "CONST"}
         for key in keys:
             path = key.value
-            if key.name == "CONST" and architecture is None:
-                architecture = of_tree(tree)
-            if key.name == "CONST" and virtual is None and key.attribute != "arch":
-                virtual = is_virtual(made_on or tree)
             folder = posixpath.dirname(path)
             if not lasts(path) or _FORMAT.search(folder) or "*" in path:
                 continue
@@ -80,7 +86,11 @@ class Files:
                 if paths is not None and len(imported) + len(paths) <= MOST_FOLDERS:
                     imported.update((one, _properties_of(tree, one)) for one in paths)
                     patterns.update((path,) if _FORMAT.search(path) else ())
-        return cls(folders, imported, frozenset(patterns), modes, architecture, virtual, version, hwdb.read(tree))
+        accounts = _unknown_accounts(tree, [key for key in keys if key.name in ACCOUNTS], version)
+        architecture = of_tree(tree) if constants else None
+        virtual = is_virtual(made_on or tree) if constants - {"arch"} else None
+        links = _links(tree, folders, (key.value for key in keys if key.name == "TEST"))
+        return cls(folders, imported, frozenset(patterns), modes, architecture, virtual, version, accounts, hwdb.read(tree), links)
 
     def imports(self, path: str, written: str) -> bool:
         """Whether it is known what is in a file that a rule, where it is written so, imports."""
@@ -88,7 +98,10 @@ class Files:
 
     def has(self, path: str) -> bool | None:
         """Whether a path exists; None if that cannot be determined."""
-        names = self.folders.get(posixpath.dirname(path)) if lasts(path) else None
+        if path in self.links:
+            return self.links[path]
+        # A slash at the end, or two together, ask for more than a name.
+        names = self.folders.get(posixpath.dirname(path)) if lasts(path) and posixpath.normpath(path) == path else None
         return None if names is None else posixpath.basename(path) in names
 
     def allows(self, path: str, mask: int) -> bool | None:
@@ -103,7 +116,7 @@ def lasts(path: str) -> bool:
 
 def _named(tree: FileTree, written: str) -> tuple[str, ...] | None:
     """The files that a path with substitutions in its last part can name for a PCI function; None if these may have any name."""
-    folder, name = posixpath.split(written)
+    folder, name = posixpath.split(taken(written))
     parts: list[str] = []
     position = 0
     for one in substitutions(name):
@@ -114,6 +127,33 @@ def _named(tree: FileTree, written: str) -> tuple[str, ...] | None:
         position = one.end
     pattern = re.compile("".join((*parts, re.escape(name[position:]))))
     return tuple(f"{folder}/{one}" for one in tree.names(folder) if pattern.fullmatch(one))
+
+
+def _links(tree: FileTree, folders: t.Mapping[str, frozenset[str]], tested: t.Iterable[str]) -> dict[str, bool | None]:
+    """TEST follows links.  Of a path with substitutions any name of its folder may be meant."""
+    found: dict[str, bool | None] = {}
+    for path in dict.fromkeys(tested):
+        folder, name = posixpath.split(path)
+        for one in folders.get(folder, ()) if _FORMAT.search(name) else (name,):
+            link = f"{folder}/{one}"
+            if folder in folders and tree.link(link) is not None:
+                end = without_links(link, tree.link)
+                # A circle of links leads nowhere.
+                found[link] = False if end is None else tree.exists(end) if lasts(end) else None
+    return found
+
+
+def _unknown_accounts(tree: FileTree, named: t.Sequence[Key], version: int | None) -> frozenset[str]:
+    if not named or (version is not None and version < _LINES_DROPPED_SINCE):
+        return frozenset()
+    accounts = Accounts.read(tree)
+    found = set()
+    for key in (key for key in named if _FORMAT.search(key.value) is None):
+        known = accounts.users if key.name == "OWNER" else accounts.groups
+        number = known.get(key.value) if not key.value.isdecimal() else next((one for one in known.values() if str(one) == key.value), None)
+        if number is None or (number > SYSTEM_MOST and (version is None or version in REFUSING)):
+            found.add(key.value)
+    return frozenset(found)
 
 
 def _properties_of(tree: FileTree, path: str) -> Properties | None:

@@ -55,7 +55,10 @@ class Jumps:
 
 
 class RunList:
-    """udev's RUN list: `=` clears it, `:=` forbids later entries as well, and no command is in it twice (TK_A_RUN_PROGRAM)."""
+    """udev's RUN list: `=` clears it, `:=` forbids later entries as well (TK_A_RUN_PROGRAM).
+
+    A command that is in it twice is kept once: what a module brings when it is loaded does not change when it is asked for again.
+    """
 
     def __init__(self) -> None:
         self._entries: list[AppliedKey] = []

@@ -12,7 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host import to
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name, leads_to_nothing
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import syntax
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import Evaluation
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import EventContext, Files
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.event_context import ACCOUNTS, EventContext, Files
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key, attribute_of_another
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import (
@@ -26,7 +26,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject i
     Subject,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.syntax import Problem
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import substitutions
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import substitutions, taken
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -106,7 +106,8 @@ class Rules:
                 break
             words = asked
         found = tuple(rule for path in contents for rule in taken.get(path, NOTHING_PARSED).rules)
-        files = Files.read(tree, (key for rule in found for key in rule.keys if key.is_match or key.is_run), version, made_on)
+        asking = (key for rule in found for key in rule.keys if key.is_match or key.is_run or key.name in ACCOUNTS)
+        files = Files.read(tree, asking, version, made_on)
         masked = tuple(tree.shown(path) for path in masked_files(tree, directories, version))
         return cls(found, tuple(sorted(problems, key=lambda one: (one.path, one.line))), files, complete=True, masked=masked)
 
@@ -190,7 +191,7 @@ def _asked(rules: t.Sequence[Rule]) -> t.Iterator[str]:
 def _overrides_of(rule: Rule, certain: bool) -> t.Iterator[Override]:
     if rule.override is not None:
         known = next(iter(substitutions(rule.override)), None) is None
-        yield Override(rule, rule.override if known else None, certain and known)
+        yield Override(rule, taken(rule.override) if known else None, certain and known)
     if rule.runs_override:
         yield Override(rule, None, False)
 

@@ -111,7 +111,7 @@ class Substitution(t.NamedTuple):
 
 
 def substitutions(value: str) -> t.Iterator[Substitution]:
-    """Those that udev carries out.  It leaves what it does not know as it stands."""
+    """Those that udev carries out.  It leaves what it does not know as it stands, and takes nothing from one on that is incomplete."""
     position = 0
     while True:
         found = _SIGN.search(value, position)
@@ -119,10 +119,25 @@ def substitutions(value: str) -> t.Iterator[Substitution]:
             return
         match = _FORMAT.match(value, found.start())
         position = found.start() + 1
-        if match is not None and not _is_incomplete(match, value):
+        if match is not None:
+            if _ends_value(match, value):
+                return
             letter = FORMATS[match[1]] if match[1] else match[2] or match[0][0]
             yield Substitution(letter, match[3][1:-1] if match[3] else None, match.start(), match.end())
             position = match.end()
+
+
+def taken(value: str) -> str:
+    """A value up to the first substitution that is incomplete, as `%E{` or `$attr` (udev_event_apply_format())."""
+    position = 0
+    while True:
+        found = _SIGN.search(value, position)
+        if found is None:
+            return value
+        match = _FORMAT.match(value, found.start())
+        if match is not None and _ends_value(match, value):
+            return value[: found.start()]
+        position = found.start() + 1 if match is None else match.end()
 
 
 def wrong_substitution(value: str) -> str | None:
@@ -139,9 +154,17 @@ def wrong_substitution(value: str) -> str | None:
 
 
 def _is_incomplete(match: re.Match[str], value: str) -> bool:
-    letter = FORMATS[match[1]] if match[1] else match[2] or ""
-    if value[match.end() : match.end() + 1] == "{" and not match[3]:
+    wrong_number = _letter(match) == _RESULT and match[3] is not None and _NUMBER.fullmatch(match[3]) is None
+    return wrong_number or _ends_value(match, value)
+
+
+def _ends_value(match: re.Match[str], value: str) -> bool:
+    letter = _letter(match)
+    if letter and value[match.end() : match.end() + 1] == "{" and not match[3]:
         return True
-    if letter in _NEEDS_ATTRIBUTE:
-        return not match[3]
-    return letter == _RESULT and match[3] is not None and _NUMBER.fullmatch(match[3]) is None
+    return letter in _NEEDS_ATTRIBUTE and not match[3]
+
+
+def _letter(match: re.Match[str]) -> str:
+    """Empty for a sign that stands for itself."""
+    return FORMATS[match[1]] if match[1] else match[2] or ""
