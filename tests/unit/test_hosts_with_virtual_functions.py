@@ -100,6 +100,12 @@ OPEN: dict[str, Open] = {
     "an option of another driver": Open({OPTIONS: "options igb max_vfs=2\n"}, NOT_SEEN),
     "a unit": Open({UNIT: SERVICE.format(f"/bin/sh -c 'echo 2 > /sys/bus/pci/devices/{PF}/sriov_numvfs'")}, "vf.service"),
     "tmpfiles.d": Open({"/etc/tmpfiles.d/vf.conf": f"w /sys/bus/pci/devices/{PF}/sriov_numvfs - - - - 2\n"}, "/etc/tmpfiles.d/vf.conf"),
+    "a .link file that describes one": Open(
+        {"/etc/systemd/network/10-a.link": "[Match]\nDriver=mlx5_core\n[SR-IOV]\nVirtualFunction=1\n"}, "10-a.link"
+    ),
+    "a function in a file of netplan": Open(
+        {"/etc/netplan/1.yaml": "network:\n  ethernets:\n    ens1f0: {}\n    ens1f0v0: {link: ens1f0}\n"}, "/etc/netplan/1.yaml:4"
+    ),
     "a .link file": Open({"/etc/systemd/network/10-a.link": "[Match]\nDriver=mlx5_core\n[Link]\nSR-IOVVirtualFunctions=2\n"}, "10-a.link"),
 }
 

@@ -47,13 +47,16 @@ def after(iommu: Iommu, boot: BootArguments) -> tuple[bool, str]:
     kept = _kept_from(iommu, boot)
     if kept is not None:
         return False, kept
-    word = _switch(boot.cmdline, iommu.vendor)
+    if boot.is_running and iommu.now:
+        # Firmware can ask for it against a word (platform_optin_force_iommu(), tboot_force_iommu()).
+        return True, ""
+    word = None if iommu.is_virtio else _switch(boot.cmdline, iommu.vendor)
     if word is not None and word.endswith("off"):
         return False, f"{boot.source} gives the kernel {word}"
-    if iommu.vendor != "arm" and _without_acpi(boot.cmdline) and not (boot.is_running and iommu.now):
+    if iommu.vendor != "arm" and _without_acpi(boot.cmdline):
         return False, f"{boot.source} gives the kernel acpi=off, with which it does not read the firmware's tables"
-    needs_word = iommu.vendor == "intel" and word is None and not boot.is_default
-    if iommu.now and not (needs_word and boot.running_is_switched_on and not boot.is_running):
+    needs_word = iommu.vendor == "intel" and not iommu.is_virtio and word is None and not boot.is_default
+    if iommu.now and not (needs_word and boot.running_is_switched_on):
         return True, ""
     if iommu.described is False:
         return False, "the firmware describes none"
@@ -85,7 +88,12 @@ def needed_arguments(iommu: Iommu, boots: t.Sequence[BootArguments], passthrough
     One that switches it off is somebody's decision, against which nothing is added.
     """
     words = []
-    if iommu.vendor == "intel" and iommu.described is not False and any(_lacks_switch(iommu, boot) for boot in boots):
+    if (
+        iommu.vendor == "intel"
+        and not iommu.is_virtio
+        and iommu.described is not False
+        and any(_lacks_switch(iommu, boot) for boot in boots)
+    ):
         words.append(ON)
     if passthrough and not all(_passes_through(boot, iommu.vendor) for boot in boots):
         words.append(PASSTHROUGH.get(iommu.vendor, USUAL_PASSTHROUGH))
@@ -109,7 +117,7 @@ def _passes_through(boot: BootArguments, vendor: Vendor) -> bool:
     state = boot.passes_by_default
     for name, value in map(name_and_value, boot.cmdline.of_kernel.arguments):
         if name == "iommu" and vendor != "arm":
-            found = [part for part in (value or "").split(",") if part.startswith(("pt", "nopt"))]
+            found = [part for part in _parts(name, value or "") if part.startswith(("pt", "nopt"))]
             state = found[-1].startswith("pt") if found else state
         elif name == "iommu.passthrough":
             told = parse_boolean(value or "")
@@ -184,5 +192,13 @@ def _without_acpi(cmdline: Cmdline) -> bool:
 
 def _words(cmdline: Cmdline, name: str, *wanted: str) -> list[str]:
     """Which of these the values have, in order; the kernel compares only so many characters as each has."""
-    parts = (part for value in cmdline.of_kernel.values(name) for part in value.split(","))
+    parts = (part for value in cmdline.of_kernel.values(name) for part in _parts(name, value))
     return [word for part in parts for word in wanted if part.startswith(word)]
+
+
+def _parts(name: str, value: str) -> t.Iterator[str]:
+    """The parts of a value that are read: iommu_setup() returns at `usedac`."""
+    for part in value.split(","):
+        if name == "iommu" and part.startswith("usedac"):
+            return
+        yield part

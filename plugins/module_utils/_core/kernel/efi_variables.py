@@ -36,6 +36,11 @@ def value(host: Host, name: str, vendor: str = LOADER) -> bytes | None:
     return content[ATTRIBUTES:] if len(content) > ATTRIBUTES else None
 
 
+def is_lasting(host: Host, name: str, vendor: str) -> bool:
+    """Whether a variable that is set is kept without power (EFI_VARIABLE_NON_VOLATILE)."""
+    return bool((host.head(f"{VARIABLES}/{name}-{vendor}", 1) or b"\1")[0] & 1)
+
+
 def text(host: Host, name: str) -> str | None:
     """A variable of systemd's boot loader interface, in UTF-16; None if it is not set."""
     content = value(host, name)

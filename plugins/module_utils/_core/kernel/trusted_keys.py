@@ -19,14 +19,13 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_mod
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import LOADED, loaded_source
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import module_path
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import SHIM
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.certificate import Certificate
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 
-SHIM = "605dab50-e046-4300-abb6-3dd810dd8b23"
-"""The vendor of shim's variables (EFI_SHIM_LOCK_GUID in include/linux/efi.h)."""
 DATABASE = "d719b2cb-3d3a-4596-a3bc-dad00e67656f"
 """The vendor of db and dbx (EFI_IMAGE_SECURITY_DATABASE_GUID in include/linux/efi.h)."""
 TABLE = f"{efi_variables.FIRMWARE}/mok-variables"
@@ -41,6 +40,7 @@ CERTIFICATES = (OWN.certificate, OF_SHIM.certificate)
 UNVERIFIED = frozenset("EF")
 OUT_OF_TREE = "O"
 MOST_LOADED = 64
+TAKES_NONE = "this machine has not started with UEFI, where a key could be enrolled: take away what asks for signatures"
 SEQUENCE = b"\x30"
 """What a certificate in DER begins with."""
 
@@ -108,6 +108,8 @@ def _reason(host: Host, release: str, signer: Signer, keys: FirmwareKeys) -> str
     if listed is not None:
         return f"its key is in the firmware's db, and whether {release} trusts that cannot be determined"
     said = f"its key is none of the machine owner's (MokListRT), and whether {release} trusts it cannot be determined"
+    if not takes_keys(host):
+        return f"{said}; {TAKES_NONE}"
     file = _file_of(host, signer)
     if file is None:
         return said
@@ -118,11 +120,18 @@ def _reason(host: Host, release: str, signer: Signer, keys: FirmwareKeys) -> str
     return f"{said}; to enrol it, run `{enrolling}`, and confirm it in the menu of the next boot"
 
 
+def takes_keys(host: Host) -> bool:
+    """Whether a person can enrol a key with mokutil."""
+    return host.is_dir(efi_variables.FIRMWARE)
+
+
 def doubt_of_dkms(host: Host, kernel: Kernel) -> str | None:
     """Why it is not certain that ``kernel`` will trust what DKMS signs on this host; None if it does."""
     pair = signing_key(host)
     has_key = pair.is_token or host.is_file(pair.key)
     if not (has_key and host.is_file(pair.certificate)):
+        if not takes_keys(host):
+            return f"it makes a key for that at its first build, which no kernel knows; {TAKES_NONE}"
         # It makes both again where one of them is missing.
         return f"it makes a key for that at its first build, which has to be enrolled then: run `{making(pair)}` before"
     own = next((found for path, found in _certificates(host) if path == pair.certificate), None)

@@ -24,6 +24,7 @@ TABLE_OF: t.Final[t.Mapping[Vendor, tuple[str, ...]]] = {
     "other": (),
 }
 """The firmware's tables that describe an IOMMU; VIOT is that of a virtual machine's virtio-iommu."""
+VIRTIO, OWN_TABLES = "VIOT", ("DMAR", "IVRS", "IORT")
 VENDOR_OF: t.Final[t.Mapping[str, Vendor]] = {
     "GenuineIntel": "intel",
     "CentaurHauls": "intel",
@@ -52,6 +53,8 @@ class Iommu:
     described: bool | None
     unsafe: bool
     of_xen: bool = False
+    is_virtio: bool = False
+    """Whether a hypervisor gives the machine virtio-iommu, which no word of the processor's own IOMMU concerns."""
 
     @classmethod
     def read(cls, host: Host, inventory: Inventory) -> Iommu:
@@ -61,7 +64,12 @@ class Iommu:
         described = any(host.exists(f"{TABLES}/{table}") for table in tables) if tables and host.is_dir(TABLES) and not of_xen else None
         groups = {name for name in host.names(GROUPS) if host.text_or_none(f"{GROUPS}/{name}/name") != NO_IOMMU}
         now = bool(groups or host.names(CLASS)) or any(_is_of_iommu(host, device) for device in inventory.devices)
-        return cls(now, vendor, described, host.text_or_none(UNSAFE) in ("Y", "1"), of_xen)
+        return cls(now, vendor, described, host.text_or_none(UNSAFE) in ("Y", "1"), of_xen, is_virtio(host))
+
+
+def is_virtio(host: Host) -> bool:
+    """Whether the firmware describes virtio-iommu and no other."""
+    return host.exists(f"{TABLES}/{VIRTIO}") and not any(host.exists(f"{TABLES}/{table}") for table in OWN_TABLES)
 
 
 def _is_of_iommu(host: Host, device: Device) -> bool:
@@ -69,19 +77,21 @@ def _is_of_iommu(host: Host, device: Device) -> bool:
 
 
 INTERRUPTS, REMAPPED = "/proc/interrupts", b" IR-"
-PLAIN = (b"IO-APIC", b"PCI-MSI")
+PC, ITS = b" IO-APIC", b" ITS-"
+"""What only a PC has without remapping: `PCI-MSI` is in the names of other machines' chips, too."""
 UNSAFE_INTERRUPTS = ("/sys/module/vfio_iommu_type1", "/sys/module/iommufd")
 
 
 def remaps_interrupts(host: Host) -> bool | None:
     """Whether a device cannot raise interrupts of others; None if that does not show.
 
-    The names of the chips in /proc/interrupts begin with IR- then (drivers/iommu/intel/irq_remapping.c, drivers/iommu/amd/iommu.c).
+    The names of the chips in /proc/interrupts begin with IR- then on a PC (drivers/iommu/intel/irq_remapping.c,
+    drivers/iommu/amd/iommu.c).  An Arm's ITS looks each interrupt up by the device that raised it (IRQ_DOMAIN_FLAG_ISOLATED_MSI).
     """
     text = host.head(INTERRUPTS, LARGEST) or b""
-    if REMAPPED in text:
+    if REMAPPED in text or ITS in text:
         return True
-    return False if any(name in text for name in PLAIN) else None
+    return False if PC in text else None
 
 
 def allows_unsafe_interrupts(host: Host) -> bool:
@@ -102,12 +112,11 @@ def is_passthrough(configuration: str | None) -> bool:
 def missing_option(host: Host, configuration: str | None) -> str | None:
     """The option of a kernel's configuration without which it has no driver for the IOMMU of this machine's CPU, if it lacks it.
 
-    None, too, if the configuration cannot be read, or if a hypervisor gives the machine an IOMMU of its own.
+    None, too, if the configuration cannot be read.
     """
-    option = OPTION_OF.get(vendor_of(host))
-    if option is None or configuration is None or host.exists(f"{TABLES}/VIOT"):
-        return None
-    return option if f"# {option} is not set\n" in configuration else None
+    option = "CONFIG_VIRTIO_IOMMU" if is_virtio(host) else OPTION_OF.get(vendor_of(host))
+    options = ("CONFIG_IOMMU_SUPPORT",) if option is None else (option, "CONFIG_IOMMU_SUPPORT")
+    return next((one for one in options if f"# {one} is not set\n" in (configuration or "")), None)
 
 
 def configuration_of(host: Host, release: str) -> str | None:

@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name, head_text
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, link_files, tokens
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, link_files, netplan_text, network_profiles, tokens
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -21,6 +21,8 @@ if t.TYPE_CHECKING:
 
 _LARGEST = 256 << 10
 _CREATES: t.Final[frozenset[Act]] = frozenset(("create",))
+_BINDS_AGAIN: t.Final[frozenset[Act]] = frozenset(("unbind", "bind", "create"))
+_BY_MANAGER = "makes NetworkManager create virtual functions"
 _SRIOV_KEYS = re.compile(r"^[ \t]*(?:total-vfs|autoprobe-drivers)[ \t]*=", re.MULTILINE)
 
 
@@ -104,23 +106,24 @@ def _network_manager(host: Host) -> t.Iterator[Influence]:
     for path in first_of_name(host, folders, "").values():
         section = head_text(host, path, _LARGEST).partition("[sriov]")[2].partition("\n[")[0]
         if _SRIOV_KEYS.search(section):
-            yield Influence(path, "makes NetworkManager create virtual functions", _CREATES)
+            yield Influence(path, _BY_MANAGER, _CREATES)
+    paths = (network_profiles.CONF, *first_of_name(host, network_profiles.CONF_FOLDERS, ".conf").values())
+    for path in (*paths, *network_profiles.ifcfg_files(host)):
+        if network_profiles.NUMBER_OF_FUNCTIONS.search(head_text(host, path, _LARGEST) if host.is_file(path) else ""):
+            yield Influence(path, _BY_MANAGER, _CREATES)
 
 
 def _netplan(host: Host) -> t.Iterator[Influence]:
     for path in first_of_name(host, ("/etc/netplan", "/usr/lib/netplan", "/lib/netplan"), ".yaml").values():
-        for number, line in enumerate(head_text(host, path, _LARGEST).split("\n"), 1):
-            if re.match(r"\s*virtual-function-count\s*:", line):
-                yield Influence(f"{path}:{number}", "makes netplan create virtual functions", _CREATES)
-            elif re.match(r"\s*delay-virtual-functions-rebind\s*:\s*(?:true|yes|on)", line, re.IGNORECASE):
-                yield Influence(
-                    f"{path}:{number}",
-                    "makes netplan unbind virtual functions and bind them again",
-                    frozenset(("unbind", "bind", "create")),
-                )
+        for one in netplan_text.virtual_functions(head_text(host, path, _LARGEST), path):
+            if one.key == "delay-virtual-functions-rebind":
+                doing, acts = "makes netplan unbind virtual functions and bind them again", _BINDS_AGAIN
+            else:
+                doing, acts = "makes netplan create virtual functions", _CREATES
+            yield Influence(one.source, doing, acts)
 
 
 def _links(host: Host) -> t.Iterator[Influence]:
     for path in (path for paths in link_files.read(host) for path in paths):
-        if re.search(r"^[ \t]*SR-IOVVirtualFunctions[ \t]*=[ \t]*[^\s0]", head_text(host, path, _LARGEST), re.MULTILINE):
-            yield Influence(path, "makes systemd-udevd create virtual functions", _CREATES)
+        if link_files.sets_functions(head_text(host, path, _LARGEST)):
+            yield Influence(path, "makes systemd-udevd set the number of virtual functions", _CREATES)

@@ -26,6 +26,9 @@ if t.TYPE_CHECKING:
 
 FOLDERS = ("/etc/NetworkManager/system-connections", "/usr/lib/NetworkManager/system-connections")
 CONF, CONF_FOLDERS = "/etc/NetworkManager/NetworkManager.conf", ("/etc/NetworkManager/conf.d", "/usr/lib/NetworkManager/conf.d")
+IFCFG = "/etc/sysconfig/network-scripts"
+NUMBER_OF_FUNCTIONS = re.compile(r"^[ \t]*(?:sriov-num-vfs[ \t]*=[ \t]*|(?:export[ \t]+)?SRIOV_TOTAL_VFS=[\"']?)(\d+)", re.MULTILINE)
+"""Of a virtual function's physical one, in NetworkManager.conf(5) and in nm-settings-ifcfg-rh(5)."""
 ETHERNET = ("ethernet", "802-3-ethernet", "infiniband", "wifi", "802-11-wireless")
 
 
@@ -47,6 +50,11 @@ def read(host: Host, others: t.Iterable[NetworkSetting] = ()) -> t.Iterator[Netw
 
 def _connections(host: Host) -> tuple[str, ...]:
     return tuple(first_of_name(host, FOLDERS, ".nmconnection").values())[:MOST_FILES]
+
+
+def ifcfg_files(host: Host) -> tuple[str, ...]:
+    names = [name for name in host.names(IFCFG) if name.startswith("ifcfg-")] if host.is_dir(IFCFG) else []
+    return tuple(f"{IFCFG}/{name}" for name in names[:MOST_FILES])
 
 
 class _Known(dict[tuple[str, str], str]):
