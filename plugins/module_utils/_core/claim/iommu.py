@@ -50,12 +50,12 @@ def after(iommu: Iommu, boot: BootArguments) -> tuple[bool, str]:
     if boot.is_running and iommu.now:
         # Firmware can ask for it against a word (platform_optin_force_iommu(), tboot_force_iommu()).
         return True, ""
-    word = None if iommu.is_virtio else _switch(boot.cmdline, iommu.vendor)
+    word = _switch(boot.cmdline, iommu.vendor)
     if word is not None and word.endswith("off"):
         return False, f"{boot.source} gives the kernel {word}"
     if iommu.vendor != "arm" and _without_acpi(boot.cmdline):
         return False, f"{boot.source} gives the kernel acpi=off, with which it does not read the firmware's tables"
-    needs_word = iommu.vendor == "intel" and not iommu.is_virtio and word is None and not boot.is_default
+    needs_word = iommu.vendor == "intel" and word is None and not boot.is_default
     if iommu.now and not (needs_word and boot.running_is_switched_on):
         return True, ""
     if iommu.described is False:
@@ -88,12 +88,7 @@ def needed_arguments(iommu: Iommu, boots: t.Sequence[BootArguments], passthrough
     One that switches it off is somebody's decision, against which nothing is added.
     """
     words = []
-    if (
-        iommu.vendor == "intel"
-        and not iommu.is_virtio
-        and iommu.described is not False
-        and any(_lacks_switch(iommu, boot) for boot in boots)
-    ):
+    if iommu.vendor == "intel" and iommu.described is not False and any(_lacks_switch(iommu, boot) for boot in boots):
         words.append(ON)
     if passthrough and not all(_passes_through(boot, iommu.vendor) for boot in boots):
         words.append(PASSTHROUGH.get(iommu.vendor, USUAL_PASSTHROUGH))

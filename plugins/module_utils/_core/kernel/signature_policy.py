@@ -29,8 +29,6 @@ OPTION = re.compile(
 UNDER_SECURE_BOOT = (("LOCK_DOWN_IN_EFI_SECURE_BOOT",), ("IMA_ARCH_POLICY", "MODULE_SIG"))
 LEVELS = ("integrity", "confidentiality")
 DEBIAN = "debian-kernel@lists.debian.org"
-SHIM = "605dab50-e046-4300-abb6-3dd810dd8b23"
-"""The vendor of shim's variables (EFI_SHIM_LOCK_GUID in include/linux/efi.h)."""
 
 
 def enforced_by(host: Host, release: str, cmdline: Cmdline) -> str | None:
@@ -114,5 +112,7 @@ def kernel_sees_secure_boot(host: Host) -> bool:
 
     efi_get_secureboot() in drivers/firmware/efi/libstub/secureboot.c.
     """
-    is_told = efi_variables.value(host, "MokSBStateRT", SHIM) == b"\1" and not efi_variables.is_lasting(host, "MokSBStateRT", SHIM)
+    is_told = efi_variables.value(host, "MokSBStateRT", efi_variables.SHIM) == b"\1" and not efi_variables.is_lasting(
+        host, "MokSBStateRT", efi_variables.SHIM
+    )
     return secure_boot(host) and not is_told

@@ -19,7 +19,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_mod
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import LOADED, loaded_source
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import module_path
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import SHIM
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -62,19 +61,21 @@ class FirmwareKeys:
         def shim(name: str) -> bytes:
             path = f"{TABLE}/{name}"
             try:
-                return host.read_bytes(path) if host.is_file(path) else efi_variables.value(host, name, SHIM) or b""
+                return host.read_bytes(path) if host.is_file(path) else efi_variables.value(host, name, efi_variables.SHIM) or b""
             except HostError:
                 return b""
 
-        ignores_database = efi_variables.value(host, "MokIgnoreDB", SHIM) is not None
+        ignores_database = efi_variables.value(host, "MokIgnoreDB", efi_variables.SHIM) is not None
         database = b"" if ignores_database else efi_variables.value(host, "db", DATABASE) or b""
         return cls(
             owner=certificate.in_lists(shim("MokListRT")),
             database=certificate.in_lists(database),
-            pending=certificate.in_lists(efi_variables.value(host, "MokNew", SHIM) or b""),
+            pending=certificate.in_lists(efi_variables.value(host, "MokNew", efi_variables.SHIM) or b""),
             revoked=(efi_variables.value(host, "dbx", DATABASE) or b"") + shim("MokListXRT"),
             owner_counts=host.is_file(f"{TABLE}/{TRUSTED}"),
-            is_changing=any(efi_variables.value(host, name, SHIM) is not None for name in ("MokDel", "MokXNew", "MokListTrustedNew")),
+            is_changing=any(
+                efi_variables.value(host, name, efi_variables.SHIM) is not None for name in ("MokDel", "MokXNew", "MokListTrustedNew")
+            ),
         )
 
     def is_revoked(self, one: Certificate) -> bool:

@@ -12,7 +12,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 
-Vendor = t.Literal["intel", "amd", "arm", "other"]
+Vendor = t.Literal["intel", "amd", "arm", "virtio", "other"]
 GROUPS, CLASS = "/sys/kernel/iommu_groups", "/sys/class/iommu"
 NO_IOMMU = "vfio-noiommu"
 """The name of groups that VFIO makes of devices without an IOMMU (vfio_noiommu_group_alloc() in drivers/vfio/group.c)."""
@@ -21,10 +21,10 @@ TABLE_OF: t.Final[t.Mapping[Vendor, tuple[str, ...]]] = {
     "intel": ("DMAR", "VIOT"),
     "amd": ("IVRS", "VIOT"),
     "arm": ("IORT", "VIOT"),
+    "virtio": ("VIOT",),
     "other": (),
 }
-"""The firmware's tables that describe an IOMMU; VIOT is that of a virtual machine's virtio-iommu."""
-VIRTIO, OWN_TABLES = "VIOT", ("DMAR", "IVRS", "IORT")
+"""The firmware's tables that describe an IOMMU, its own one first; VIOT is that of a virtual machine's virtio-iommu."""
 VENDOR_OF: t.Final[t.Mapping[str, Vendor]] = {
     "GenuineIntel": "intel",
     "CentaurHauls": "intel",
@@ -33,7 +33,7 @@ VENDOR_OF: t.Final[t.Mapping[str, Vendor]] = {
     "HygonGenuine": "amd",
 }
 """By the CPU's name of its maker; those of Zhaoxin have an IOMMU like Intel's."""
-OPTION_OF: t.Final[t.Mapping[Vendor, str]] = {"intel": "CONFIG_INTEL_IOMMU", "amd": "CONFIG_AMD_IOMMU"}
+OPTION_OF: t.Final[t.Mapping[Vendor, str]] = {"intel": "CONFIG_INTEL_IOMMU", "amd": "CONFIG_AMD_IOMMU", "virtio": "CONFIG_VIRTIO_IOMMU"}
 XEN, XEN_CONTROL = "/proc/xen/capabilities", "control_d"
 UNSAFE = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 DEFAULT_ON = re.compile(r"^CONFIG_INTEL_IOMMU_DEFAULT_ON(?:_INTGPU_OFF)?=y$", re.MULTILINE)
@@ -53,8 +53,6 @@ class Iommu:
     described: bool | None
     unsafe: bool
     of_xen: bool = False
-    is_virtio: bool = False
-    """Whether a hypervisor gives the machine virtio-iommu, which no word of the processor's own IOMMU concerns."""
 
     @classmethod
     def read(cls, host: Host, inventory: Inventory) -> Iommu:
@@ -63,16 +61,12 @@ class Iommu:
         tables = TABLE_OF[vendor]
         described = any(host.exists(f"{TABLES}/{table}") for table in tables) if tables and host.is_dir(TABLES) and not of_xen else None
         groups = {name for name in host.names(GROUPS) if host.text_or_none(f"{GROUPS}/{name}/name") != NO_IOMMU}
-        now = bool(groups or host.names(CLASS)) or any(_is_of_iommu(host, device) for device in inventory.devices)
-        return cls(now, vendor, described, host.text_or_none(UNSAFE) in ("Y", "1"), of_xen, is_virtio(host))
+        now = bool(groups or host.names(CLASS)) or any(is_served(host, device) for device in inventory.devices)
+        return cls(now, vendor, described, host.text_or_none(UNSAFE) in ("Y", "1"), of_xen)
 
 
-def is_virtio(host: Host) -> bool:
-    """Whether the firmware describes virtio-iommu and no other."""
-    return host.exists(f"{TABLES}/{VIRTIO}") and not any(host.exists(f"{TABLES}/{table}") for table in OWN_TABLES)
-
-
-def _is_of_iommu(host: Host, device: Device) -> bool:
+def is_served(host: Host, device: Device) -> bool:
+    """Whether an IOMMU has put the device into a group, and not VFIO without one."""
     return device.iommu_group is not None and host.text_or_none(f"{GROUPS}/{device.iommu_group}/name") != NO_IOMMU
 
 
@@ -114,7 +108,7 @@ def missing_option(host: Host, configuration: str | None) -> str | None:
 
     None, too, if the configuration cannot be read.
     """
-    option = "CONFIG_VIRTIO_IOMMU" if is_virtio(host) else OPTION_OF.get(vendor_of(host))
+    option = OPTION_OF.get(vendor_of(host))
     options = ("CONFIG_IOMMU_SUPPORT",) if option is None else (option, "CONFIG_IOMMU_SUPPORT")
     return next((one for one in options if f"# {one} is not set\n" in (configuration or "")), None)
 
@@ -129,10 +123,8 @@ def configuration_of(host: Host, release: str) -> str | None:
 
 
 def vendor_of(host: Host) -> Vendor:
-    """Whose IOMMU the machine has, by its CPU; by the firmware's tables where that says nothing."""
+    """Whose IOMMU the machine has: by the firmware's tables where they describe one, as a virtual machine's need not be its CPU's."""
+    described = [vendor for vendor, tables in TABLE_OF.items() if tables and host.exists(f"{TABLES}/{tables[0]}")]
     found = VENDORS.search(host.text_or_none("/proc/cpuinfo") or "")
-    if found is not None and found[1].startswith("0x"):
-        return "arm"
-    if found is not None and found[1] in VENDOR_OF:
-        return VENDOR_OF[found[1]]
-    return next((vendor for vendor, tables in TABLE_OF.items() if tables and host.exists(f"{TABLES}/{tables[0]}")), "other")
+    of_cpu = "arm" if found is not None and found[1].startswith("0x") else VENDOR_OF.get(found[1]) if found is not None else None
+    return of_cpu if of_cpu is not None and (of_cpu in described or not described) else next(iter(described), "other")

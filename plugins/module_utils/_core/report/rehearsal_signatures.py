@@ -15,8 +15,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import module_path
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import (
     enforced_by,
-    lockdown_of,
     kernel_sees_secure_boot,
+    lockdown_of,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.trusted_keys import FirmwareKeys, uses_firmware_keys
 

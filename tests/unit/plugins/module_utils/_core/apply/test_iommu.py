@@ -221,6 +221,10 @@ def test_other_makers_have_one_like_intels(tmp_path: Path, vendor: str, table: s
     assert (done["arguments"], done["will_be_enabled"]) == (["intel_iommu=on"], True)
 
 
+def test_a_virtual_machine_with_intels_iommu_on_another_processor_gets_its_word(tmp_path: Path) -> None:
+    assert call(machine(tmp_path, "AuthenticAMD", "DMAR"))["arguments"] == ["intel_iommu=on"]
+
+
 def test_a_virtual_machine_with_virtio_iommu_needs_no_word_of_its_processor(tmp_path: Path) -> None:
     done = call(machine(tmp_path, table="VIOT"))
 

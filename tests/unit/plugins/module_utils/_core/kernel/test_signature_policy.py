@@ -12,7 +12,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import (
     LOCKDOWN,
-    SHIM,
     enforced_by,
     is_debians,
     lockdown_of,
@@ -70,7 +69,7 @@ def test_secure_boot_counts_for_kernels_that_ask_for_it(tmp_path: Path, config: 
 @pytest.mark.parametrize(("attributes", "value", "is_refused"), [(6, 1, False), (7, 1, True), (6, 0, True)])
 def test_a_shim_that_verifies_nothing_leaves_the_kernel_open(tmp_path: Path, attributes: int, value: int, is_refused: bool) -> None:
     tree = machine(tmp_path, EFI_LOCKDOWN, secure=True)
-    tree.file(f"{efi_variables.VARIABLES}/MokSBStateRT-{SHIM}", bytes((attributes, 0, 0, 0, value)))
+    tree.file(f"{efi_variables.VARIABLES}/MokSBStateRT-{efi_variables.SHIM}", bytes((attributes, 0, 0, 0, value)))
     assert (why(tree) is not None) is is_refused
     assert secure_boot(tree.host())
 
