@@ -21,7 +21,7 @@ ATTRIBUTE = "sriov_numvfs"
 OPTIONS = ("vf", "sriov", "virtfn")
 """What names of parameters have in common by which drivers create functions: max_vfs of igb, num_vfs of be2net, lpfc_sriov_nr_virtfn."""
 
-LIMITING = ("xe", "i915", "sfc")
+LIMITING = ("xe", "i915")
 """Drivers whose `max_vfs` is the most that can be created, and creates none."""
 
 

@@ -55,6 +55,14 @@ def test_a_word_of_one_s_own_and_one_for_both_are_left_alone(vendor: Vendor, cmd
     assert told(cmdline, vendor) == []
 
 
+@pytest.mark.parametrize(
+    ("vendor", "advice"), [("intel", "Write `intel_iommu=on`."), ("amd", "Remove it."), ("arm", "Remove it."), ("virtio", "Remove it.")]
+)
+def test_only_where_intels_iommu_may_be_its_word_is_advised(vendor: Vendor, advice: str) -> None:
+    found = judged(boot(cmdline="iommu=on"), devices=[device()], files=PolicyFiles(vendor=vendor))
+    assert [one.sentence.endswith(f"so it has no effect. {advice}") for one in found if one.kind == "misspelt-word"] == [True]
+
+
 def test_the_processor_says_who_has_made_it(tmp_path: Path) -> None:
     host = Tree(tmp_path).file("/proc/cpuinfo", "processor\t: 0\nvendor_id\t: AuthenticAMD\n").host()
     assert read_policy_files(host, (), (), Inventory((), {})).vendor == "amd"
