@@ -133,6 +133,26 @@ MADE: dict[str, str] = {
 }
 
 
+MANAGER = "/usr/lib/systemd/system/NetworkManager.service"
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/etc/NetworkManager/system-connections/a.nmconnection", "[connection]\ninterface-name=ens1f0\n[sriov]\ntotal-vfs=2\n"),
+        ("/etc/NetworkManager/conf.d/vf.conf", "[device-a]\nmatch-device=interface-name:ens1f0\nsriov-num-vfs=2\n"),
+        ("/etc/NetworkManager/NetworkManager.conf", "[main]\nplugins=keyfile\n[device]\nsriov-num-vfs=2\n"),
+        ("/etc/sysconfig/network-scripts/ifcfg-ens1f0", 'DEVICE=ens1f0\nSRIOV_TOTAL_VFS="2"\n'),
+    ],
+)
+def test_networkmanager_may_create_them_where_it_is_started(tmp_path: Path, path: str, text: str) -> None:
+    files = {path: text, MANAGER: SERVICE.format("/usr/sbin/NetworkManager --no-daemon")}
+    assert NOT_SEEN in str(answers(host(tmp_path / "not", files))[FIRST]["because"])
+    tree = host(tmp_path / "started", files).link("/etc/systemd/system/multi-user.target.wants/NetworkManager.service", MANAGER)
+    because = str(answers(tree)[FIRST]["because"])
+    assert f"{path} makes NetworkManager create virtual functions" in because
+
+
 @pytest.mark.parametrize("name", MADE)
 def test_functions_that_a_rule_creates_are_certain_and_its_line_is_named(tmp_path: Path, name: str) -> None:
     found = answers(host(tmp_path, {RULE: MADE[name]}))

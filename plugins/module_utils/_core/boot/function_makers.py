@@ -18,8 +18,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup import link_files, netplan_text, network_profiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import link_files, netplan_text, network_profiles, tmpfiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import parsed
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -41,14 +42,18 @@ _OF_NETWORKD = tuple(
 EARLY = "a setting of sysfs"
 """What may run before an interface has its name."""
 WRITING: t.Mapping[str, tuple[tuple[str, ...], str]] = {
-    EARLY: (("/etc/sysfs.conf", "/etc/sysfs.d", "/etc/tmpfiles.d", "/etc/rc.local"), ".conf"),
-    "a rule of udev": (("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d"), ".rules"),
+    EARLY: (("/etc/sysfs.conf", "/etc/sysfs.d", "/etc/rc.local"), ".conf"),
     "ifupdown": (("/etc/network/interfaces", "/etc/network/interfaces.d"), ""),
     "a script for networks": ((*_IFUPDOWN, *_DISPATCHER, *_OF_NETWORKD, "/sbin/ifup-local", "/sbin/ifup-pre-local"), ""),
     "openibd": (("/etc/infiniband",), ""),
     "cron": (("/etc/crontab", "/etc/cron.d", "/var/spool/cron/crontabs", "/var/spool/cron"), ""),
 }
 """Files, or folders and the end of names in them, of programs that write the attribute because a line says so."""
+REPLACED: t.Sequence[tuple[str, tuple[str, ...], str]] = (
+    (EARLY, tuple(folder.format("tmpfiles.d") for folder in tmpfiles.FOLDERS), ".conf"),
+    ("a rule of udev", rules.DIRECTORIES, ".rules"),
+)
+"""The same of programs that read of the files of a name the one in the first folder alone."""
 MOST_FILES = 500
 _OF_NMSTATE = re.compile(r"^(\s*)total-vfs:\s*[\"']?(\d+)")
 _NAME = re.compile(r"^(\s*(?:-\s+)?)name:\s*[\"']?([^\s\"'#]+)")
@@ -257,12 +262,13 @@ def _of_tripleo(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
 
 
 def _of_lines(host: Host, physical: Device, names: frozenset[str]) -> t.Iterator[Maker]:
-    for program, (folders, ending) in WRITING.items():
+    found = [(program, one) for program, (folders, ending) in WRITING.items() for one in _texts(host, folders, ending)]
+    found += ((program, one) for program, folders, ending in REPLACED for one in _by_name(host, folders, ending))
+    for program, (path, lines) in found:
         known = names if program != EARLY else frozenset()
-        for path, lines in _texts(host, folders, ending):
-            for number, line in enumerate(lines, 1):
-                if _WRITES.search(line) and not line.lstrip().startswith("#"):
-                    yield Maker(program, f"{path}:{number}", cut(line.strip()), _is_for(line, physical, known))
+        for number, line in enumerate(lines, 1):
+            if _WRITES.search(line) and not line.lstrip().startswith("#"):
+                yield Maker(program, f"{path}:{number}", cut(line.strip()), _is_for(line, physical, known))
 
 
 def _is_for(line: str, physical: Device, names: frozenset[str]) -> bool | None:

@@ -138,6 +138,7 @@ def test_of_a_card_without_driver_and_interface_it_does_not_show_whether_a_file_
 
 LINK, NUMBER = "/usr/lib/systemd/network/10-x.link", "[Link]\nSR-IOVVirtualFunctions=4\n"
 MATCH = "[Match]\nOriginalName=*\n"
+RULE, LINE = f'KERNEL=="{PF}", ATTR{{sriov_numvfs}}="4"\n', f"w /sys/bus/pci/devices/{PF}/sriov_numvfs - - - - 4\n"
 CONNECTION = "[connection]\ninterface-name=ens1f0\n[sriov]\ntotal-vfs=8\n"
 PLAN = "network:\n  ethernets:\n    ens1f0:\n      virtual-function-count: 3\n"
 REPLACED: dict[str, tuple[t.Callable[[Tree], object], list[str]]] = {
@@ -154,6 +155,20 @@ REPLACED: dict[str, tuple[t.Callable[[Tree], object], list[str]]] = {
             "/etc/NetworkManager/system-connections/a.nmconnection", "[connection]\ninterface-name=ens1f0\n"
         ),
         [],
+    ),
+    "a rule that is masked": (
+        lambda tree: tree.file("/usr/lib/udev/rules.d/9.rules", RULE).link("/etc/udev/rules.d/9.rules", "/dev/null"),
+        [],
+    ),
+    "a rule that the host replaces": (
+        lambda tree: tree.file("/usr/lib/udev/rules.d/9.rules", RULE).file("/etc/udev/rules.d/9.rules", f"# none\n{RULE}"),
+        ["/etc/udev/rules.d/9.rules:2"],
+    ),
+    "a package's line of tmpfiles.d": (
+        lambda tree: (
+            tree.file("/usr/lib/tmpfiles.d/x.conf", LINE).file("/usr/lib/tmpfiles.d/y.conf", LINE).file("/etc/tmpfiles.d/y.conf", "")
+        ),
+        ["/usr/lib/tmpfiles.d/x.conf:1"],
     ),
     "a plan that the host replaces": (
         lambda tree: tree.file("/lib/netplan/50-x.yaml", PLAN).file("/etc/netplan/50-x.yaml", "network: {}\n"),
