@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
 
 BY_MODULE = " (the module iommu does that)"
 ON = "intel_iommu=on"
-PASSTHROUGH = {"arm": "iommu.passthrough=1"}
+PASSTHROUGH = dict.fromkeys(("arm", "virtio"), "iommu.passthrough=1")
 """By vendor, the argument that leaves the host's own devices untranslated; else `iommu=pt` (iommu_setup() in pci-dma.c of x86)."""
 USUAL_PASSTHROUGH = "iommu=pt"
 
@@ -107,11 +107,12 @@ def _lacks_switch(iommu: Iommu, boot: BootArguments) -> bool:
 def _passes_through(boot: BootArguments, vendor: Vendor) -> bool:
     """The last word about it counts, of whichever name.
 
-    iommu_setup() in arch/x86/kernel/pci-dma.c, which an ARM does not have; iommu_set_def_domain_type() in drivers/iommu/iommu.c.
+    iommu_setup() in arch/x86/kernel/pci-dma.c, which an ARM does not have, and virtio-iommu may be an ARM's;
+    iommu_set_def_domain_type() in drivers/iommu/iommu.c.
     """
     state = boot.passes_by_default
     for name, value in map(name_and_value, boot.cmdline.of_kernel.arguments):
-        if name == "iommu" and vendor != "arm":
+        if name == "iommu" and vendor not in PASSTHROUGH:
             found = [part for part in _parts(name, value or "") if part.startswith(("pt", "nopt"))]
             state = found[-1].startswith("pt") if found else state
         elif name == "iommu.passthrough":

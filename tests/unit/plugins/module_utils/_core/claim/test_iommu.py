@@ -128,6 +128,9 @@ def test_a_boot_has_an_iommu_unless_there_is_a_reason_against_it(iommu: Iommu, a
         (machine(described=False), [boot()], False, []),
         (machine("amd"), [boot()], False, []),
         (machine("virtio"), [boot()], False, []),
+        # The processor may be an ARM or not.
+        (machine("virtio"), [boot("iommu=pt")], True, ["iommu.passthrough=1"]),
+        (machine("virtio"), [boot("iommu.passthrough=1")], True, []),
         (machine("amd"), [boot()], True, ["iommu=pt"]),
         (machine("amd"), [boot("iommu=usedac,pt")], True, ["iommu=pt"]),
         (machine("amd"), [boot("iommu=pt,usedac,nopt")], True, []),
