@@ -86,7 +86,6 @@ CERTAIN: dict[str, Machine] = {
     "AMD's is on without a word": Machine("iommu=pt", "", AMD),
     "the word of the other maker is gone": Machine(ON, "", AMD),
     "the word after which the kernel reads no other": Machine("", "iommu=usedac,off", AMD),
-    "firmware has asked for it against a word": Machine("intel_iommu=off", "intel_iommu=off"),
     "the table of the firmware is read again": Machine("acpi=off", "", AMD),
     "the word that hides the tables was there before": Machine(f"acpi=off {ON}", f"acpi=off {ON}"),
 }

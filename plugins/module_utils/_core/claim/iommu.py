@@ -47,16 +47,13 @@ def after(iommu: Iommu, boot: BootArguments) -> tuple[bool, str]:
     kept = _kept_from(iommu, boot)
     if kept is not None:
         return False, kept
-    if boot.is_running and iommu.now:
-        # Firmware can ask for it against a word (platform_optin_force_iommu(), tboot_force_iommu()).
-        return True, ""
     word = _switch(boot.cmdline, iommu.vendor)
     if word is not None and word.endswith("off"):
         return False, f"{boot.source} gives the kernel {word}"
-    if iommu.vendor != "arm" and _without_acpi(boot.cmdline):
+    if iommu.vendor != "arm" and _without_acpi(boot.cmdline) and not (boot.is_running and iommu.now):
         return False, f"{boot.source} gives the kernel acpi=off, with which it does not read the firmware's tables"
     needs_word = iommu.vendor == "intel" and word is None and not boot.is_default
-    if iommu.now and not (needs_word and boot.running_is_switched_on):
+    if iommu.now and not (needs_word and boot.running_is_switched_on and not boot.is_running):
         return True, ""
     if iommu.described is False:
         return False, "the firmware describes none"

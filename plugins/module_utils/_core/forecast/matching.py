@@ -93,8 +93,7 @@ def why_off(devices: t.Sequence[Device], boot: Boot) -> str | None:
     `iommu=off` applies to every x86 host, the vendors' arguments to hosts with their IOMMU, by the host bridges where nothing else says
     whose that is.
     """
-    # What is there now with the same words is there in spite of them: firmware has asked for it.
-    for vendor in () if boot.has_iommu else (boot.iommu_vendor,) if boot.iommu_vendor is not None else _vendors(devices):
+    for vendor in _vendors(devices) if boot.iommu_vendor is None else (boot.iommu_vendor,):
         word = switched_off(boot.cmdline, vendor)
         if word is not None:
             return f"there is no IOMMU: {boot.cmdline_source} has {word}"

@@ -78,9 +78,6 @@ LATER: list[tuple[Iommu, BootArguments, str | None]] = [
     (machine("amd", now=True), boot("acpi=off", is_running=True), None),
     (machine("amd"), boot("amd_iommu=force_enable,off"), f"{GRUB} gives the kernel amd_iommu=off"),
     (machine("amd"), boot(), None),
-    # What the running kernel has against its words, firmware has asked for.
-    (machine(now=True), boot("iommu=off", is_running=True), None),
-    (machine(now=True), boot("intel_iommu=off", is_running=True), None),
     # The kernel reads nothing behind that word, and takes back no `off` of another.
     (machine("amd"), boot("iommu=usedac,off"), None),
     (machine("amd"), boot("iommu=off,usedac"), f"{GRUB} gives the kernel iommu=off"),
