@@ -18,7 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup import link_files, netplan_text, network_profiles, tmpfiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import agents, link_files, netplan_text, tmpfiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import parsed
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules
 
@@ -177,8 +177,7 @@ def _of_connections(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
 
 def _of_conf(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
     """Of the sections for devices in NetworkManager.conf(5)."""
-    chosen = [network_profiles.CONF, *first_of_name(host, network_profiles.CONF_FOLDERS, ".conf").values()]
-    for path in [path for path in chosen[:MOST_FILES] if host.is_file(path)]:
+    for path in agents.conf_files(host):
         settings = _settings(path, (host.text_or_none(path) or "").split("\n"))
         for one in settings:
             if one.section.startswith("device") and one.key == "sriov-num-vfs":
@@ -186,9 +185,9 @@ def _of_conf(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
                 found = [word.removeprefix("interface-name:").lstrip("=") for word in re.split(r"[,;\s]+", asked) if word]
                 is_it = not asked or _match(names, found) or (None if not names or any(":" in word for word in found) else False)
                 yield Maker("NetworkManager", one.source, f"sriov-num-vfs={one.value}", is_it)
-    for path in network_profiles.ifcfg_files(host):
+    for path in agents.ifcfg_files(host):
         for number, line in enumerate((host.text_or_none(path) or "").split("\n"), 1):
-            if network_profiles.NUMBER_OF_FUNCTIONS.match(line):
+            if agents.NUMBER_OF_FUNCTIONS.match(line):
                 is_it = path.rpartition("/ifcfg-")[2] in names or None
                 yield Maker("NetworkManager", f"{path}:{number}", cut(line.strip()), is_it)
 

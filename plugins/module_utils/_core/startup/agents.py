@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name, head_text
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, link_files, netplan_text, network_profiles, tokens
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, link_files, tokens
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -20,8 +20,14 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import IsStarted
 
 _LARGEST = 256 << 10
+_MOST_FILES = 500
 _CREATES: t.Final[frozenset[Act]] = frozenset(("create",))
 _BINDS_AGAIN: t.Final[frozenset[Act]] = frozenset(("unbind", "bind", "create"))
+CONF, CONF_FOLDERS = "/etc/NetworkManager/NetworkManager.conf", ("/etc/NetworkManager/conf.d", "/usr/lib/NetworkManager/conf.d")
+"""NetworkManager's own configuration (NetworkManager.conf(5))."""
+IFCFG = "/etc/sysconfig/network-scripts"
+NUMBER_OF_FUNCTIONS = re.compile(r"^[ \t]*(?:sriov-num-vfs[ \t]*=[ \t]*|(?:export[ \t]+)?SRIOV_TOTAL_VFS=[\"']?)(\d+)", re.MULTILINE)
+"""Of a physical function, there and in the files of nm-settings-ifcfg-rh(5)."""
 _BY_MANAGER = "makes NetworkManager create virtual functions"
 _SRIOV_KEYS = re.compile(r"^[ \t]*(?:total-vfs|autoprobe-drivers)[ \t]*=", re.MULTILINE)
 
@@ -107,14 +113,25 @@ def _network_manager(host: Host) -> t.Iterator[Influence]:
         section = head_text(host, path, _LARGEST).partition("[sriov]")[2].partition("\n[")[0]
         if _SRIOV_KEYS.search(section):
             yield Influence(path, _BY_MANAGER, _CREATES)
-    paths = (network_profiles.CONF, *first_of_name(host, network_profiles.CONF_FOLDERS, ".conf").values())
-    for path in (*paths, *network_profiles.ifcfg_files(host)):
-        if network_profiles.NUMBER_OF_FUNCTIONS.search(head_text(host, path, _LARGEST) if host.is_file(path) else ""):
+    for path in (*conf_files(host), *ifcfg_files(host)):
+        if NUMBER_OF_FUNCTIONS.search(head_text(host, path, _LARGEST)):
             yield Influence(path, _BY_MANAGER, _CREATES)
+
+
+def conf_files(host: Host) -> tuple[str, ...]:
+    """NetworkManager's configuration, in no order."""
+    return tuple(path for path in (CONF, *first_of_name(host, CONF_FOLDERS, ".conf").values()) if host.is_file(path))[:_MOST_FILES]
+
+
+def ifcfg_files(host: Host) -> tuple[str, ...]:
+    names = [name for name in host.names(IFCFG) if name.startswith("ifcfg-")] if host.is_dir(IFCFG) else []
+    return tuple(f"{IFCFG}/{name}" for name in names[:_MOST_FILES] if host.is_file(f"{IFCFG}/{name}"))
 
 
 def _netplan(host: Host) -> t.Iterator[Influence]:
     for path in first_of_name(host, ("/etc/netplan", "/usr/lib/netplan", "/lib/netplan"), ".yaml").values():
+        from ansible_collections.vfio.variants.plugins.module_utils._core.startup import netplan_text
+
         for one in netplan_text.virtual_functions(head_text(host, path, _LARGEST), path):
             if one.key == "delay-virtual-functions-rebind":
                 doing, acts = "makes netplan unbind virtual functions and bind them again", _BINDS_AGAIN

@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.agents import CONF, CONF_FOLDERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.network_setting import (
     ANY,
     EVERYTHING,
@@ -25,10 +26,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import UnitSetting
 
 FOLDERS = ("/etc/NetworkManager/system-connections", "/usr/lib/NetworkManager/system-connections")
-CONF, CONF_FOLDERS = "/etc/NetworkManager/NetworkManager.conf", ("/etc/NetworkManager/conf.d", "/usr/lib/NetworkManager/conf.d")
-IFCFG = "/etc/sysconfig/network-scripts"
-NUMBER_OF_FUNCTIONS = re.compile(r"^[ \t]*(?:sriov-num-vfs[ \t]*=[ \t]*|(?:export[ \t]+)?SRIOV_TOTAL_VFS=[\"']?)(\d+)", re.MULTILINE)
-"""Of a virtual function's physical one, in NetworkManager.conf(5) and in nm-settings-ifcfg-rh(5)."""
 ETHERNET = ("ethernet", "802-3-ethernet", "infiniband", "wifi", "802-11-wireless")
 
 
@@ -50,11 +47,6 @@ def read(host: Host, others: t.Iterable[NetworkSetting] = ()) -> t.Iterator[Netw
 
 def _connections(host: Host) -> tuple[str, ...]:
     return tuple(first_of_name(host, FOLDERS, ".nmconnection").values())[:MOST_FILES]
-
-
-def ifcfg_files(host: Host) -> tuple[str, ...]:
-    names = [name for name in host.names(IFCFG) if name.startswith("ifcfg-")] if host.is_dir(IFCFG) else []
-    return tuple(f"{IFCFG}/{name}" for name in names[:MOST_FILES])
 
 
 class _Known(dict[tuple[str, str], str]):
