@@ -401,6 +401,7 @@ iommu:
   description:
     - Whether the running kernel has one, the firmware describes one, interrupts are remapped, and VFIO does without that
       (C(allow_unsafe_interrupts)) or without an IOMMU (C(enable_unsafe_noiommu_mode)), so that a guest can reach the host. Null if unknown.
+    - Whether interrupts are remapped shows on a PC, and on an Arm with an ITS.
   returned: with O(detail=full)
   type: dict
 kernels:

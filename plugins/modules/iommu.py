@@ -15,7 +15,7 @@ description:
   - Determines whether this host has an IOMMU, and whether each installed kernel will have one when it boots, from the processor, the
     firmware's tables, the kernel's configuration and the arguments that the boot loader gives it.
   - Where an Intel IOMMU is off by default (C(CONFIG_INTEL_IOMMU_DEFAULT_ON)), adds C(intel_iommu=on), as
-    M(vfio.variants.kernel_cmdline) does. Linux switches those of AMD and Arm on by itself, so nothing is added there.
+    M(vfio.variants.kernel_cmdline) does. Linux switches those of AMD and Arm, and virtio-iommu, on by itself, so nothing is added there.
   - Nothing is changed where no argument helps, for example if the firmware's setup has it switched off, or against an argument that
     switches it off, which is somebody's decision; RV(because) says so. The modules that carry out claims for VFIO drivers refuse them then.
   - What was added is remembered. O(state=absent) takes that back, byte for byte, and leaves what others have set.
@@ -31,8 +31,8 @@ options:
     default: present
   passthrough:
     description:
-      - Whether the host's own devices go without translation (C(iommu=pt), on Arm C(iommu.passthrough=1)). That is faster for some of them,
-        and lets each read and write all memory of the host.
+      - Whether the host's own devices go without translation (C(iommu=pt), on Arm and for virtio-iommu C(iommu.passthrough=1)). That is
+        faster for some of them, and lets each read and write all memory of the host.
       - Devices that a VFIO driver has are translated in any case.
     type: bool
     default: false

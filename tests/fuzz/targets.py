@@ -265,7 +265,7 @@ def _networks(data: bytes) -> None:
     place: dict[str, bytes] = dict.fromkeys((f"{folder}/ifcfg-x" for folder in next_networks.IFCFG), data)
     files = dict.fromkeys((next_networks.INTERFACES, f"{next_networks.NETPLAN[0]}/x.yaml", f"{next_networks.IFCFG[1]}/routes"), data)
     files |= dict.fromkeys((f"{networkd_files.FOLDERS[0]}/x.network", f"{network_profiles.FOLDERS[0]}/x.nmconnection"), data)
-    files |= dict.fromkeys((network_profiles.CONF, unread_networks.IWD_CONF), data)
+    files |= dict.fromkeys((agents.CONF, unread_networks.IWD_CONF), data)
     settings = next_networks.read(base_host.with_files({**place, **files}), started)
     known = NamesOfDevice(frozenset(("eth0",)), frozenset(("52:54:00:aa:bb:cc",)), "pci-0000:3b:00.0", re.compile("enp59s0"))
     named_by(settings, known, is_left(settings, (known,), (NamesOfDevice(frozenset(("eth1",))),)))

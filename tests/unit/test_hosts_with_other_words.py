@@ -85,6 +85,7 @@ CERTAIN: dict[str, Machine] = {
     "a word of the other maker": Machine(ON, f"{ON} amd_iommu=off"),
     "AMD's is on without a word": Machine("iommu=pt", "", AMD),
     "the word of the other maker is gone": Machine(ON, "", AMD),
+    "the word after which the kernel reads no other": Machine("", "iommu=usedac,off", AMD),
     "the table of the firmware is read again": Machine("acpi=off", "", AMD),
     "the word that hides the tables was there before": Machine(f"acpi=off {ON}", f"acpi=off {ON}"),
 }
@@ -120,6 +121,24 @@ def test_an_iommu_that_may_be_gone_leaves_the_card_without_a_driver_perhaps(tmp_
     assert (found["certainty"], {*found["outcomes"]}) == ("unknown", {"vfio-pci", None})
     assert any(named in reason and "There may be no IOMMU" in reason for reason in found["because"]), found["because"]
     assert "There may be no IOMMU" in str(claim_info(tree.host(Commands(tree.root)), devices="10de:1db1")["devices"])
+
+
+@pytest.mark.parametrize(
+    ("maker", "table", "word", "is_off"),
+    [
+        (INTEL, "VIOT", "intel_iommu=off", False),
+        (INTEL, "VIOT", "iommu=off", False),
+        (AMD, "VIOT", "amd_iommu=off", False),
+        # A virtual machine may have an IOMMU like that of the other maker, and a host bridge of Intel's.
+        (AMD, "DMAR", "amd_iommu=off", False),
+        (INTEL, "IVRS", "amd_iommu=off", True),
+    ],
+)
+def test_the_words_are_those_of_the_iommu_and_not_of_the_processor(tmp_path: Path, maker: str, table: str, word: str, is_off: bool) -> None:
+    tree = Machine("intel_iommu=on", f"intel_iommu=on {word}", maker).tree(tmp_path)
+    shutil.rmtree(tree.place("/sys/firmware/acpi/tables"))
+    found = answer(tree.file(f"/sys/firmware/acpi/tables/{table}", b"x"))
+    assert (found["winner"], found["certainty"]) == (None if is_off else "vfio-pci", "certain"), found["because"]
 
 
 def test_a_card_of_its_native_driver_does_not_care(tmp_path: Path) -> None:

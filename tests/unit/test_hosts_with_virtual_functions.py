@@ -100,6 +100,12 @@ OPEN: dict[str, Open] = {
     "an option of another driver": Open({OPTIONS: "options igb max_vfs=2\n"}, NOT_SEEN),
     "a unit": Open({UNIT: SERVICE.format(f"/bin/sh -c 'echo 2 > /sys/bus/pci/devices/{PF}/sriov_numvfs'")}, "vf.service"),
     "tmpfiles.d": Open({"/etc/tmpfiles.d/vf.conf": f"w /sys/bus/pci/devices/{PF}/sriov_numvfs - - - - 2\n"}, "/etc/tmpfiles.d/vf.conf"),
+    "a .link file that describes one": Open(
+        {"/etc/systemd/network/10-a.link": "[Match]\nDriver=mlx5_core\n[SR-IOV]\nVirtualFunction=1\n"}, "10-a.link"
+    ),
+    "a function in a file of netplan": Open(
+        {"/etc/netplan/1.yaml": "network:\n  ethernets:\n    ens1f0: {}\n    ens1f0v0: {link: ens1f0}\n"}, "/etc/netplan/1.yaml:4"
+    ),
     "a .link file": Open({"/etc/systemd/network/10-a.link": "[Match]\nDriver=mlx5_core\n[Link]\nSR-IOVVirtualFunctions=2\n"}, "10-a.link"),
 }
 
@@ -125,6 +131,26 @@ MADE: dict[str, str] = {
     "the first that can be": f'{BOUND}, ATTR{{sriov_numvfs}}="64"\n{BOUND}, {WRITES}\n',
     "the second, after none": f'{BOUND}, ATTR{{sriov_numvfs}}="1"\n{BOUND}, ATTR{{sriov_numvfs}}="0"\n{BOUND}, {WRITES}\n',
 }
+
+
+MANAGER = "/usr/lib/systemd/system/NetworkManager.service"
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/etc/NetworkManager/system-connections/a.nmconnection", "[connection]\ninterface-name=ens1f0\n[sriov]\ntotal-vfs=2\n"),
+        ("/etc/NetworkManager/conf.d/vf.conf", "[device-a]\nmatch-device=interface-name:ens1f0\nsriov-num-vfs=2\n"),
+        ("/etc/NetworkManager/NetworkManager.conf", "[main]\nplugins=keyfile\n[device]\nsriov-num-vfs=2\n"),
+        ("/etc/sysconfig/network-scripts/ifcfg-ens1f0", 'DEVICE=ens1f0\nSRIOV_TOTAL_VFS="2"\n'),
+    ],
+)
+def test_networkmanager_may_create_them_where_it_is_started(tmp_path: Path, path: str, text: str) -> None:
+    files = {path: text, MANAGER: SERVICE.format("/usr/sbin/NetworkManager --no-daemon")}
+    assert NOT_SEEN in str(answers(host(tmp_path / "not", files))[FIRST]["because"])
+    tree = host(tmp_path / "started", files).link("/etc/systemd/system/multi-user.target.wants/NetworkManager.service", MANAGER)
+    because = str(answers(tree)[FIRST]["because"])
+    assert f"{path} makes NetworkManager create virtual functions" in because
 
 
 @pytest.mark.parametrize("name", MADE)

@@ -188,6 +188,8 @@ class Boot:
     """By address: drivers that are registered and match the device, but are not bound to it, so their probe fails."""
     has_iommu: bool | None = None
     """Whether any device is in an IOMMU group now; None if that does not apply to this boot."""
+    iommu_vendor: str | None = None
+    """Whose IOMMU the machine has, by its own tables and CPU; None if they do not say."""
     iommu_doubt: str | None = None
     """Why this boot may have no IOMMU, a sentence."""
     possible_cpus: int | None = None

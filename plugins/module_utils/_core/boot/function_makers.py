@@ -13,12 +13,14 @@ import posixpath
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_virtual_functions import LIMITING
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup import link_files
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import agents, link_files, netplan_text, tmpfiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import parsed
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -33,20 +35,26 @@ NETPLAN = ("/run/netplan", "/etc/netplan", "/lib/netplan")
 OPERATOR = ("/etc/sriov-operator", "/etc/systemd/system/sriov-config.service", "/etc/sriov-network-operator")
 NMSTATE = ("/etc/nmstate",)
 _IFUPDOWN = ("/etc/network/if-pre-up.d", "/etc/network/if-up.d")
-_DISPATCHER = ("/etc/NetworkManager/dispatcher.d", "/etc/NetworkManager/dispatcher.d/pre-up.d")
+_DISPATCHER = tuple(f"{home}/NetworkManager/dispatcher.d{part}" for home in ("/etc", "/usr/lib") for part in ("", "/pre-up.d"))
+_OF_NETWORKD = tuple(
+    f"{home}/networkd-dispatcher/{state}.d" for home in ("/etc", "/usr/lib") for state in ("routable", "carrier", "configured", "degraded")
+)
 EARLY = "a setting of sysfs"
 """What may run before an interface has its name."""
 WRITING: t.Mapping[str, tuple[tuple[str, ...], str]] = {
-    EARLY: (("/etc/sysfs.conf", "/etc/sysfs.d", "/etc/tmpfiles.d", "/etc/rc.local"), ".conf"),
-    "a rule of udev": (("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d"), ".rules"),
+    EARLY: (("/etc/sysfs.conf", "/etc/sysfs.d", "/etc/rc.local"), ".conf"),
     "ifupdown": (("/etc/network/interfaces", "/etc/network/interfaces.d"), ""),
-    "a script for networks": ((*_IFUPDOWN, *_DISPATCHER), ""),
+    "a script for networks": ((*_IFUPDOWN, *_DISPATCHER, *_OF_NETWORKD, "/sbin/ifup-local", "/sbin/ifup-pre-local"), ""),
     "openibd": (("/etc/infiniband",), ""),
     "cron": (("/etc/crontab", "/etc/cron.d", "/var/spool/cron/crontabs", "/var/spool/cron"), ""),
 }
 """Files, or folders and the end of names in them, of programs that write the attribute because a line says so."""
+REPLACED: t.Sequence[tuple[str, tuple[str, ...], str]] = (
+    (EARLY, tuple(folder.format("tmpfiles.d") for folder in tmpfiles.FOLDERS), ".conf"),
+    ("a rule of udev", rules.DIRECTORIES, ".rules"),
+)
+"""The same of programs that read of the files of a name the one in the first folder alone."""
 MOST_FILES = 500
-_OF_NETPLAN = re.compile(r"^(\s*)virtual-function-count:\s*(\S*)")
 _OF_NMSTATE = re.compile(r"^(\s*)total-vfs:\s*[\"']?(\d+)")
 _NAME = re.compile(r"^(\s*(?:-\s+)?)name:\s*[\"']?([^\s\"'#]+)")
 _INTERFACE = re.compile(r"/net/([^/\s\"'*$]+)/device")
@@ -65,6 +73,8 @@ _OF_NEUTRON = re.compile(r"[ \t]*(VFS_BLANKET|VFS_LIST)=[\"']?([^\"'#]+)")
 _IS_ENABLED = re.compile(r"[ \t]*ENABLE=[\"']?[1-9]")
 _OF_SHIM = re.compile(r"([ \t]*)num_vfs:[ \t]*[\"']?(\d+)")
 _OF_TRIPLEO = re.compile(r"([ \t]*(?:-[ \t]+)?)numvfs:[ \t]*[\"']?(\d+)")
+KERNEL_NAMES = tuple(f"eth{number}" for number in range(64))
+"""By which udev knows an interface before it has renamed it."""
 _OPTION = re.compile(r"((?:max_vfs|num_vfs|\w*nr_virtfn)=[\d,]*[1-9][\d,]*)")
 _KEY = re.compile(r"^(\s*)([^\s:#][^:]*):")
 _ADDRESS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
@@ -86,6 +96,7 @@ def makers_of(host: Host, physical: Device) -> tuple[Maker, ...]:
     found = [
         *_of_links(host, physical, names),
         *_of_connections(host, names),
+        *_of_conf(host, names),
         *_of_netplan(host, names),
         *_of_nmstate(host, names),
         *_of_lines(host, physical, names),
@@ -120,24 +131,39 @@ def _settings(path: str, lines: t.Iterable[str]) -> list[UnitSetting]:
 def _of_links(host: Host, physical: Device, names: frozenset[str]) -> t.Iterator[Maker]:
     for paths in link_files.read(host, link_files.FOLDERS):
         settings = [one for path in paths for one in _settings(path, (host.text_or_none(path) or "").split("\n"))]
-        for one in settings:
-            if (one.section, one.key) == ("Link", "SR-IOVVirtualFunctions") and one.value:
-                agrees = _agrees(settings, physical, names)
-                yield Maker("systemd-udevd", one.source, f"SR-IOVVirtualFunctions={one.value}", agrees)
+        numbers = [one for one in settings if (one.section, one.key) == ("Link", "SR-IOVVirtualFunctions") and one.value]
+        # Without a number there are as many as it takes for the last that is described (sr_iov_set_num_vfs()).
+        for one in numbers or [one for one in settings if (one.section, one.key) == ("SR-IOV", "VirtualFunction") and one.value]:
+            yield Maker("systemd-udevd", one.source, f"{one.key}={one.value}", _agrees(settings, physical, names))
 
 
 def _agrees(settings: t.Iterable[UnitSetting], physical: Device, names: frozenset[str]) -> bool | None:
     """Whether a [Match] section is for the function's interface (systemd.link(5)): all of its settings must agree."""
-    known = {"OriginalName": names, "Driver": {physical.driver or ""}, "Path": {f"pci-{physical.address}"}}
+    known: dict[str, t.Collection[str]] = {
+        "OriginalName": names,
+        "Driver": {physical.driver} if physical.driver else (),
+        "Path": {f"pci-{physical.address}"},
+    }
     answer: bool | None = True
     for one in settings:
         if one.section != "Match":
             continue
-        if one.key not in known:
-            answer = None if answer else answer
-        elif not any(fnmatch.fnmatchcase(name, pattern) for name in known[one.key] for pattern in one.value.split()):
+        patterns = one.value.removeprefix("!").split()
+        if _match(known.get(one.key, ()), patterns):
+            agrees: bool | None = True
+        else:
+            is_open = not known.get(one.key) or (one.key == "OriginalName" and _match(KERNEL_NAMES, patterns))
+            agrees = None if is_open else False
+        if agrees is not None and one.value.startswith("!"):
+            agrees = not agrees
+        if agrees is False:
             return False
+        answer = answer and agrees
     return answer
+
+
+def _match(names: t.Iterable[str], patterns: t.Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 
 def _of_connections(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
@@ -149,15 +175,30 @@ def _of_connections(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
                 yield Maker("NetworkManager", one.source, f"total-vfs={one.value}", None if interface is None else interface in names)
 
 
+def _of_conf(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
+    """Of the sections for devices in NetworkManager.conf(5)."""
+    for path in agents.conf_files(host):
+        settings = _settings(path, (host.text_or_none(path) or "").split("\n"))
+        for one in settings:
+            if one.section.startswith("device") and one.key == "sriov-num-vfs":
+                asked = next((other.value for other in settings if (other.section, other.key) == (one.section, "match-device")), "")
+                found = [word.removeprefix("interface-name:").lstrip("=") for word in re.split(r"[,;\s]+", asked) if word]
+                is_it = not asked or _match(names, found) or (None if not names or any(":" in word for word in found) else False)
+                yield Maker("NetworkManager", one.source, f"sriov-num-vfs={one.value}", is_it)
+    for path in agents.ifcfg_files(host):
+        for number, line in enumerate((host.text_or_none(path) or "").split("\n"), 1):
+            if agents.NUMBER_OF_FUNCTIONS.match(line):
+                is_it = path.rpartition("/ifcfg-")[2] in names or None
+                yield Maker("NetworkManager", f"{path}:{number}", cut(line.strip()), is_it)
+
+
 def _of_netplan(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
     for path, lines in _by_name(host, NETPLAN, ".yaml"):
-        for number, line in enumerate(lines, 1):
-            found = _OF_NETPLAN.match(line)
-            if found is None:
-                continue
-            above = (_KEY.match(other) for other in reversed(lines[: number - 1]))
-            owner = next((key[2].strip("'\"") for key in above if key is not None and len(key[1]) < len(found[1])), "")
-            yield Maker("netplan", f"{path}:{number}", f"virtual-function-count: {found[2]}", owner in names or None)
+        owners: set[str] = set()
+        for one in netplan_text.virtual_functions("\n".join(lines), path):
+            if one.key != "delay-virtual-functions-rebind" and one.owner not in owners:
+                owners.add(one.owner)
+                yield Maker("netplan", one.source, f"{one.key}: {one.value}", one.owner in names or None)
 
 
 def _of_nmstate(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
@@ -220,12 +261,13 @@ def _of_tripleo(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
 
 
 def _of_lines(host: Host, physical: Device, names: frozenset[str]) -> t.Iterator[Maker]:
-    for program, (folders, ending) in WRITING.items():
+    found = [(program, one) for program, (folders, ending) in WRITING.items() for one in _texts(host, folders, ending)]
+    found += ((program, one) for program, folders, ending in REPLACED for one in _by_name(host, folders, ending))
+    for program, (path, lines) in found:
         known = names if program != EARLY else frozenset()
-        for path, lines in _texts(host, folders, ending):
-            for number, line in enumerate(lines, 1):
-                if _WRITES.search(line) and not line.lstrip().startswith("#"):
-                    yield Maker(program, f"{path}:{number}", cut(line.strip()), _is_for(line, physical, known))
+        for number, line in enumerate(lines, 1):
+            if _WRITES.search(line) and not line.lstrip().startswith("#"):
+                yield Maker(program, f"{path}:{number}", cut(line.strip()), _is_for(line, physical, known))
 
 
 def _is_for(line: str, physical: Device, names: frozenset[str]) -> bool | None:
@@ -240,7 +282,7 @@ def _is_for(line: str, physical: Device, names: frozenset[str]) -> bool | None:
 def _of_options(host: Host, physical: Device) -> t.Iterator[Maker]:
     """Those of its driver, which creates functions for every device that it has."""
     driver = normalize_module_name(physical.driver or "")
-    for path, lines in _by_name(host, modprobe.DIRECTORIES, ".conf") if driver else ():
+    for path, lines in _by_name(host, modprobe.DIRECTORIES, ".conf") if driver and driver not in LIMITING else ():
         for number, line in enumerate(lines, 1):
             words = line.split()
             found = _OPTION.search(line)

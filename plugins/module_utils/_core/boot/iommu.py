@@ -14,13 +14,16 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu impo
     configuration_of,
     is_default,
     is_passthrough,
+    is_served,
     missing_option,
+    vendor_of,
 )
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Vendor
 
 WORDS = ("intel_iommu", "amd_iommu", "iommu")
 UNDER_XEN = "/proc/xen"
@@ -38,12 +41,18 @@ def arguments_of(host: Host, release: str, cmdline: Cmdline, source: str, hyperv
     return BootArguments(cmdline, source, is_default(configuration), is_running, has_now, missing, hypervisor, passes)
 
 
+def vendor(host: Host) -> Vendor | None:
+    """Whose words count for it; None if neither the firmware's tables nor the CPU say that."""
+    found = vendor_of(host)
+    return None if found == "other" else found
+
+
 def expected(host: Host, inventory: Inventory, entry: BootEntry) -> tuple[bool | None, str | None]:
     """Whether there will be an IOMMU, None if nothing speaks against it; and why there may be none, a sentence."""
     if not inventory.devices:
         return None, None
     now = Cmdline.read(host)
-    running, is_same = any(device.iommu_group is not None for device in inventory.devices), _words(entry.cmdline) == _words(now)
+    running, is_same = any(is_served(host, device) for device in inventory.devices), _words(entry.cmdline) == _words(now)
     known = running if is_same else None
     if entry.hypervisor is not None or host.exists(UNDER_XEN):
         return _under_xen(host, entry, known)

@@ -19,14 +19,14 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent, NoModuleError, module_path
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_table import types_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import ParameterType
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import ParameterType, switches_on
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import (
     LONGEST_IDS,
     given_to,
     given_to_built_in,
     named,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import YES, enforced_by
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import enforced_by
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
 
 if t.TYPE_CHECKING:
@@ -281,5 +281,5 @@ def _module_asks(kernel: Kernel, module: str, cmdline: Cmdline) -> bool:
     takes_values = version_key(kernel.release) >= version_key("6.3")
     of_all = given_to_built_in(cmdline, CMDLINE, "module") if takes_values else ()
     own = given_to(ModprobeConfig(()).with_cmdline(cmdline), module)
-    asked = [(one.value or "") in YES for one in (*named(of_all, "async_probe"), *named(own, "async_probe"))]
+    asked = [switches_on(one.value) for one in (*named(of_all, "async_probe"), *named(own, "async_probe"))]
     return asked[-1] if asked else False

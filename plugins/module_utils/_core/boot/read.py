@@ -71,9 +71,10 @@ def boots(
 
 def of_described(found: tuple[Boot, ...], inventory: Inventory) -> tuple[Boot, ...]:
     """The boots of a machine that is only described: a description without IOMMU groups does not mean that there is no IOMMU."""
+    known = tuple(dataclasses.replace(boot, iommu_vendor=None) for boot in found)
     if any(device.iommu_group is not None for device in inventory.devices):
-        return found
-    return tuple(dataclasses.replace(boot, has_iommu=None, iommu_doubt=None) for boot in found)
+        return known
+    return tuple(dataclasses.replace(boot, has_iommu=None, iommu_doubt=None) for boot in known)
 
 
 def _boot(
@@ -123,6 +124,7 @@ def _boot(
         declined=about.declined,
         functions=about.functions,
         has_iommu=has_iommu,
+        iommu_vendor=iommu.vendor(machine.host),
         iommu_doubt=iommu_doubt,
         possible_cpus=_possible_cpus(machine.host, entry.cmdline),
         later=later,

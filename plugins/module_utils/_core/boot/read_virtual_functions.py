@@ -21,6 +21,9 @@ ATTRIBUTE = "sriov_numvfs"
 OPTIONS = ("vf", "sriov", "virtfn")
 """What names of parameters have in common by which drivers create functions: max_vfs of igb, num_vfs of be2net, lpfc_sriov_nr_virtfn."""
 
+LIMITING = ("xe", "i915")
+"""Drivers whose `max_vfs` is the most that can be created, and creates none."""
+
 
 def read(root: Stage, inventory: Inventory, cmdline: Cmdline) -> tuple[dict[str, Making], dict[str, str]]:
     """Both by the physical function's address: what is sure to create its functions, and why that of existing ones is not known."""
@@ -109,5 +112,6 @@ class _Given:
 
     def _options(self) -> t.Iterator[str]:
         """Options of its driver."""
-        given = () if self._physical.driver is None else parameters.given_to(self._root.config, self._physical.driver)
+        driver = self._physical.driver
+        given = () if driver is None or driver in LIMITING else parameters.given_to(self._root.config, driver)
         return (f"{one.source}: {one}" for one in given if any(part in one.name.lower() for part in OPTIONS))

@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
 
 BY_MODULE = " (the module iommu does that)"
 ON = "intel_iommu=on"
-PASSTHROUGH = {"arm": "iommu.passthrough=1"}
+PASSTHROUGH = dict.fromkeys(("arm", "virtio"), "iommu.passthrough=1")
 """By vendor, the argument that leaves the host's own devices untranslated; else `iommu=pt` (iommu_setup() in pci-dma.c of x86)."""
 USUAL_PASSTHROUGH = "iommu=pt"
 
@@ -104,12 +104,13 @@ def _lacks_switch(iommu: Iommu, boot: BootArguments) -> bool:
 def _passes_through(boot: BootArguments, vendor: Vendor) -> bool:
     """The last word about it counts, of whichever name.
 
-    iommu_setup() in arch/x86/kernel/pci-dma.c, which an ARM does not have; iommu_set_def_domain_type() in drivers/iommu/iommu.c.
+    iommu_setup() in arch/x86/kernel/pci-dma.c, which an ARM does not have, and virtio-iommu may be an ARM's;
+    iommu_set_def_domain_type() in drivers/iommu/iommu.c.
     """
     state = boot.passes_by_default
     for name, value in map(name_and_value, boot.cmdline.of_kernel.arguments):
-        if name == "iommu" and vendor != "arm":
-            found = [part for part in (value or "").split(",") if part.startswith(("pt", "nopt"))]
+        if name == "iommu" and vendor not in PASSTHROUGH:
+            found = [part for part in _parts(name, value or "") if part.startswith(("pt", "nopt"))]
             state = found[-1].startswith("pt") if found else state
         elif name == "iommu.passthrough":
             told = parse_boolean(value or "")
@@ -184,5 +185,13 @@ def _without_acpi(cmdline: Cmdline) -> bool:
 
 def _words(cmdline: Cmdline, name: str, *wanted: str) -> list[str]:
     """Which of these the values have, in order; the kernel compares only so many characters as each has."""
-    parts = (part for value in cmdline.of_kernel.values(name) for part in value.split(","))
+    parts = (part for value in cmdline.of_kernel.values(name) for part in _parts(name, value))
     return [word for part in parts for word in wanted if part.startswith(word)]
+
+
+def _parts(name: str, value: str) -> t.Iterator[str]:
+    """The parts of a value that are read: iommu_setup() returns at `usedac`."""
+    for part in value.split(","):
+        if name == "iommu" and part.startswith("usedac"):
+            return
+        yield part

@@ -44,7 +44,8 @@ def _reason(host: Host, kernel: Kernel, package: KernelPackage) -> str | None:
             reason = trusted_keys.doubt_of_dkms(host, kernel)
         elif module.info.signer is None:
             made = f"run `{trusted_keys.making(signing_key(host))}`, enrol that key, and build the package again"
-            reason = f"{name} is not signed, as DKMS had no key for it: {made}"
+            advice = f"as DKMS had no key for it: {made}" if trusted_keys.takes_keys(host) else f"and {trusted_keys.TAKES_NONE}"
+            reason = f"{name} is not signed, {advice}"
         else:
             reason = trusted_keys.doubt(host, kernel, module.info.signer)
         if reason is not None:

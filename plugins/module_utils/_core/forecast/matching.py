@@ -90,17 +90,21 @@ UNSERVED_ADVICE = "Take igfx_off out of intel_iommu= if that is set; else the fi
 def why_off(devices: t.Sequence[Device], boot: Boot) -> str | None:
     """Why no device will be in an IOMMU group; None if they will be.
 
-    `iommu=off` applies to every x86 host, the vendors' arguments to hosts with their host bridges.
+    `iommu=off` applies to every x86 host, the vendors' arguments to hosts with their IOMMU, by the host bridges where nothing else says
+    whose that is.
     """
-    makers = {device.vendor for device in devices if device.class_code >> 8 == HOST_BRIDGE}
-    vendors = [vendor for vendor, ids in VENDORS.items() if makers & set(ids) or not makers]
-    for vendor in vendors or ["other"]:
+    for vendor in _vendors(devices) if boot.iommu_vendor is None else (boot.iommu_vendor,):
         word = switched_off(boot.cmdline, vendor)
         if word is not None:
             return f"there is no IOMMU: {boot.cmdline_source} has {word}"
     if boot.has_iommu is False:
         return "there is no IOMMU: no device is in an IOMMU group"
     return None
+
+
+def _vendors(devices: t.Sequence[Device]) -> t.Sequence[str]:
+    makers = {device.vendor for device in devices if device.class_code >> 8 == HOST_BRIDGE}
+    return [vendor for vendor, ids in VENDORS.items() if makers & set(ids) or not makers] or ["other"]
 
 
 NO_GROUP = "the IOMMU does not serve this device: others are in IOMMU groups, and it is in none"

@@ -18,6 +18,8 @@ LOADER = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 """The vendor of systemd's boot loader interface (systemd.io/BOOT_LOADER_INTERFACE)."""
 GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 """The vendor of the firmware's own variables (UEFI specification, section 3.3)."""
+SHIM = "605dab50-e046-4300-abb6-3dd810dd8b23"
+"""The vendor of shim's variables (EFI_SHIM_LOCK_GUID in include/linux/efi.h)."""
 ATTRIBUTES = 4
 LONGEST = 1 << 20
 MOST_NUMBERS = 512
@@ -34,6 +36,11 @@ def value(host: Host, name: str, vendor: str = LOADER) -> bytes | None:
     except HostError:
         return None
     return content[ATTRIBUTES:] if len(content) > ATTRIBUTES else None
+
+
+def is_lasting(host: Host, name: str, vendor: str) -> bool:
+    """Whether a variable that is set is kept without power (EFI_VARIABLE_NON_VOLATILE)."""
+    return bool((host.head(f"{VARIABLES}/{name}-{vendor}", 1) or b"\1")[0] & 1)
 
 
 def text(host: Host, name: str) -> str | None:

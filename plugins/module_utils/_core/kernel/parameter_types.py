@@ -136,3 +136,8 @@ def parse_boolean(value: str) -> bool | None:
     if first and first in "yYtT1":
         return True
     return False if first and first in "nNfF0" else None
+
+
+def switches_on(value: str | None) -> bool:
+    """Whether a parameter with that value, or without one, is on (param_set_bool() in kernel/params.c)."""
+    return value is None or parse_boolean(value) is True

@@ -11,6 +11,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables, image_header
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, OSRELEASE
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import switches_on
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to_built_in, named
 
 if t.TYPE_CHECKING:
@@ -28,25 +29,24 @@ OPTION = re.compile(
 UNDER_SECURE_BOOT = (("LOCK_DOWN_IN_EFI_SECURE_BOOT",), ("IMA_ARCH_POLICY", "MODULE_SIG"))
 LEVELS = ("integrity", "confidentiality")
 DEBIAN = "debian-kernel@lists.debian.org"
-# kstrtobool() in lib/kstrtox.c
-YES = ("", "1", "y", "Y", "t", "T", "on", "On", "ON", "oN")
 
 
 def enforced_by(host: Host, release: str, cmdline: Cmdline) -> str | None:
     """What makes kernel ``release``, booted with ``cmdline``, refuse unsigned modules; None if nothing does."""
-    if _asked(cmdline):
+    place, options = config(host, release)
+    if _asked(cmdline) and ("MODULE_SIG" in options or not host.is_file(place)):
         return "module.sig_enforce on its command line"
-    level = next((value for value in cmdline.of_kernel.values("lockdown")[-1:] if value in LEVELS), None)
+    # No later word lowers it (lock_kernel_down() in security/lockdown/lockdown.c).
+    level = next((value for value in cmdline.of_kernel.values("lockdown") if value in LEVELS), None)
     if level is not None:
         return f"lockdown={level} on its command line"
-    place, options = config(host, release)
     if "MODULE_SIG_FORCE" in options:
         return f"CONFIG_MODULE_SIG_FORCE=y in {place}"
     forced = next((option for option in sorted(options) if option.startswith("LOCK_DOWN_KERNEL_FORCE")), None)
     if forced is not None:
         return f"CONFIG_{forced}=y in {place}"
     under_secure_boot = next((needed[0] for needed in UNDER_SECURE_BOOT if options.issuperset(needed)), None)
-    if under_secure_boot is not None and secure_boot(host):
+    if under_secure_boot is not None and kernel_sees_secure_boot(host):
         return f"Secure Boot, with CONFIG_{under_secure_boot}=y in {place}"
     return _running_lockdown(host, release)
 
@@ -54,7 +54,7 @@ def enforced_by(host: Host, release: str, cmdline: Cmdline) -> str | None:
 def lockdown_of(host: Host, release: str) -> str | None:
     """The level at which the kernel locks itself down where neither its command line nor its configuration alone says so."""
     _place, options = config(host, release)
-    if UNDER_SECURE_BOOT[0][0] in options and secure_boot(host):
+    if UNDER_SECURE_BOOT[0][0] in options and kernel_sees_secure_boot(host):
         return LEVELS[0]
     return _level(host) if _running_lockdown(host, release) else None
 
@@ -62,7 +62,7 @@ def lockdown_of(host: Host, release: str) -> str | None:
 def _asked(cmdline: Cmdline) -> bool:
     """A parameter without a value is on, and it cannot be turned off again (param_set_bool_enable_only() in kernel/params.c)."""
     given = named(given_to_built_in(cmdline, CMDLINE, "module"), "sig_enforce")
-    return any((one.value or "") in YES for one in given)
+    return any(switches_on(one.value) for one in given)
 
 
 def _running_lockdown(host: Host, release: str) -> str | None:
@@ -105,3 +105,14 @@ def is_debians(host: Host, release: str) -> bool:
 def secure_boot(host: Host) -> bool:
     """Whether this host's firmware has it on."""
     return efi_variables.value(host, "SecureBoot", efi_variables.GLOBAL) == b"\1"
+
+
+def kernel_sees_secure_boot(host: Host) -> bool:
+    """Not where shim was told to verify nothing (`mokutil --disable-validation`), which a variable says that does not last.
+
+    efi_get_secureboot() in drivers/firmware/efi/libstub/secureboot.c.
+    """
+    is_told = efi_variables.value(host, "MokSBStateRT", efi_variables.SHIM) == b"\1" and not efi_variables.is_lasting(
+        host, "MokSBStateRT", efi_variables.SHIM
+    )
+    return secure_boot(host) and not is_told

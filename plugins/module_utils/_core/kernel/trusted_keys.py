@@ -25,8 +25,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.certificate import Certificate
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 
-SHIM = "605dab50-e046-4300-abb6-3dd810dd8b23"
-"""The vendor of shim's variables (EFI_SHIM_LOCK_GUID in include/linux/efi.h)."""
 DATABASE = "d719b2cb-3d3a-4596-a3bc-dad00e67656f"
 """The vendor of db and dbx (EFI_IMAGE_SECURITY_DATABASE_GUID in include/linux/efi.h)."""
 TABLE = f"{efi_variables.FIRMWARE}/mok-variables"
@@ -41,6 +39,7 @@ CERTIFICATES = (OWN.certificate, OF_SHIM.certificate)
 UNVERIFIED = frozenset("EF")
 OUT_OF_TREE = "O"
 MOST_LOADED = 64
+TAKES_NONE = "this machine has not started with UEFI, where a key could be enrolled: take away what asks for signatures"
 SEQUENCE = b"\x30"
 """What a certificate in DER begins with."""
 
@@ -62,19 +61,21 @@ class FirmwareKeys:
         def shim(name: str) -> bytes:
             path = f"{TABLE}/{name}"
             try:
-                return host.read_bytes(path) if host.is_file(path) else efi_variables.value(host, name, SHIM) or b""
+                return host.read_bytes(path) if host.is_file(path) else efi_variables.value(host, name, efi_variables.SHIM) or b""
             except HostError:
                 return b""
 
-        ignores_database = efi_variables.value(host, "MokIgnoreDB", SHIM) is not None
+        ignores_database = efi_variables.value(host, "MokIgnoreDB", efi_variables.SHIM) is not None
         database = b"" if ignores_database else efi_variables.value(host, "db", DATABASE) or b""
         return cls(
             owner=certificate.in_lists(shim("MokListRT")),
             database=certificate.in_lists(database),
-            pending=certificate.in_lists(efi_variables.value(host, "MokNew", SHIM) or b""),
+            pending=certificate.in_lists(efi_variables.value(host, "MokNew", efi_variables.SHIM) or b""),
             revoked=(efi_variables.value(host, "dbx", DATABASE) or b"") + shim("MokListXRT"),
             owner_counts=host.is_file(f"{TABLE}/{TRUSTED}"),
-            is_changing=any(efi_variables.value(host, name, SHIM) is not None for name in ("MokDel", "MokXNew", "MokListTrustedNew")),
+            is_changing=any(
+                efi_variables.value(host, name, efi_variables.SHIM) is not None for name in ("MokDel", "MokXNew", "MokListTrustedNew")
+            ),
         )
 
     def is_revoked(self, one: Certificate) -> bool:
@@ -108,6 +109,8 @@ def _reason(host: Host, release: str, signer: Signer, keys: FirmwareKeys) -> str
     if listed is not None:
         return f"its key is in the firmware's db, and whether {release} trusts that cannot be determined"
     said = f"its key is none of the machine owner's (MokListRT), and whether {release} trusts it cannot be determined"
+    if not takes_keys(host):
+        return f"{said}; {TAKES_NONE}"
     file = _file_of(host, signer)
     if file is None:
         return said
@@ -118,11 +121,18 @@ def _reason(host: Host, release: str, signer: Signer, keys: FirmwareKeys) -> str
     return f"{said}; to enrol it, run `{enrolling}`, and confirm it in the menu of the next boot"
 
 
+def takes_keys(host: Host) -> bool:
+    """Whether a person can enrol a key with mokutil."""
+    return host.is_dir(efi_variables.FIRMWARE)
+
+
 def doubt_of_dkms(host: Host, kernel: Kernel) -> str | None:
     """Why it is not certain that ``kernel`` will trust what DKMS signs on this host; None if it does."""
     pair = signing_key(host)
     has_key = pair.is_token or host.is_file(pair.key)
     if not (has_key and host.is_file(pair.certificate)):
+        if not takes_keys(host):
+            return f"it makes a key for that at its first build, which no kernel knows; {TAKES_NONE}"
         # It makes both again where one of them is missing.
         return f"it makes a key for that at its first build, which has to be enrolled then: run `{making(pair)}` before"
     own = next((found for path, found in _certificates(host) if path == pair.certificate), None)

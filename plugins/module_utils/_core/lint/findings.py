@@ -125,7 +125,7 @@ CHECKS: tuple[Check, ...] = (
     joined_words.joined_words,
     joined_words.values_of_other_words,
     iommu_words.words_for_another_processor,
-    iommu_words.acs_override_without_its_patch,
+    iommu_words.acs_override,
     grub_settings.mistakes_in_settings,
     grub_settings.settings_that_are_replaced,
     grub_settings.settings_that_are_not_read,

@@ -19,9 +19,14 @@ OTHERS: t.Mapping[tuple[Vendor, str], tuple[str, str]] = {
 }
 STOCK = re.compile(
     r".*(?:[+.]deb\d+(?:[+u.]\S*)?-(?:cloud-|rt-)?(?:amd64|arm64)|-\d+-(?:cloud-|rt-)?(?:amd64|arm64)|-\d+-(?:generic|lowlatency)"
-    r"|\.(?:fc|el)\d+(?:_\d+)?\.(?:x86_64|aarch64)|-default)"
+    r"|-default)|[\d.]+-[\d.]+(?:rc\d[\w.]*)?\.(?:fc|el)\d+(?:_\d+)?\.(?:x86_64|aarch64)"
 )
 """Releases of kernels that Debian, Ubuntu, Fedora, Red Hat and SUSE build."""
+
+CLAIMED = (
+    "a kernel that has its patch puts devices into IOMMU groups of their own that no hardware keeps apart: a guest can then read and "
+    "write the memory of devices in other groups, past the IOMMU. Remove it unless all guests and the host trust each other."
+)
 
 
 def words_for_another_processor(host: HostPolicy) -> t.Iterator[Finding]:
@@ -35,10 +40,12 @@ def words_for_another_processor(host: HostPolicy) -> t.Iterator[Finding]:
                 yield Finding("word-for-another-processor", boot.cmdline_source, f"{said} {advice}")
 
 
-def acs_override_without_its_patch(host: HostPolicy) -> t.Iterator[Finding]:
-    """`pcie_acs_override=` is not a part of Linux: Proxmox, CachyOS and linux-zen add it, other distributions do not."""
+def acs_override(host: HostPolicy) -> t.Iterator[Finding]:
+    """`pcie_acs_override=` is not a part of Linux: Proxmox, CachyOS, Bazzite and linux-zen add it, other distributions do not."""
     for boot in host.boots:
         argument = next((one for one in boot.cmdline.arguments if one.startswith(("pcie_acs_override=", "pcie-acs-override="))), None)
         if argument is not None and STOCK.fullmatch(boot.release):
             said = f"{boot.cmdline_source}: {boot.release} does not have the patch that reads `{argument}`, so it has no effect."
             yield Finding("word-of-a-patch", boot.cmdline_source, f"{said} Remove it, or boot a kernel that has the patch.")
+        elif argument is not None:
+            yield Finding("isolation-only-claimed", boot.cmdline_source, f"{boot.cmdline_source}: with `{argument}` {CLAIMED}")

@@ -15,7 +15,7 @@ if t.TYPE_CHECKING:
 
 SEPARATOR = re.compile(r"[,;\s]+")
 OF_MODULE = re.compile(r"(?:vfio|vfio[-_]pci|vfio[-_]iommu[-_]type1|pci[-_]stub|kvm|nouveau|nvidia|amdgpu|i915|xe)\.\w+")
-INTEL = ("on", "off", "igfx_off", "forcedac", "strict", "sp_off", "sm_on", "sm_off", "tboot_noforce")
+INTEL = ("on", "off", "igfx_off", "forcedac", "strict", "sp_off", "sm_on", "sm_off", "tboot_noforce", "intgpu_off")
 """intel_iommu_setup() in drivers/iommu/intel/iommu.c, which compares how a part begins."""
 VALUES = {
     ("intel_iommu", "pt"): "intel_iommu=on iommu=pt",
@@ -60,5 +60,6 @@ def values_of_other_words(host: HostPolicy) -> t.Iterator[Finding]:
                 meant = VALUES.get((name, part))
                 if meant is not None:
                     said = f"{boot.cmdline_source}: the kernel does not know the value {part} in `{argument}`, so it has no effect."
-                    is_needed = meant != "intel_iommu=on" or (host.files.vendor != "amd" and boot.cmdline.last("intel_iommu") is None)
+                    may_be_intels = host.files.vendor in ("intel", "other") and boot.cmdline.last("intel_iommu") is None
+                    is_needed = meant != "intel_iommu=on" or may_be_intels
                     yield Finding("misspelt-word", boot.cmdline_source, f"{said} {f'Write `{meant}`' if is_needed else 'Remove it'}.")

@@ -41,8 +41,11 @@ def keeps_apart(config: bytes) -> bool | None:
     return False
 
 
-def why_shared(host: Host, device: Device, group: t.Sequence[Device]) -> str | None:
-    """A sentence that says who shares the device's group and what does not keep them apart; None if nobody else that counts is in it."""
+def why_shared(host: Host, device: Device, group: t.Sequence[Device], words: t.Iterable[str] = ()) -> str | None:
+    """A sentence that says who shares the device's group and what does not keep them apart; None if nobody else that counts is in it.
+
+    ``words`` are those that `switched_off_words()` has found.
+    """
     others = [other for other in group if other.address != device.address and not other.is_bridge]
     if not others:
         return None
@@ -55,9 +58,17 @@ def why_shared(host: Host, device: Device, group: t.Sequence[Device]) -> str | N
     bridges = _bridges_without(host, device, above) if above else ()
     if bridges:
         reasons.append(f"{', '.join(bridges)} {'has' if len(bridges) == 1 else 'have'} no access control services (ACS) switched on")
+    reasons += [f"`pci={word}` tells the kernel to switch off access control services (ACS)" for word in words]
     because = f": {'; '.join(reasons)}" if reasons else ""
     advice = " Another slot may be in a group of its own." if above else ""
     return f"IOMMU group {device.iommu_group} also has {names}{because}. A guest gets all of them or none.{advice}"
+
+
+def switched_off_words(values: t.Iterable[str]) -> t.Iterator[str]:
+    """Of the kernel's words `pci=` what switches services off, of each kind the last one (pci_setup() in drivers/pci/pci.c)."""
+    words = [word for value in values for word in value.split(",")]
+    for option in ("disable_acs_redir=", "config_acs="):
+        yield from [word for word in words if word.startswith(option)][-1:]
 
 
 def _bridges_without(host: Host, device: Device, others: t.Iterable[Device]) -> tuple[str, ...]:

@@ -21,8 +21,8 @@ DRIVERS = {
     "FB_EFI": "efifb",
     "FB_VESA": "vesafb",
 }
-OWN_WORD = {"efifb": "video=efifb:off", "vesafb": "video=vesafb:off"}
-"""Drivers that a word of the kernel's command line keeps from it (efifb_setup(), vesafb_setup())."""
+OWN_WORD = {"efifb": "video=efifb:off"}
+"""Drivers that a word of the kernel's command line keeps from it (efifb_probe()); vesafb_probe() ignores that `off`."""
 VGA = 0x0300
 VFIO_REMOVES_IT_SINCE = (6, 0)
 _OPTION = re.compile(r"^CONFIG_(\w+)=([ym])$", re.MULTILINE)

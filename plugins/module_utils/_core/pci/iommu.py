@@ -12,7 +12,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 
-Vendor = t.Literal["intel", "amd", "arm", "other"]
+Vendor = t.Literal["intel", "amd", "arm", "virtio", "other"]
 GROUPS, CLASS = "/sys/kernel/iommu_groups", "/sys/class/iommu"
 NO_IOMMU = "vfio-noiommu"
 """The name of groups that VFIO makes of devices without an IOMMU (vfio_noiommu_group_alloc() in drivers/vfio/group.c)."""
@@ -21,9 +21,10 @@ TABLE_OF: t.Final[t.Mapping[Vendor, tuple[str, ...]]] = {
     "intel": ("DMAR", "VIOT"),
     "amd": ("IVRS", "VIOT"),
     "arm": ("IORT", "VIOT"),
+    "virtio": ("VIOT",),
     "other": (),
 }
-"""The firmware's tables that describe an IOMMU; VIOT is that of a virtual machine's virtio-iommu."""
+"""The firmware's tables that describe an IOMMU, its own one first; VIOT is that of a virtual machine's virtio-iommu."""
 VENDOR_OF: t.Final[t.Mapping[str, Vendor]] = {
     "GenuineIntel": "intel",
     "CentaurHauls": "intel",
@@ -32,7 +33,7 @@ VENDOR_OF: t.Final[t.Mapping[str, Vendor]] = {
     "HygonGenuine": "amd",
 }
 """By the CPU's name of its maker; those of Zhaoxin have an IOMMU like Intel's."""
-OPTION_OF: t.Final[t.Mapping[Vendor, str]] = {"intel": "CONFIG_INTEL_IOMMU", "amd": "CONFIG_AMD_IOMMU"}
+OPTION_OF: t.Final[t.Mapping[Vendor, str]] = {"intel": "CONFIG_INTEL_IOMMU", "amd": "CONFIG_AMD_IOMMU", "virtio": "CONFIG_VIRTIO_IOMMU"}
 XEN, XEN_CONTROL = "/proc/xen/capabilities", "control_d"
 UNSAFE = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
 DEFAULT_ON = re.compile(r"^CONFIG_INTEL_IOMMU_DEFAULT_ON(?:_INTGPU_OFF)?=y$", re.MULTILINE)
@@ -60,28 +61,31 @@ class Iommu:
         tables = TABLE_OF[vendor]
         described = any(host.exists(f"{TABLES}/{table}") for table in tables) if tables and host.is_dir(TABLES) and not of_xen else None
         groups = {name for name in host.names(GROUPS) if host.text_or_none(f"{GROUPS}/{name}/name") != NO_IOMMU}
-        now = bool(groups or host.names(CLASS)) or any(_is_of_iommu(host, device) for device in inventory.devices)
+        now = bool(groups or host.names(CLASS)) or any(is_served(host, device) for device in inventory.devices)
         return cls(now, vendor, described, host.text_or_none(UNSAFE) in ("Y", "1"), of_xen)
 
 
-def _is_of_iommu(host: Host, device: Device) -> bool:
+def is_served(host: Host, device: Device) -> bool:
+    """Whether an IOMMU has put the device into a group, and not VFIO without one."""
     return device.iommu_group is not None and host.text_or_none(f"{GROUPS}/{device.iommu_group}/name") != NO_IOMMU
 
 
 INTERRUPTS, REMAPPED = "/proc/interrupts", b" IR-"
-PLAIN = (b"IO-APIC", b"PCI-MSI")
+PC, ITS = b" IO-APIC", b" ITS-"
+"""What only a PC has without remapping: `PCI-MSI` is in the names of other machines' chips, too."""
 UNSAFE_INTERRUPTS = ("/sys/module/vfio_iommu_type1", "/sys/module/iommufd")
 
 
 def remaps_interrupts(host: Host) -> bool | None:
     """Whether a device cannot raise interrupts of others; None if that does not show.
 
-    The names of the chips in /proc/interrupts begin with IR- then (drivers/iommu/intel/irq_remapping.c, drivers/iommu/amd/iommu.c).
+    The names of the chips in /proc/interrupts begin with IR- then on a PC (drivers/iommu/intel/irq_remapping.c,
+    drivers/iommu/amd/iommu.c).  An Arm's ITS looks each interrupt up by the device that raised it (IRQ_DOMAIN_FLAG_ISOLATED_MSI).
     """
     text = host.head(INTERRUPTS, LARGEST) or b""
-    if REMAPPED in text:
+    if REMAPPED in text or ITS in text:
         return True
-    return False if any(name in text for name in PLAIN) else None
+    return False if PC in text else None
 
 
 def allows_unsafe_interrupts(host: Host) -> bool:
@@ -102,12 +106,11 @@ def is_passthrough(configuration: str | None) -> bool:
 def missing_option(host: Host, configuration: str | None) -> str | None:
     """The option of a kernel's configuration without which it has no driver for the IOMMU of this machine's CPU, if it lacks it.
 
-    None, too, if the configuration cannot be read, or if a hypervisor gives the machine an IOMMU of its own.
+    None, too, if the configuration cannot be read.
     """
     option = OPTION_OF.get(vendor_of(host))
-    if option is None or configuration is None or host.exists(f"{TABLES}/VIOT"):
-        return None
-    return option if f"# {option} is not set\n" in configuration else None
+    options = ("CONFIG_IOMMU_SUPPORT",) if option is None else (option, "CONFIG_IOMMU_SUPPORT")
+    return next((one for one in options if f"# {one} is not set\n" in (configuration or "")), None)
 
 
 def configuration_of(host: Host, release: str) -> str | None:
@@ -120,10 +123,8 @@ def configuration_of(host: Host, release: str) -> str | None:
 
 
 def vendor_of(host: Host) -> Vendor:
-    """Whose IOMMU the machine has, by its CPU; by the firmware's tables where that says nothing."""
+    """Whose IOMMU the machine has: by the firmware's tables where they describe one, as a virtual machine's need not be its CPU's."""
+    described = [vendor for vendor, tables in TABLE_OF.items() if tables and host.exists(f"{TABLES}/{tables[0]}")]
     found = VENDORS.search(host.text_or_none("/proc/cpuinfo") or "")
-    if found is not None and found[1].startswith("0x"):
-        return "arm"
-    if found is not None and found[1] in VENDOR_OF:
-        return VENDOR_OF[found[1]]
-    return next((vendor for vendor, tables in TABLE_OF.items() if tables and host.exists(f"{TABLES}/{tables[0]}")), "other")
+    of_cpu = "arm" if found is not None and found[1].startswith("0x") else VENDOR_OF.get(found[1]) if found is not None else None
+    return of_cpu if of_cpu is not None and (of_cpu in described or not described) else next(iter(described), "other")

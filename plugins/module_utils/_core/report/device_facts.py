@@ -13,7 +13,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import links_stay
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.acs import why_shared
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.acs import switched_off_words, why_shared
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, inventory_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu, allows_unsafe_interrupts, remaps_interrupts
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
@@ -88,8 +89,10 @@ def _gather(host: Host, request: DeviceReportRequest, check_mode: bool) -> Resul
     if not described:
         answer["iommu"] = _iommu(host, inventory)
         accounts = Accounts.read(host)
+        words = (*switched_off_words(Cmdline.read(host).of_kernel.values("pci")),)
         for known, device in zip(devices, chosen):
-            known["group_because"] = why_shared(host, device, inventory.group_of(device)) if device.iommu_group is not None else None
+            group = inventory.group_of(device)
+            known["group_because"] = why_shared(host, device, group, words) if device.iommu_group is not None else None
             known["vfio_nodes"] = described_nodes(host, device, accounts)
     return DETAILS[request.detail](answer)
 

@@ -25,7 +25,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_arch
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import built_in_modules
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import secure_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import kernel_sees_secure_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import CRYPTTAB, FSTAB, rows_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.collection import answer_of
@@ -130,7 +130,7 @@ def _entries(host: Host, answer: Result, kernels: t.Sequence[str]) -> list[BootE
 
 def _signed_start(host: Host, listed: TreeList) -> Result | None:
     """With Secure Boot, shim and the GRUB behind it, if the firmware starts these; the files are added to the list."""
-    found = signed_start.read(BootFiles(host)) if secure_boot(host) else None
+    found = signed_start.read(BootFiles(host)) if kernel_sees_secure_boot(host) else None
     if found is None:
         return None
     programs = {name: _real(host, path) for name, path in found._asdict().items()}

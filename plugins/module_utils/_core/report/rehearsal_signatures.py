@@ -13,7 +13,11 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import module_path
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import enforced_by, lockdown_of, secure_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import (
+    enforced_by,
+    kernel_sees_secure_boot,
+    lockdown_of,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.trusted_keys import FirmwareKeys, uses_firmware_keys
 
 if t.TYPE_CHECKING:
@@ -33,7 +37,7 @@ def signatures(host: Host, entry: BootEntry) -> Result:
     ``keys_of_firmware``: whether the kernel takes modules by those of the firmware, too.
     """
     enforced = enforced_by(host, entry.release, entry.cmdline)
-    keys = FirmwareKeys.read(host) if secure_boot(host) else None
+    keys = FirmwareKeys.read(host) if kernel_sees_secure_boot(host) else None
     return {
         "enforced_by": enforced,
         "signed_here": _signed_here(host, entry.release) if enforced else [],

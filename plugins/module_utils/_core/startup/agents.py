@@ -20,7 +20,15 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import IsStarted
 
 _LARGEST = 256 << 10
+_MOST_FILES = 500
 _CREATES: t.Final[frozenset[Act]] = frozenset(("create",))
+_BINDS_AGAIN: t.Final[frozenset[Act]] = frozenset(("unbind", "bind", "create"))
+CONF, CONF_FOLDERS = "/etc/NetworkManager/NetworkManager.conf", ("/etc/NetworkManager/conf.d", "/usr/lib/NetworkManager/conf.d")
+"""NetworkManager's own configuration (NetworkManager.conf(5))."""
+IFCFG = "/etc/sysconfig/network-scripts"
+NUMBER_OF_FUNCTIONS = re.compile(r"^[ \t]*(?:sriov-num-vfs[ \t]*=[ \t]*|(?:export[ \t]+)?SRIOV_TOTAL_VFS=[\"']?)(\d+)", re.MULTILINE)
+"""Of a physical function, there and in the files of nm-settings-ifcfg-rh(5)."""
+_BY_MANAGER = "makes NetworkManager create virtual functions"
 _SRIOV_KEYS = re.compile(r"^[ \t]*(?:total-vfs|autoprobe-drivers)[ \t]*=", re.MULTILINE)
 
 
@@ -104,23 +112,35 @@ def _network_manager(host: Host) -> t.Iterator[Influence]:
     for path in first_of_name(host, folders, "").values():
         section = head_text(host, path, _LARGEST).partition("[sriov]")[2].partition("\n[")[0]
         if _SRIOV_KEYS.search(section):
-            yield Influence(path, "makes NetworkManager create virtual functions", _CREATES)
+            yield Influence(path, _BY_MANAGER, _CREATES)
+    for path in (*conf_files(host), *ifcfg_files(host)):
+        if NUMBER_OF_FUNCTIONS.search(head_text(host, path, _LARGEST)):
+            yield Influence(path, _BY_MANAGER, _CREATES)
+
+
+def conf_files(host: Host) -> tuple[str, ...]:
+    """NetworkManager's configuration, in no order."""
+    return tuple(path for path in (CONF, *first_of_name(host, CONF_FOLDERS, ".conf").values()) if host.is_file(path))[:_MOST_FILES]
+
+
+def ifcfg_files(host: Host) -> tuple[str, ...]:
+    names = [name for name in host.names(IFCFG) if name.startswith("ifcfg-")] if host.is_dir(IFCFG) else []
+    return tuple(f"{IFCFG}/{name}" for name in names[:_MOST_FILES] if host.is_file(f"{IFCFG}/{name}"))
 
 
 def _netplan(host: Host) -> t.Iterator[Influence]:
     for path in first_of_name(host, ("/etc/netplan", "/usr/lib/netplan", "/lib/netplan"), ".yaml").values():
-        for number, line in enumerate(head_text(host, path, _LARGEST).split("\n"), 1):
-            if re.match(r"\s*virtual-function-count\s*:", line):
-                yield Influence(f"{path}:{number}", "makes netplan create virtual functions", _CREATES)
-            elif re.match(r"\s*delay-virtual-functions-rebind\s*:\s*(?:true|yes|on)", line, re.IGNORECASE):
-                yield Influence(
-                    f"{path}:{number}",
-                    "makes netplan unbind virtual functions and bind them again",
-                    frozenset(("unbind", "bind", "create")),
-                )
+        from ansible_collections.vfio.variants.plugins.module_utils._core.startup import netplan_text
+
+        for one in netplan_text.virtual_functions(head_text(host, path, _LARGEST), path):
+            if one.key == "delay-virtual-functions-rebind":
+                doing, acts = "makes netplan unbind virtual functions and bind them again", _BINDS_AGAIN
+            else:
+                doing, acts = "makes netplan create virtual functions", _CREATES
+            yield Influence(one.source, doing, acts)
 
 
 def _links(host: Host) -> t.Iterator[Influence]:
     for path in (path for paths in link_files.read(host) for path in paths):
-        if re.search(r"^[ \t]*SR-IOVVirtualFunctions[ \t]*=[ \t]*[^\s0]", head_text(host, path, _LARGEST), re.MULTILINE):
-            yield Influence(path, "makes systemd-udevd create virtual functions", _CREATES)
+        if link_files.sets_functions(head_text(host, path, _LARGEST)):
+            yield Influence(path, "makes systemd-udevd set the number of virtual functions", _CREATES)

@@ -13,6 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import brought_texts, systemd_version
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.asked_units import units_of_options
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.link_files import sets_functions
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -42,7 +43,6 @@ PULLS = ("systemd.pull", "rd.systemd.pull")
 _DATA = ("/home", "/media", "/mnt", "/tmp")  # noqa: S108 - only compared
 """Where file systems are mounted that have nothing that is read or run at boot."""
 _DELAYS = re.compile(r"^[ \t]*(?:event_timeout|exec_delay|timeout_signal)[ \t]*=", re.MULTILINE)
-_SRIOV = re.compile(r"^[ \t]*SR-IOVVirtualFunctions[ \t]*=[ \t]*[^\s0]", re.MULTILINE)
 _ESCAPED = re.compile(r"\\(?:x([0-9a-fA-F]{2})|([0-7]{3})|(.))", re.DOTALL)
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "s": " ", "\\": "\\", '"': '"', "'": "'"}
 
@@ -121,8 +121,8 @@ def _of(judge: ProgramAnalysis, name: str, text: str | None, source: str, versio
         yield from brought_texts.of_unit(judge, text, source, unit)
     elif name.startswith("udev.conf.") and _DELAYS.search(text):
         yield Influence(source, "changes how long udev's programs run", UNBOUNDED)
-    elif _SRIOV.search(text):
-        yield Influence(source, "makes systemd-udevd create virtual functions", frozenset(("create",)))
+    elif sets_functions(text):
+        yield Influence(source, "makes systemd-udevd set the number of virtual functions", frozenset(("create",)))
 
 
 def _mounts(judge: ProgramAnalysis, text: str, source: str) -> t.Iterator[Influence]:

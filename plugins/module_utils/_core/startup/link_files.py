@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
@@ -15,6 +16,12 @@ FOLDERS = ("/etc/systemd/network", "/run/systemd/network", "/usr/local/lib/syste
 LASTING = tuple(folder for folder in FOLDERS if not folder.startswith("/run/"))
 SUFFIX = ".link"
 MOST_FILES = 500
+_SETS = re.compile(r"^[ \t]*(?:SR-IOVVirtualFunctions|VirtualFunction)[ \t]*=[ \t]*\d", re.MULTILINE)
+
+
+def sets_functions(text: str) -> bool:
+    """Whether a file says how many virtual functions there are to be, or describes one, of which there are enough then."""
+    return _SETS.search(text) is not None
 
 
 def read(tree: FileTree, folders: t.Sequence[str] = LASTING) -> t.Iterator[tuple[str, ...]]:

@@ -98,6 +98,26 @@ def interfaces(files: t.Iterable[tuple[str, str]]) -> t.Iterator[tuple[bool, dic
         yield interface.is_of_manager, {**setting, "upper": upper}
 
 
+class Functions(t.NamedTuple):
+    """A setting that makes netplan create virtual functions, or bind them again; ``owner`` is the physical one's key in the file."""
+
+    owner: str
+    key: str
+    value: str
+    source: str
+
+
+def virtual_functions(text: str, path: str) -> t.Iterator[Functions]:
+    """A number, or of those that are described each (get_vf_count_and_functions() in netplan_cli/cli/sriov.py)."""
+    for keys, value, source in _values(text, path):
+        if keys[:2] != ("network", "ethernets") or len(keys) != 4:
+            continue
+        if (keys[3] == "virtual-function-count" and value.strip("0")) or (keys[3] == "delay-virtual-functions-rebind" and truth(value)):
+            yield Functions(keys[2], keys[3], value, source)
+        elif keys[3] == "link" and value:
+            yield Functions(value, keys[3], value, source)
+
+
 def _values(text: str, path: str) -> t.Iterator[_Value]:
     above: list[tuple[int, str]] = []
     for number, raw in enumerate(text.split("\n")[:MOST_LINES], 1):

@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.agents import CONF, CONF_FOLDERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.network_setting import (
     ANY,
     EVERYTHING,
@@ -25,7 +26,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import UnitSetting
 
 FOLDERS = ("/etc/NetworkManager/system-connections", "/usr/lib/NetworkManager/system-connections")
-CONF, CONF_FOLDERS = "/etc/NetworkManager/NetworkManager.conf", ("/etc/NetworkManager/conf.d", "/usr/lib/NetworkManager/conf.d")
 ETHERNET = ("ethernet", "802-3-ethernet", "infiniband", "wifi", "802-11-wireless")
 
 

@@ -221,9 +221,24 @@ def test_other_makers_have_one_like_intels(tmp_path: Path, vendor: str, table: s
     assert (done["arguments"], done["will_be_enabled"]) == (["intel_iommu=on"], True)
 
 
+def test_a_virtual_machine_with_intels_iommu_on_another_processor_gets_its_word(tmp_path: Path) -> None:
+    assert call(machine(tmp_path, "AuthenticAMD", "DMAR"))["arguments"] == ["intel_iommu=on"]
+
+
+def test_a_virtual_machine_with_virtio_iommu_needs_no_word_of_its_processor(tmp_path: Path) -> None:
+    done = call(machine(tmp_path, table="VIOT"))
+
+    assert (done["arguments"], done["changed"], done["will_be_enabled"]) == ([], False, True)
+
+
 @pytest.mark.parametrize(
     ("vendor", "table", "option"),
-    [("GenuineIntel", "DMAR", "CONFIG_INTEL_IOMMU"), ("AuthenticAMD", "IVRS", "CONFIG_AMD_IOMMU")],
+    [
+        ("GenuineIntel", "DMAR", "CONFIG_INTEL_IOMMU"),
+        ("AuthenticAMD", "IVRS", "CONFIG_AMD_IOMMU"),
+        ("GenuineIntel", "VIOT", "CONFIG_VIRTIO_IOMMU"),
+        ("AuthenticAMD", "IVRS", "CONFIG_IOMMU_SUPPORT"),
+    ],
 )
 def test_no_argument_helps_a_kernel_that_is_built_without_its_driver(tmp_path: Path, vendor: str, table: str, option: str) -> None:
     host = machine(tmp_path, vendor, table, f"# {option} is not set\n", f'{SETTINGS}GRUB_CMDLINE_LINUX="intel_iommu=on"\n')

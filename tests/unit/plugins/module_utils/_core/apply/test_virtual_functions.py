@@ -348,6 +348,10 @@ def test_another_program_that_may_create_them_is_a_warning(tmp_path: Path) -> No
             'ACTION=="add", SUBSYSTEM=="net", ENV{ID_NET_DRIVER}=="mlx5_core", ATTR{device/sriov_numvfs}="4"\n',
         ),
         ("/etc/modprobe.d/x.conf", "options mlx5_core num_vfs=4\n"),
+        ("/etc/systemd/network/10-x.link", "[Match]\nOriginalName=eth*\n[SR-IOV]\nVirtualFunction=3\n"),
+        # None at a later event of its interface.
+        ("/etc/systemd/network/10-x.link", "[Match]\nOriginalName=eth*\n[Link]\nSR-IOVVirtualFunctions=0\n"),
+        ("/etc/netplan/1.yaml", "network: {ethernets: {card: {virtual-function-count: 3}}}\n"),
     ],
 )
 def test_where_another_number_may_be_first_nothing_is_certain(tmp_path: Path, path: str, text: str) -> None:

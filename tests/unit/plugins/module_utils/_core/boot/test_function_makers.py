@@ -27,6 +27,13 @@ CASES: list[tuple[str, str, str, bool | None]] = [
     ("/etc/systemd/network/10-x.link", "[Match]\nMACAddress=00:11\n[Link]\nSR-IOVVirtualFunctions=4\n", "…=4", None),
     ("/etc/systemd/network/10-x.link", "[Match]\nDriver=i40e\nMACAddress=00:11\n[Link]\nSR-IOVVirtualFunctions=4\n", "", False),
     ("/etc/systemd/network/10-x.link", "[Match]\nOriginalName=ens1f0\n[Link]\nMTUBytes=9000\n", "", False),
+    # By what is described, as many as that takes; by the kernel's name, which it has before udev gives it another.
+    ("/etc/systemd/network/10-x.link", "[Match]\nDriver=mlx5_core\n[SR-IOV]\nVirtualFunction=3\nTrust=yes\n", "VirtualFunction=3", True),
+    ("/etc/systemd/network/10-x.link", "[Match]\nOriginalName=eth0\n[Link]\nSR-IOVVirtualFunctions=4\n", "…=4", None),
+    ("/etc/systemd/network/10-x.link", "[Match]\nOriginalName=enp9s0\n[Link]\nSR-IOVVirtualFunctions=4\n", "", False),
+    ("/etc/systemd/network/10-x.link", "[Match]\nDriver=!i40e\n[Link]\nSR-IOVVirtualFunctions=4\n", "…=4", True),
+    ("/etc/systemd/network/10-x.link", "[Match]\nDriver=!mlx5_core i40e\n[Link]\nSR-IOVVirtualFunctions=4\n", "", False),
+    ("/etc/systemd/network/10-x.network", "[Match]\nName=ens1f0\n[SR-IOV]\nVirtualFunction=3\n", "", False),
     (
         "/etc/NetworkManager/system-connections/a.nmconnection",
         "[connection]\ninterface-name=ens1f0\n[sriov]\ntotal-vfs=8\n",
@@ -42,6 +49,18 @@ CASES: list[tuple[str, str, str, bool | None]] = [
         True,
     ),
     ("/etc/netplan/50-x.yaml", "network:\n  ethernets:\n    card:\n      virtual-function-count: 3\n", "virtual-function-count: 3", None),
+    ("/etc/netplan/50-x.yaml", "network:\n  ethernets:\n    ens1f0:\n      virtual-function-count: 0\n", "", False),
+    ("/etc/netplan/50-x.yaml", 'network:\n  ethernets:\n    "ens1f0": {"virtual-function-count": 3}\n', "virtual-function-count: 3", True),
+    ("/etc/netplan/50-x.yaml", "network: {ethernets: {ens1f0: {virtual-function-count: 3}}}\n", "virtual-function-count: 3", True),
+    ("/etc/netplan/50-x.yaml", "network:\n  ethernets:\n    ens1f0: {}\n    vf0:\n      link: ens1f0\n", "link: ens1f0", True),
+    ("/etc/netplan/50-x.yaml", "network:\n  vlans:\n    v7:\n      id: 7\n      link: ens1f0\n", "", False),
+    ("/etc/NetworkManager/conf.d/x.conf", "[device-a]\nmatch-device=interface-name:ens1f*\nsriov-num-vfs=4\n", "sriov-num-vfs=4", True),
+    ("/etc/NetworkManager/conf.d/x.conf", "[device-a]\nmatch-device=interface-name:eth9\nsriov-num-vfs=4\n", "", False),
+    ("/etc/NetworkManager/conf.d/x.conf", "[device-a]\nmatch-device=mac:00:11:22:33:44:55\nsriov-num-vfs=4\n", "sriov-num-vfs=4", None),
+    ("/etc/NetworkManager/NetworkManager.conf", "[device]\nsriov-num-vfs=4\n", "sriov-num-vfs=4", True),
+    ("/etc/sysconfig/network-scripts/ifcfg-ens1f0", "DEVICE=ens1f0\nSRIOV_TOTAL_VFS=8\n", "SRIOV_TOTAL_VFS=8", True),
+    ("/usr/lib/NetworkManager/dispatcher.d/50-x", 'echo 4 > "/sys/class/net/$1/device/sriov_numvfs"\n', 'sriov_numvfs"', None),
+    ("/etc/networkd-dispatcher/routable.d/50-x", "echo 4 > /sys/class/net/ens1f0/device/sriov_numvfs\n", "sriov_numvfs", True),
     ("/etc/sysfs.d/x.conf", f"devices/pci0000:5e/{PF}/sriov_numvfs = 4\n", "sriov_numvfs = 4", True),
     ("/etc/sysfs.d/x.conf", "devices/pci0000:5e/0000:5e:00.1/sriov_numvfs = 4\n", "", False),
     ("/etc/tmpfiles.d/x.conf", "w /sys/class/net/ens1f0/device/sriov_numvfs - - - - 4\n", "sriov_numvfs - - - - 4", None),
@@ -100,8 +119,26 @@ def test_each_program_is_known_by_its_own_setting(tmp_path: Path, path: str, tex
     assert all(maker.setting.endswith(setting.lstrip("…")) and maker.source.startswith(path[:15]) for maker in found)
 
 
+@pytest.mark.parametrize(("driver", "creates"), [("xe", False), ("i915", False), ("igb", True)])
+def test_the_most_that_a_driver_allows_creates_none(tmp_path: Path, driver: str, creates: bool) -> None:
+    tree = Tree(tmp_path).pci(PF, "8086:56c0", class_code=0x030000, driver=driver, max_virtual_functions=8)
+    physical = Inventory.read(tree.file("/etc/modprobe.d/x.conf", f"options {driver} max_vfs=7\n").host()).get(PF)
+    assert physical is not None
+    assert bool(makers_of(tree.host(), physical)) is creates
+
+
+@pytest.mark.parametrize("match", ["OriginalName=ens1f0", "Driver=mlx5_core", "OriginalName=!ens1f0"])
+def test_of_a_card_without_driver_and_interface_it_does_not_show_whether_a_file_is_for_it(tmp_path: Path, match: str) -> None:
+    tree = Tree(tmp_path).pci(PF, "15b3:101d", class_code=0x020000, max_virtual_functions=8)
+    tree.file("/etc/systemd/network/10-x.link", f"[Match]\n{match}\n[Link]\nSR-IOVVirtualFunctions=4\n")
+    physical = Inventory.read(tree.host()).get(PF)
+    assert physical is not None
+    assert [maker.concerns for maker in makers_of(tree.host(), physical)] == [None]
+
+
 LINK, NUMBER = "/usr/lib/systemd/network/10-x.link", "[Link]\nSR-IOVVirtualFunctions=4\n"
 MATCH = "[Match]\nOriginalName=*\n"
+RULE, LINE = f'KERNEL=="{PF}", ATTR{{sriov_numvfs}}="4"\n', f"w /sys/bus/pci/devices/{PF}/sriov_numvfs - - - - 4\n"
 CONNECTION = "[connection]\ninterface-name=ens1f0\n[sriov]\ntotal-vfs=8\n"
 PLAN = "network:\n  ethernets:\n    ens1f0:\n      virtual-function-count: 3\n"
 REPLACED: dict[str, tuple[t.Callable[[Tree], object], list[str]]] = {
@@ -118,6 +155,20 @@ REPLACED: dict[str, tuple[t.Callable[[Tree], object], list[str]]] = {
             "/etc/NetworkManager/system-connections/a.nmconnection", "[connection]\ninterface-name=ens1f0\n"
         ),
         [],
+    ),
+    "a rule that is masked": (
+        lambda tree: tree.file("/usr/lib/udev/rules.d/9.rules", RULE).link("/etc/udev/rules.d/9.rules", "/dev/null"),
+        [],
+    ),
+    "a rule that the host replaces": (
+        lambda tree: tree.file("/usr/lib/udev/rules.d/9.rules", RULE).file("/etc/udev/rules.d/9.rules", f"# none\n{RULE}"),
+        ["/etc/udev/rules.d/9.rules:2"],
+    ),
+    "a package's line of tmpfiles.d": (
+        lambda tree: (
+            tree.file("/usr/lib/tmpfiles.d/x.conf", LINE).file("/usr/lib/tmpfiles.d/y.conf", LINE).file("/etc/tmpfiles.d/y.conf", "")
+        ),
+        ["/usr/lib/tmpfiles.d/x.conf:1"],
     ),
     "a plan that the host replaces": (
         lambda tree: tree.file("/lib/netplan/50-x.yaml", PLAN).file("/etc/netplan/50-x.yaml", "network: {}\n"),

@@ -183,14 +183,25 @@ def test_an_unsigned_module_is_refused_where_the_command_line_asks_for_signature
 
 
 # kstrtobool() in lib/kstrtox.c
-@pytest.mark.parametrize("value", ["1", "y", "Y", "t", "T", "on", "On", "ON", "oN"])
+@pytest.mark.parametrize("value", ["1", "y", "Y", "t", "T", "on", "On", "ON", "oN", "yes", "true", "1x"])
 def test_signatures_are_asked_for_by_all_that_the_kernel_takes_for_yes(tmp_path: Path, value: str) -> None:
     assert "module.sig_enforce" in str(facts(machine(tmp_path), cmdline=f"module.sig_enforce={value}").refused)
 
 
-@pytest.mark.parametrize("cmdline", ["", "module.sig_enforce=0", "lockdown=none", "lockdown=integrity lockdown=none"])
+@pytest.mark.parametrize("cmdline", ["", "module.sig_enforce=0", "module.sig_enforce=off", "module.sig_enforce=", "lockdown=none"])
 def test_nothing_is_refused_where_nothing_asks_for_signatures(tmp_path: Path, cmdline: str) -> None:
     assert facts(machine(tmp_path).file(LOCKDOWN, "[none] integrity confidentiality\n"), cmdline=cmdline).refused is None
+
+
+@pytest.mark.parametrize("cmdline", ["lockdown=integrity lockdown=none", "lockdown=none lockdown=confidentiality lockdown="])
+def test_no_later_word_takes_a_lockdown_back(tmp_path: Path, cmdline: str) -> None:
+    # lock_kernel_down() in security/lockdown/lockdown.c
+    assert "on its command line" in str(facts(machine(tmp_path), cmdline=cmdline).refused)
+
+
+def test_a_kernel_without_signatures_has_no_such_parameter(tmp_path: Path) -> None:
+    tree = machine(tmp_path).file(f"/boot/config-{DEBIAN_13}", "# CONFIG_MODULE_SIG is not set\n")
+    assert facts(tree, cmdline="module.sig_enforce=1").refused is None
 
 
 def test_a_kernel_that_is_built_to_enforce_signatures_refuses(tmp_path: Path) -> None:

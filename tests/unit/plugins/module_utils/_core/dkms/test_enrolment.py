@@ -53,6 +53,17 @@ def test_the_sentence_names_what_asks_for_it_and_the_command(tmp_path: Path) -> 
     assert "`dkms generate_mok`" in said
 
 
+@pytest.mark.parametrize("key", [None, "stranger", "expected"])
+def test_where_no_key_can_be_enrolled_that_is_said_instead(tmp_path: Path, key: str | None) -> None:
+    tree = Tree(tmp_path).kernel(OBSERVED.release).cmdline("lockdown=integrity")
+    expected = {OBSERVED.release: KernelPackage("installed", {"gpu_vfio_pci": ExpectedModule("gpu_vfio_pci")})}
+    said = required(tree.host(), expected if key == "expected" else package(key))
+    assert said is not None
+    assert "(lockdown=integrity on its command line)" in said
+    assert said.endswith("this machine has not started with UEFI, where a key could be enrolled: take away what asks for signatures.")
+    assert "`" not in said
+
+
 def test_without_secure_boot_nothing_is_asked(tmp_path: Path) -> None:
     assert required(host(tmp_path, secure_boot=False).host(), package(None)) is None
 

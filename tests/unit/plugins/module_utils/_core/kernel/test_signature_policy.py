@@ -15,6 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signatu
     enforced_by,
     is_debians,
     lockdown_of,
+    secure_boot,
 )
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, Tree
 
@@ -63,6 +64,14 @@ def test_secure_boot_counts_for_kernels_that_ask_for_it(tmp_path: Path, config: 
     assert why(machine(tmp_path / "on", config, secure=True)) == said
     assert why(machine(tmp_path / "off", config, secure=False)) is None
     assert why(machine(tmp_path / "none", config)) is None
+
+
+@pytest.mark.parametrize(("attributes", "value", "is_refused"), [(6, 1, False), (7, 1, True), (6, 0, True)])
+def test_a_shim_that_verifies_nothing_leaves_the_kernel_open(tmp_path: Path, attributes: int, value: int, is_refused: bool) -> None:
+    tree = machine(tmp_path, EFI_LOCKDOWN, secure=True)
+    tree.file(f"{efi_variables.VARIABLES}/MokSBStateRT-{efi_variables.SHIM}", bytes((attributes, 0, 0, 0, value)))
+    assert (why(tree) is not None) is is_refused
+    assert secure_boot(tree.host())
 
 
 def test_the_level_of_lockdown_is_that_of_secure_boot_or_of_the_same_kernel_that_runs(tmp_path: Path) -> None:

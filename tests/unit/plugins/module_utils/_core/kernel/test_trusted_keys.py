@@ -100,7 +100,7 @@ def test_the_firmwares_keys_count_only_for_kernels_that_debian_built(tmp_path: P
 
 
 def test_the_firmwares_keys_do_not_count_if_shim_is_told_to_ignore_them(tmp_path: Path) -> None:
-    assert doubt(tmp_path, FIRMWARE, **{f"{VARIABLES}/MokIgnoreDB-{trusted_keys.SHIM}": ATTRIBUTES + b"\1"}) is not None
+    assert doubt(tmp_path, FIRMWARE, **{f"{VARIABLES}/MokIgnoreDB-{efi_variables.SHIM}": ATTRIBUTES + b"\1"}) is not None
 
 
 def owners_list() -> bytes:
@@ -122,14 +122,14 @@ def test_a_revoked_key_is_not_trusted(tmp_path: Path, place: str, what: str) -> 
 
 @pytest.mark.parametrize("name", ["MokDel", "MokXNew", "MokListTrustedNew"])
 def test_a_request_that_removes_keys_at_the_next_boot_makes_it_uncertain(tmp_path: Path, name: str) -> None:
-    found = doubt(tmp_path, OWNER, **{f"{VARIABLES}/{name}-{trusted_keys.SHIM}": ATTRIBUTES + b"\1"})
+    found = doubt(tmp_path, OWNER, **{f"{VARIABLES}/{name}-{efi_variables.SHIM}": ATTRIBUTES + b"\1"})
     assert found is not None
     assert "waits for the next boot" in found
 
 
 def test_a_key_that_waits_to_be_enrolled_is_named(tmp_path: Path) -> None:
     table = {path: None for path in OBSERVED.files if "MokListRT" in path}
-    waiting = {f"{VARIABLES}/MokNew-{trusted_keys.SHIM}": ATTRIBUTES + owners_list()}
+    waiting = {f"{VARIABLES}/MokNew-{efi_variables.SHIM}": ATTRIBUTES + owners_list()}
     assert (doubt(tmp_path, OWNER, **table, **waiting) or "").startswith("its key waits to be enrolled")
 
 

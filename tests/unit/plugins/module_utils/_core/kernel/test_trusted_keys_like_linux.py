@@ -7,7 +7,13 @@ from __future__ import annotations
 import re
 import uuid
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import certificate, elf_module, signature_policy, trusted_keys
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import (
+    certificate,
+    efi_variables,
+    elf_module,
+    signature_policy,
+    trusted_keys,
+)
 from ansible_collections.vfio.variants.tests.unit.sources import LINUX
 
 EFI = "include/linux/efi.h"
@@ -24,7 +30,7 @@ def guid(name: str) -> str:
 
 
 def test_the_vendors_of_keys_are_the_kernels() -> None:
-    assert guid("EFI_SHIM_LOCK_GUID") == trusted_keys.SHIM
+    assert guid("EFI_SHIM_LOCK_GUID") == efi_variables.SHIM
     assert guid("EFI_IMAGE_SECURITY_DATABASE_GUID") == trusted_keys.DATABASE
     assert uuid.UUID(guid("EFI_CERT_X509_GUID")).bytes_le == certificate.X509
 

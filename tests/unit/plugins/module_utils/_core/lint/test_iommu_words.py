@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
 
 def told(cmdline: str, vendor: Vendor = "other", **given: t.Any) -> list[str]:
     found = judged(boot(cmdline=cmdline, **given), devices=[device()], files=PolicyFiles(vendor=vendor))
-    return [one.sentence for one in found if one.kind in ("word-for-another-processor", "word-of-a-patch")]
+    return [one.sentence for one in found if one.kind in ("word-for-another-processor", "word-of-a-patch", "isolation-only-claimed")]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,14 @@ def test_a_word_of_one_s_own_and_one_for_both_are_left_alone(vendor: Vendor, cmd
     assert told(cmdline, vendor) == []
 
 
+@pytest.mark.parametrize(
+    ("vendor", "advice"), [("intel", "Write `intel_iommu=on`."), ("amd", "Remove it."), ("arm", "Remove it."), ("virtio", "Remove it.")]
+)
+def test_only_where_intels_iommu_may_be_its_word_is_advised(vendor: Vendor, advice: str) -> None:
+    found = judged(boot(cmdline="iommu=on"), devices=[device()], files=PolicyFiles(vendor=vendor))
+    assert [one.sentence.endswith(f"so it has no effect. {advice}") for one in found if one.kind == "misspelt-word"] == [True]
+
+
 def test_the_processor_says_who_has_made_it(tmp_path: Path) -> None:
     host = Tree(tmp_path).file("/proc/cpuinfo", "processor\t: 0\nvendor_id\t: AuthenticAMD\n").host()
     assert read_policy_files(host, (), (), Inventory((), {})).vendor == "amd"
@@ -64,6 +72,13 @@ def test_a_kernel_of_a_distribution_without_the_patch_is_named() -> None:
     (said,) = told("pcie_acs_override=downstream,multifunction")
     assert "does not have the patch that reads `pcie_acs_override=downstream,multifunction`" in said
     assert told("pci=nomsi") == []
+
+
+@pytest.mark.parametrize("release", ["6.8.12-4-pve", "6.12.3-zen1-1-zen", "6.17.7-ba01.fc42.x86_64"])
+def test_where_a_kernel_only_claims_isolation_the_danger_is_named(release: str) -> None:
+    (said,) = told("quiet pcie_acs_override=downstream", release=release)
+    assert "with `pcie_acs_override=downstream` a kernel that has its patch" in said
+    assert "a guest can then read and write the memory of devices in other groups" in said
 
 
 @pytest.mark.parametrize(
@@ -76,6 +91,11 @@ def test_a_kernel_of_a_distribution_without_the_patch_is_named() -> None:
         ("6.11.4-301.fc41.x86_64", True),
         ("5.14.0-503.11.1.el9_5.x86_64", True),
         ("6.4.0-150600.23.25-default", True),
+        ("5.14.0-427.el9.aarch64", True),
+        ("6.18.0-0.rc3.29.fc44.x86_64", True),
+        ("6.17.7-ba01.fc42.x86_64", False),
+        ("6.12.1-cachyos1.fc41.x86_64", False),
+        ("6.9.12-205.fsync.fc40.x86_64", False),
         ("6.8.12-4-pve", False),
         ("6.12.3-zen1-1-zen", False),
         ("6.12.3-2-cachyos", False),

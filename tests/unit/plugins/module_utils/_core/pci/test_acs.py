@@ -75,12 +75,30 @@ def test_a_bridge_that_keeps_them_apart_or_is_not_known_is_not_blamed(tmp_path: 
     assert GPU in said
 
 
+@pytest.mark.parametrize("word", ["disable_acs_redir=pci:8086:1901", "config_acs=00000@pci:0:0"])
+def test_services_that_a_person_has_switched_off_are_named(tmp_path: Path, word: str) -> None:
+    said = because(host_with(tmp_path, b"").cmdline(f"ro pci=nomsi,{word},realloc"), GPU)
+    assert said is not None
+    assert f"`pci={word}` tells the kernel to switch off access control services (ACS)" in said
+
+
 def test_a_device_that_is_alone_with_its_bridges_needs_no_word(tmp_path: Path) -> None:
     assert because(host_with(tmp_path, config()), "0000:03:00.0") is None
 
 
 @pytest.mark.parametrize(
-    ("interrupts", "remapped"), [(" 24: 0 IR-PCI-MSI-0000:00:01.0\n", True), (" 24: 0 PCI-MSI 1 edge\n", False), ("", None)]
+    ("interrupts", "remapped"),
+    [
+        ("  9: 0 IR-IO-APIC 9-fasteoi acpi\n 24: 0 IR-PCI-MSI-0000:00:01.0\n", True),
+        ("  9: 0 IO-APIC 9-fasteoi acpi\n 24: 0 PCI-MSI 1 edge\n", False),
+        (" 24: 0 DMAR-MSI 0-edge dmar0\n  9: 0 IO-APIC 9-fasteoi acpi\n 25: 0 PCI-MSIX-0000:01:00.0 0-edge nvme0q0\n", False),
+        # Of an Arm, before and since the kernel's names have the device in them.
+        (" 13: 0 GICv3 27 Level arch_timer\n 40: 0 ITS-MSI 524288 Edge nvme0q0\n", True),
+        (" 13: 0 GICv3 27 Level arch_timer\n 40: 0 ITS-PCI-MSIX-0000:01:00.0 0 Edge nvme0q0\n", True),
+        (" 13: 0 GIC-0 27 Level arch_timer\n 40: 0 v2m-PCI-MSI-0000:01:00.0 0 Edge nvme0q0\n", None),
+        (" 40: 0 XIVE-PCI-MSI 1 Edge nvme0q0\n", None),
+        ("", None),
+    ],
 )
 def test_interrupt_remapping_shows_in_the_names_of_chips(tmp_path: Path, interrupts: str, remapped: bool | None) -> None:
     tree = host_with(tmp_path, b"").file("/proc/interrupts", interrupts)
