@@ -8,7 +8,6 @@ Two that set different numbers would undo each other, as a number can only be ch
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import posixpath
 import re
 import typing as t
@@ -17,6 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import link_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import parsed
 
@@ -135,7 +135,7 @@ def _agrees(settings: t.Iterable[UnitSetting], physical: Device, names: frozense
             continue
         if one.key not in known:
             answer = None if answer else answer
-        elif not any(fnmatch.fnmatchcase(name, pattern) for name in known[one.key] for pattern in one.value.split()):
+        elif not any(matches(name, pattern) for name in known[one.key] for pattern in one.value.split()):
             return False
     return answer
 
