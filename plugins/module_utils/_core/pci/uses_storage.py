@@ -255,17 +255,19 @@ class Storage:
 
     def _collect_layers(self, entry: MountUse, backing: Backing, layer: int) -> None:
         """A file system of layers depends on those that its directories are in; mergerfs has these as its source."""
-        found = False
         listed = [entry.source if entry.source.startswith("/") else ""]
         listed += [value for name, _equals, value in (option.partition("=") for option in entry.options) if name in PATH_OPTIONS]
+        # Many folders are in one file system, which can be such a one itself.
+        below: dict[MountUse, None] = {}
         for value in listed:
             for path in value.split(":") if value else ():
                 # Docker's are relative to the folder of the mount point's.
                 whole = path if path.startswith("/") else posixpath.join(posixpath.dirname(entry.place), path)
-                below = self._mount_of(whole.partition("=")[0], entry)
-                found = found or (below is not None and below.kind not in ("tmpfs", "ramfs", "rootfs"))
-                if below is not None:
-                    self._collect(below, backing, layer + 1)
+                mount = self._mount_of(whole.partition("=")[0], entry)
+                below.update({mount: None} if mount is not None else {})
+        for mount in below:
+            self._collect(mount, backing, layer + 1)
+        found = any(mount.kind not in ("tmpfs", "ramfs", "rootfs") for mount in below)
         backing.unknown = backing.unknown or not found
 
     def _mount_of(self, path: str, without: MountUse | None = None) -> MountUse | None:

@@ -36,6 +36,13 @@ def test_a_disk_that_is_held_may_be_another_of_f2fs(tmp_path: Path, monkeypatch:
     assert (found, what.startswith("the kernel has /dev/nvme0n1 in use")) == (guard, True)
 
 
+def test_overlays_of_many_folders_over_each_other_are_looked_at_in_bounded_time(tmp_path: Path) -> None:
+    host = Host(tmp_path).nvme_disk()
+    for number in range(3):
+        host.mounted("/", "overlay", "overlay", f"0:{30 + number}", f"rw,lowerdir={':'.join(f'/layer{one}' for one in range(30))}")
+    assert {guard for guard, _what in findings(host)} == {"root"}
+
+
 @pytest.mark.parametrize("path", ["/etc/fstab", "/etc/crypttab", "/etc/veritytab"])
 def test_a_table_that_is_longer_than_any_is_one_sentence(tmp_path: Path, path: str) -> None:
     host = Host(tmp_path).nvme_disk().file(path, "x /dev/sda1 /dev/sda2 none\n" * 20_001)
