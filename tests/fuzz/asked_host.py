@@ -45,6 +45,8 @@ QUESTIONS: t.Mapping[str, Question] = {
     "boot_policy": Question(MODULES["boot_policy"], {"devices": "10de:1db1"}),
     "device_claim": Question(MODULES["device_claim"], {"devices": "10de:1db1"}),
     "initramfs": Question(MODULES["initramfs"], {"policy": {"modules": ["vfio_pci"]}}),
+    "iommu": Question(MODULES["iommu"], {"passthrough": True}),
+    "kernel_cmdline": Question(MODULES["kernel_cmdline"], {"arguments": ["intel_iommu=on"]}),
 }
 
 

@@ -49,12 +49,20 @@ SERVICES = (
 def lay_out(root: Path) -> Tree:
     """A Debian 13 with two V100, initramfs-tools and GRUB, a unit of the site, and an initramfs that is as it should be."""
     tree = gpu_host(root)
-    tree.file(GRUB, debian_grub([DEBIAN_13])).file(IMAGE, archive(initramfs_tools()))
+    menu = debian_grub([DEBIAN_13]).replace("menuentry '", "### BEGIN /etc/grub.d/10_linux ###\nmenuentry '", 1)
+    tree.file(GRUB, f"{menu}### END /etc/grub.d/10_linux ###\n").file(IMAGE, archive(initramfs_tools()))
     tree.file("/usr/sbin/update-initramfs", "#!/bin/sh\n", 0o755)
+    # What its arguments are changed by: a running kernel of GRUB's, settings, and the programs that make the menu of them.
+    tree.cmdline(f"BOOT_IMAGE=/boot/vmlinuz-{DEBIAN_13} root=/dev/sda1 ro").file("/etc/os-release", "ID=debian\nVERSION_ID=13\n")
+    tree.file("/etc/default/grub", 'GRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX_DEFAULT="quiet"\n').file(
+        "/usr/sbin/update-grub", "#!/bin/sh\n", 0o755
+    )
+    tree.file("/usr/sbin/grub-mkconfig", 'for x in "/etc/default/grub.d"/*.cfg ; do . "$x"; done\n', 0o755)
     tree.file(UNIT, "[Service]\nExecStart=/bin/true\n").link("/etc/systemd/system/multi-user.target.wants/x.service", UNIT)
     tree.module(VARIANT, drivers=[VARIANT]).directory("/sys/firmware/efi/efivars").directory("/etc/cron.d")
     # The first function whose network is looked at.
     tree.directory("/sys/devices/pci0000:02/0000:02:00.0/net/eth0").file("/sys/class/net/eth0/operstate", "up\n")
+    _disk(tree)
     for name in SERVICES:
         tree.file(f"/usr/lib/systemd/system/{name}.service", f"[Service]\nExecStart=/usr/sbin/{name}\n")
         tree.link(f"/etc/systemd/system/multi-user.target.wants/{name}.service", f"/usr/lib/systemd/system/{name}.service")
@@ -62,6 +70,15 @@ def lay_out(root: Path) -> Tree:
     tree.file("/usr/lib/libvirt.so.0.11003.0").file("/usr/sbin/libvirtd", b"\x7fELF", 0o755)
     tree.file("/usr/lib/dpdk/dpdk-init", "#!/bin/sh\n", 0o755)
     return tree.file("/etc/fstab", "/dev/sda1 / ext4 defaults 0 1\n")
+
+
+def _disk(tree: Tree) -> None:
+    """One without a use, so that all that names disks is compared with it."""
+    tree.pci("0000:04:00.0", "144d:a808", class_code=0x010802)
+    here = "/sys/devices/pci0000:04/0000:04:00.0/nvme/nvme0/nvme0n1"
+    tree.file(f"{here}/dev", "259:0\n").file(f"{here}/uevent", "MAJOR=259\nMINOR=0\nDEVNAME=nvme0n1\nDEVTYPE=disk\n")
+    tree.link(f"{here}/subsystem", "/sys/class/block").link("/sys/class/block/nvme0n1", here).link("/sys/dev/block/259:0", here)
+    tree.file("/run/udev/data/b259:0", "E:ID_FS_TYPE=ext4\nE:ID_FS_UUID=0f22fa61-1111-2222-3333-444455556666\n")
 
 
 @functools.lru_cache(maxsize=1)

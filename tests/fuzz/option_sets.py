@@ -14,6 +14,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_policy import apply
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import sync_images
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.iommu import apply as apply_iommu
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.kernel_cmdline import apply as apply_cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.steps import run as run_dkms
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
@@ -28,6 +30,8 @@ from ansible_collections.vfio.variants.plugins.modules import (
     device_table,
     dkms_package,
     initramfs,
+    iommu,
+    kernel_cmdline,
     test_image,
     test_vm,
 )
@@ -81,6 +85,10 @@ MODULES: t.Mapping[str, Called] = {
     "device_table": Called(device_table.ARGUMENTS, lambda options: table(options["answers"], options["everything"])),
     "dkms_package": Called(dkms_package.ARGUMENTS, lambda options: run_dkms(_host(), dkms_package.request(options), True).result()),
     "initramfs": Called(initramfs.ARGUMENTS, lambda options: sync_images(_host(), initramfs.request(options), True).result()),
+    "iommu": Called(iommu.ARGUMENTS, lambda options: apply_iommu(_host(), iommu.request(options), True)),
+    "kernel_cmdline": Called(
+        kernel_cmdline.ARGUMENTS, lambda options: apply_cmdline(_rooted(options), kernel_cmdline.request(options), True)
+    ),
     "test_image": Called(test_image.argument_spec(), _test_image),
     "test_vm": Called(test_vm.argument_spec(), _test_vm),
 }

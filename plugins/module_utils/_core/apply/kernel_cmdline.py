@@ -190,6 +190,9 @@ def _in_place(words: tuple[str, ...], plan: ArgumentPlan) -> tuple[str, ...] | N
     before, after = (tuple(_by_grub(word) if '"' in word else word for word in given) for given in plan.settings)
     places = range(len(words) - len(before), -1, -1) if before else ()
     place = next((place for place in places if words[place : place + len(before)] == before), None)
+    if place is not None and after[: len(before)] == before and words[place : place + len(after)] == after:
+        # Made of what a run that was killed has taken from the settings, or a person.
+        return words
     return None if place is None else (*words[:place], *after, *words[place + len(before) :])
 
 

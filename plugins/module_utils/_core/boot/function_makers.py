@@ -8,7 +8,6 @@ Two that set different numbers would undo each other, as a number can only be ch
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import posixpath
 import re
 import typing as t
@@ -18,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import agents, link_files, netplan_text, tmpfiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import parsed
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules
@@ -163,7 +163,7 @@ def _agrees(settings: t.Iterable[UnitSetting], physical: Device, names: frozense
 
 
 def _match(names: t.Iterable[str], patterns: t.Sequence[str]) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in patterns)
+    return any(matches(name, pattern) for name in names for pattern in patterns)
 
 
 def _of_connections(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:

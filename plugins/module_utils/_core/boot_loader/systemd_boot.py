@@ -19,7 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.ef
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import LONGEST, matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.versions import uapi_compare
 
 if t.TYPE_CHECKING:
@@ -150,6 +150,8 @@ def as_fnmatch(pattern: str) -> str:
 
     (efi_fnmatch() in src/boot/efi-string.c)
     """
+    if len(pattern) > LONGEST:
+        return NOTHING
     unclosed = re.search(r"\[", BRACKETS.sub("", ESCAPED.sub("", pattern)))
     found = BRACKETS.sub(lambda match: "[" + re.sub(r"([!^\[])", r"\\\1", match[1]) + "]", pattern)
     return NOTHING if unclosed else found

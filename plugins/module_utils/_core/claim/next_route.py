@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import re
 import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.network_setting import NetworkSetting
@@ -121,9 +122,9 @@ def _is_certain(setting: NetworkSetting, device: NamesOfDevice) -> bool:
 def matches_any(patterns: t.Sequence[str], name: str) -> bool:
     """Whether a name agrees with one pattern, and with none that begins with `!`."""
     wanted = [pattern for pattern in patterns if not pattern.startswith("!")]
-    if any(fnmatch.fnmatchcase(name, pattern[1:]) for pattern in patterns if pattern.startswith("!")):
+    if any(matches(name, pattern[1:]) for pattern in patterns if pattern.startswith("!")):
         return False
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted) or (bool(patterns) and not wanted)
+    return any(matches(name, pattern) for pattern in wanted) or (bool(patterns) and not wanted)
 
 
 def _on(settings: t.Sequence[NetworkSetting], devices: t.Sequence[NamesOfDevice]) -> tuple[NetworkSetting, ...]:
@@ -158,7 +159,7 @@ def agreement(setting: NetworkSetting, device: NamesOfDevice) -> Agreement:
         answers.append("exact" if device.addresses.intersection(setting.addresses) else "no" if device.addresses else "perhaps")
     if setting.paths:
         exact = any(path == device.path for path in setting.paths)
-        answers.append("exact" if exact else "perhaps" if any(fnmatch.fnmatchcase(device.path, path) for path in setting.paths) else "no")
+        answers.append("exact" if exact else "perhaps" if any(matches(device.path, path) for path in setting.paths) else "no")
     if "no" in answers or not answers:
         return "no"
     return "exact" if "exact" in answers else "perhaps"

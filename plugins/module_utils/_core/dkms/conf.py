@@ -9,6 +9,7 @@ running it would show is not known here; DKMS itself decides then (`tree.NOT_FOR
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import typing as t
 
@@ -23,6 +24,8 @@ MODULE_ARRAYS = ("BUILT_MODULE_NAME", "BUILT_MODULE_LOCATION", "DEST_MODULE_NAME
 DESTINATIONS = ("/kernel", "/updates", "/extra")
 OVERRIDES = "/etc/dkms"
 """Where an administrator changes a package's settings: files that DKMS runs behind its dkms.conf (read_conf() in /usr/sbin/dkms)."""
+LONGEST = 256 << 10
+"""Characters of a file: far more than one for hundreds of modules has."""
 LONGEST_NAME = 120
 """Characters of a name and of a version, which together are the name of a directory (``NAME_MAX`` in linux/limits.h)."""
 # What can be a directory's name, and does not lead out of its parent.
@@ -39,6 +42,13 @@ class DkmsConf:
     text: str
     where: str
 
+    @functools.cached_property
+    def _assignments(self) -> Assignments:
+        """What the file sets for whatever kernel.  Raises HostError for one that nobody writes."""
+        if len(self.text) > LONGEST:
+            raise HostError(f"{self.where} cannot be read: it has more than {LONGEST >> 10} KiB.")
+        return Assignments.parse(self.text)
+
     @property
     def name(self) -> str:
         return self._required("PACKAGE_NAME", "name")
@@ -50,7 +60,7 @@ class DkmsConf:
     @property
     def modules(self) -> tuple[str, ...]:
         """The modules' names as installed; none if only running the file would show them."""
-        read = Assignments.parse(self.text)
+        read = self._assignments
         if read.unknown & set(MODULE_ARRAYS):
             return ()
         # Not each number up to the highest, which a file can choose.
@@ -96,7 +106,7 @@ class DkmsConf:
 
     def fault(self) -> str | None:
         """Why DKMS refuses the file for whatever kernel, None if it does not or that is not known.  (read_conf() in /usr/sbin/dkms)"""
-        read = Assignments.parse(self.text)
+        read = self._assignments
         if "\r\n" in self.text:
             return "has lines that end with a carriage return, which bash takes for a part of their values"
         if read.unknown & {*MODULE_ARRAYS, "PACKAGE_NAME"} or _RUNS_OTHERS.search(self.text):
@@ -119,7 +129,7 @@ class DkmsConf:
         return None
 
     def _required(self, variable: str, option: str) -> str:
-        read = Assignments.parse(self.text)
+        read = self._assignments
         value = read.get(variable)
         if (variable not in self.text or (value is None and variable not in read.unknown)) and not _RUNS_OTHERS.search(self.text):
             raise HostError(f"{self.where} has no {variable}, without which DKMS refuses it.", "Write it there, as dkms(8) says.")

@@ -8,10 +8,12 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.paths import OPERATION, DkmsPaths
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import SECONDS, DkmsCommand, run_depmod
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_modules import module_files
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import SECONDS, DkmsCommand, built_modules, run_depmod
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import UNREADABLE, Journal
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import is_same_file
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -91,15 +93,47 @@ class Undo:
             run_depmod(self.host, release)
 
     def _install(self, version: str, release: str) -> None:
-        if self._active(release) != version or not self._is_there(version, release):
-            self._dkms(version).install(release, self.arch)
+        if self._active(release) == version and self._is_there(version, release):
+            built = self._built(version, release)
+            files = self._files(release, built)
+            if all(self._is_one_of(module, files) for module in built.values()):
+                return
+            # DKMS was killed after it had removed a module, and before the record that says that it is installed.
+            self._dkms(version).uninstall(release, self.arch)
+        self._dkms(version).install(release, self.arch)
 
     def _uninstall(self, version: str, release: str) -> None:
         if self._is_there(version, release) and self.host.link(f"{self.paths.version(self.name, version)}/source") is not None:
+            if not self._active(release):
+                self._record(version, release)
             self._dkms(version).uninstall(release, self.arch)
 
+    def _record(self, version: str, release: str) -> None:
+        """Note that a version is installed, as DKMS does at the end: if it was killed before, it would leave its files where they are."""
+        built = self._built(version, release)
+        files = self._files(release, built)
+        for path in files:
+            if not self._is_one_of(path, built.values()):
+                # It knows what it has copied as a whole.
+                self.host.remove(path)
+        if files or self.host.is_dir(f"{self.paths.tree}/{self.name}/original_module/{release}/{self.arch}"):
+            link = self.host.argument(self._link(release))
+            self.host.run(["ln", "-s", "--", f"{version}/{release}/{self.arch}", link], SECONDS)
+
+    def _built(self, version: str, release: str) -> dict[str, str]:
+        return built_modules(self.host, f"{self.paths.version(self.name, version)}/{release}/{self.arch}")
+
+    def _files(self, release: str, modules: t.Iterable[str]) -> tuple[str, ...]:
+        return module_files(self.host, self.paths, self.name, release, modules)
+
+    def _is_one_of(self, path: str, others: t.Iterable[str]) -> bool:
+        return any(is_same_file(self.host, path, other) for other in others)
+
     def _active(self, release: str) -> str:
-        return (self.host.link(f"{self.paths.tree}/{self.name}/kernel-{release}-{self.arch}") or "").split("/")[0]
+        return (self.host.link(self._link(release)) or "").split("/")[0]
+
+    def _link(self, release: str) -> str:
+        return f"{self.paths.tree}/{self.name}/kernel-{release}-{self.arch}"
 
     def _is_there(self, version: str, release: str) -> bool:
         return self.host.is_dir(f"{self.paths.version(self.name, version)}/{release}/{self.arch}")

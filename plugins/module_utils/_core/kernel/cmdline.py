@@ -22,6 +22,8 @@ MODULE_OPTION = re.compile(r'([^.="\s]+)\.([^.="\s]+)(?:=(.*))?', re.DOTALL)
 _LOCK = re.compile(r"sysctl[./]kernel[./]modules_disabled=0*1")
 LINE_SIZES = {"x86_64": 2048, "aarch64": 2048, "ppc64le": 2048, "riscv64": 1024, "s390x": 4096, "loongarch64": 4096}
 """COMMAND_LINE_SIZE by machine, with the byte that ends the line (include/uapi/asm/setup.h; s390's in its Kconfig)."""
+MOST_READ = 64 << 10
+"""More than any kernel keeps of its line."""
 END = "--"
 """Behind it nothing is for the kernel or a module (parse_args() in kernel/params.c)."""
 
@@ -46,7 +48,7 @@ class Cmdline:
     @classmethod
     def read(cls, tree: FileTree) -> Cmdline:
         """The running kernel's command line; empty if none runs, as in an image."""
-        return cls.parse(tree.text_or_none(CMDLINE) or "")
+        return cls.parse((tree.text_or_none(CMDLINE) or "")[:MOST_READ])
 
     def values(self, name: str) -> tuple[str, ...]:
         """The values of each `name=…`, in order, unquoted; in names `-` equals `_` (parameq() in kernel/params.c)."""

@@ -30,6 +30,8 @@ _CLASSES: t.Mapping[str, str] = {
     "xdigit": "0-9A-Fa-f",
 }
 _NOTHING = "(?!)"
+LONGEST = 4096
+"""Characters of a pattern: no name and no path is longer, and none of an attribute's values."""
 
 
 def is_pattern(text: str) -> bool:
@@ -38,7 +40,9 @@ def is_pattern(text: str) -> bool:
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Whether the whole name matches."""
+    """Whether the whole name matches.  A pattern that is longer than `LONGEST` matches nothing."""
+    if len(pattern) > LONGEST:
+        return False
     return name == pattern if not is_pattern(pattern) else _compiled(pattern).fullmatch(name) is not None
 
 
@@ -56,10 +60,10 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def _parts(pattern: str) -> list[str]:
     """What stands before, between and behind the pattern's `*`, as regular expressions."""
     found = [""]
-    position = 0
+    position, last_end = 0, pattern.rfind("]")
     while position < len(pattern):
         sign = pattern[position]
-        bracket = _BRACKET.match(pattern, position) if sign == "[" else None
+        bracket = _BRACKET.match(pattern, position) if sign == "[" and position < last_end else None
         if sign == "*":
             found.append("")
         elif bracket is not None:

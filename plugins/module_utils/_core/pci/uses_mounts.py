@@ -8,6 +8,7 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name, names_if_any
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.mounts import mounted, raw_lines, unescaped
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_dumps import crash_targets, hibernation_disks, message_targets
@@ -17,6 +18,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 SWAPS, FSTAB, CRYPTTAB = "/proc/swaps", "/etc/fstab", "/etc/crypttab"
+MOST_ROWS = 20_000
 EARLY_CRYPTTAB = "/etc/crypttab.initramfs"
 """What mkinitcpio puts into the image as crypttab (its hook sd-encrypt)."""
 CHECKED = {"/etc/veritytab": 3, "/etc/integritytab": 2}
@@ -199,8 +201,14 @@ def _checked_disks(host: Host) -> t.Iterator[MountUse]:
 
 
 def rows_of(host: Host, path: str) -> t.Iterator[tuple[int, list[str]]]:
-    """The number and the fields of each line of a table such as fstab and crypttab, but for remarks and what has one field alone."""
-    for number, line in enumerate(raw_lines(host, path), 1):
+    """The number and the fields of each line of a table such as fstab and crypttab, but for remarks and what has one field alone.
+
+    Raises HostError for a table that is longer than any host's.
+    """
+    lines = raw_lines(host, path)
+    if len(lines) > MOST_ROWS:
+        raise HostError(f"{path} cannot be read: it has more than {MOST_ROWS} lines.")
+    for number, line in enumerate(lines, 1):
         fields = line.split()
         if len(fields) > 1 and not fields[0].startswith("#"):
             yield number, fields

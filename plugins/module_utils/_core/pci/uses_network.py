@@ -47,6 +47,7 @@ class Network:
         """``physical`` are the interfaces of PCI functions."""
         self._host = host
         self._physical = physical
+        self._unknown_carriers: dict[str, bool] = {}
 
     # -- interfaces
 
@@ -146,6 +147,12 @@ class Network:
 
     def _has_unknown_carrier(self, interface: str) -> bool:
         """Whether it is virtual and does not say which interface it uses: tunnels, and ports of Open vSwitch."""
+        # A router asks for the interface of each of a million routes.
+        if interface not in self._unknown_carriers:
+            self._unknown_carriers[interface] = self._says_no_carrier(interface)
+        return self._unknown_carriers[interface]
+
+    def _says_no_carrier(self, interface: str) -> bool:
         here = f"{NETWORK}/{interface}"
         if interface == "lo" or interface in self._physical or self._host.exists(f"{here}/device"):
             return False
@@ -172,7 +179,7 @@ class Network:
         found = (*self._routes_of_ip("-4"), *self._routes_of_ip("-6"))
         return found or (*self._routes_v4(), *self._routes_v6())
 
-    @property
+    @functools.cached_property
     def default_interfaces(self) -> tuple[str, ...]:
         """The interfaces with a default route; halves and other parts of nearly everything, as VPNs set them, count too."""
         parts: dict[str, dict[int, set[ipaddress.IPv4Network | ipaddress.IPv6Network]]] = {}
@@ -192,10 +199,9 @@ class Network:
         if target is None:
             return ()
         matching = [route for route in self.routes if route.network.version == target.version and target in route.network]
-        longest = {
-            table: max(route.network.prefixlen for route in matching if route.table == table)
-            for table in {route.table for route in matching}
-        }
+        longest: dict[str, int] = {}
+        for route in matching:
+            longest[route.table] = max(route.network.prefixlen, longest.get(route.table, 0))
         return tuple(dict.fromkeys(route.interface for route in matching if route.network.prefixlen == longest[route.table]))
 
     def _routes_of_ip(self, family: str) -> t.Iterator[Route]:

@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import names_if_any
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import end_of_links
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.listed_disks import TAGS, ListedDisks
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Below, TreeNode
 
 if t.TYPE_CHECKING:
@@ -19,13 +20,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import MountUse
 
 MOST_LAYERS = 8
-TAGS = {
-    "UUID": ("by-uuid", ("ID_FS_UUID",)),
-    "LABEL": ("by-label", ("ID_FS_LABEL", "ID_FS_LABEL_ENC")),
-    "PARTUUID": ("by-partuuid", ("ID_PART_ENTRY_UUID",)),
-    "PARTLABEL": ("by-partlabel", ("ID_PART_ENTRY_NAME",)),
-    "ID": ("by-id", ("ID_SERIAL",)),
-}
+LONGEST_PATH = 4096
+"""PATH_MAX: nothing can be mounted at a longer one."""
 TAG = re.compile(r"(UUID|LABEL|PARTUUID|PARTLABEL|ID)=\"?([^\"]*)\"?")
 REMOTE = re.compile(
     r"nfs\d*|cifs|smb\d*|smbfs|ceph|afs|9p|glusterfs|lustre|beegfs.*|gpfs|orangefs|pvfs2|ocfs2|gfs2|coda|davfs2?|wekafs|panfs"
@@ -108,22 +104,32 @@ def tag_of(entry: MountUse) -> str | None:
     return entry.source if entry.kind == "virtiofs" or (entry.kind == "9p" and entry.option("trans") in (None, "virtio")) else None
 
 
+def _depended_on(entry: MountUse) -> t.Hashable:
+    """What of an entry says what it depends on: a table can have the same line thousands of times."""
+    return (entry.source, entry.kind, entry.options, entry.number, entry.place, entry.is_mounted)
+
+
 class Storage:
     """The storage of a host, each part read when it is first needed."""
 
     def __init__(self, host: Host, entries: t.Sequence[MountUse]) -> None:
         self._host = host
         self.entries = entries
+        self._placed: dict[str, list[MountUse]] = {}
         # What is mounted now comes first, then what will be at boot.
-        placed = [entry for entry in entries if entry.place and (entry.source or entry.is_mounted)]
-        self._placed = sorted(placed, key=lambda entry: (len(entry.place), entry.is_mounted), reverse=True)
-        self._known: dict[MountUse, Backing] = {}
+        for entry in sorted(entries, key=lambda entry: entry.is_mounted, reverse=True):
+            if entry.place and (entry.source or entry.is_mounted):
+                self._placed.setdefault(entry.place.rstrip("/"), []).append(entry)
+        self._known: dict[t.Hashable, Backing] = {}
+        self._absent: dict[t.Hashable, bool] = {}
+        self._listed = ListedDisks(host)
 
     def backing(self, entry: MountUse) -> Backing:
-        if entry not in self._known:
-            self._known[entry] = Backing()
-            self._collect(entry, self._known[entry], 0)
-        return self._known[entry]
+        key = _depended_on(entry)
+        if key not in self._known:
+            self._known[key] = Backing()
+            self._collect(entry, self._known[key], 0)
+        return self._known[key]
 
     def holds(self, entry: MountUse, below: Below) -> TreeNode | None:
         """The disk of a device that an entry depends on, or may depend on, if there is one."""
@@ -149,10 +155,13 @@ class Storage:
         """Whether data that the next boot needs is on a disk that is made of others, and that is not active."""
         if entry.is_mounted or entry.guard != "data_mounts" or backing.numbers or not entry.source.startswith("/dev/"):
             return False
-        return not any(map(self._is_there, backing.names))
+        key = _depended_on(entry)
+        if key not in self._absent:
+            self._absent[key] = not any(map(self._is_there, backing.names))
+        return self._absent[key]
 
     def _is_there(self, disk: str) -> bool:
-        return self._host.exists(f"/sys/class/block/{posixpath.basename(disk)}")
+        return posixpath.basename(disk) in self._listed.disks
 
     def _may_become_a_layer(self, node: TreeNode) -> bool:
         known = self.udev(node)
@@ -164,10 +173,7 @@ class Storage:
 
     def udev(self, node: TreeNode) -> t.Mapping[str, str] | None:
         """What udev knows about a disk; None if it knows nothing at all."""
-        text = None if node.number is None else self._host.text_or_none(f"/run/udev/data/b{node.number}")
-        if text is None:
-            return None
-        return dict(line[2:].split("=", 1) for line in text.splitlines() if line.startswith("E:") and "=" in line)
+        return None if node.number is None else self._listed.udev(node.number)
 
     def _may_be_in_a_pool(self, node: TreeNode, pools: t.Collection[str], below: Below) -> bool:
         known = self.udev(node)
@@ -206,7 +212,7 @@ class Storage:
         if entry.source:
             self._collect_map(entry.source, backing)
         else:
-            backing.unknown = not any(other.place == entry.place and other.source for other in self.entries if other != entry)
+            backing.unknown = not any(other.source for other in self._placed.get(entry.place.rstrip("/"), ()) if other != entry)
 
     def _collect_flash(self, source: str, backing: Backing) -> None:
         """The flash memory by its number, or by that of the UBI device that is on it (get_tree_mtd(), open_ubi() in fs/ubifs/super.c)."""
@@ -249,25 +255,32 @@ class Storage:
 
     def _collect_layers(self, entry: MountUse, backing: Backing, layer: int) -> None:
         """A file system of layers depends on those that its directories are in; mergerfs has these as its source."""
-        found = False
         listed = [entry.source if entry.source.startswith("/") else ""]
         listed += [value for name, _equals, value in (option.partition("=") for option in entry.options) if name in PATH_OPTIONS]
+        # Many folders are in one file system, which can be such a one itself.
+        below: dict[MountUse, None] = {}
         for value in listed:
             for path in value.split(":") if value else ():
                 # Docker's are relative to the folder of the mount point's.
                 whole = path if path.startswith("/") else posixpath.join(posixpath.dirname(entry.place), path)
-                below = self._mount_of(whole.partition("=")[0], entry)
-                found = found or (below is not None and below.kind not in ("tmpfs", "ramfs", "rootfs"))
-                if below is not None:
-                    self._collect(below, backing, layer + 1)
+                mount = self._mount_of(whole.partition("=")[0], entry)
+                below.update({mount: None} if mount is not None else {})
+        for mount in below:
+            self._collect(mount, backing, layer + 1)
+        found = any(mount.kind not in ("tmpfs", "ramfs", "rootfs") for mount in below)
         backing.unknown = backing.unknown or not found
 
     def _mount_of(self, path: str, without: MountUse | None = None) -> MountUse | None:
         """The mount that a path is in, now or at boot."""
-        if not path.startswith("/"):
+        if not path.startswith("/") or len(path) > LONGEST_PATH:
             return None
-        inside = (entry for entry in self._placed if path == entry.place or path.startswith(f"{entry.place.rstrip('/')}/"))
-        return next((entry for entry in inside if entry != without), None)
+        at: str | None = path.rstrip("/")
+        while at is not None:
+            found = next((entry for entry in self._placed.get(at, ()) if entry != without), None)
+            if found is not None:
+                return found
+            at = at.rpartition("/")[0] if at else None
+        return None
 
     def _collect_disks(self, entry: MountUse, backing: Backing, layer: int) -> None:
         known = frozenset(backing.names)
@@ -295,7 +308,7 @@ class Storage:
 
     def _collect_members(self, kind: str, backing: Backing) -> None:
         """The members by what udev knows: mountinfo and links name only one of them."""
-        known = [(number, found) for number, found in self._udev_database if found.get("ID_FS_TYPE") in _OF_SEVERAL_DISKS]
+        known = [(number, found) for number, found in self._listed.udev_database if found.get("ID_FS_TYPE") in _OF_SEVERAL_DISKS]
         numbers = {self._host.text_or_none(f"/sys/class/block/{posixpath.basename(name)}/dev") for name in backing.names}
         ids = {found.get("ID_FS_UUID") for number, found in known if number in numbers | backing.numbers} - {None}
         backing.numbers |= {number for number, found in known if found.get("ID_FS_UUID") in ids}
@@ -329,22 +342,18 @@ class Storage:
         encoded = _ENCODED.sub(lambda found: "".join(f"\\x{byte:02x}" for byte in found[0].encode("utf-8", "surrogateescape")), value)
         # The UUID of a file system or a partition means the same in other letters, which the link has.
         spelt = (encoded, encoded.lower(), encoded.upper()) if tag.endswith("UUID") else (encoded,)
-        for path in (f"/dev/disk/{folder}/{one}" for one in spelt):
+        for path in (f"/dev/disk/{folder}/{one}" for one in spelt if self._listed.has_link(folder, one)):
             target = end_of_links(path, self._host.link)
             if target != path:
                 backing.names.add(self._whole_disk(target) if is_neighbour else target)
                 return
         # All parts of an array have the same.
-        numbers = {
-            number
-            for number, known in self._udev_database
-            if any(known.get(key, "").lower() in (value.lower(), encoded.lower()) for key in keys)
-        }
+        numbers = {number for key in keys for one in (value, encoded) for number in self._listed.numbers(key, one)}
         backing.numbers |= numbers
         if numbers:
             return
         # Without these, nothing says which disk has the tag; with them, none has.
-        backing.unknown = bool(is_neighbour) or (not self._host.is_dir(f"/dev/disk/{folder}") and not self._udev_database)
+        backing.unknown = bool(is_neighbour) or (not self._host.is_dir(f"/dev/disk/{folder}") and not self._listed.udev_database)
 
     def _whole_disk(self, partition: str) -> str:
         folder = posixpath.dirname(self._host.link(f"/sys/class/block/{posixpath.basename(partition)}") or "")
@@ -377,7 +386,7 @@ class Storage:
 
     def _collect_transport(self, base: str, entry: MountUse, backing: Backing, layer: int) -> None:
         """The servers of a disk that is reached over a network."""
-        path = self._host.link(f"/sys/class/block/{base}") or ""
+        path = (self._host.link(f"/sys/class/block/{base}") or "") if base in self._listed.disks else ""
         session = re.search(r"(?:^|/)devices/(.*?/session\d+)/", path)
         if session is not None:
             self._collect_iscsi(f"/sys/devices/{session[1]}", backing)
@@ -451,7 +460,8 @@ class Storage:
 
     def _lowest(self, disk: str, layer: int) -> t.Iterator[str]:
         """The disks that a stacked one is made of, or itself."""
-        slaves = names_if_any(self._host, f"/sys/class/block/{disk}/slaves") if layer < MOST_LAYERS else ()
+        is_stacked = layer < MOST_LAYERS and disk in self._listed.disks
+        slaves = names_if_any(self._host, f"/sys/class/block/{disk}/slaves") if is_stacked else ()
         if not slaves:
             yield disk
         for slave in slaves:
@@ -466,9 +476,3 @@ class Storage:
             disks = (self._host.link_name(f"{here}/{name}/block") for name in names_if_any(self._host, here) if name.startswith("dev-"))
             found.append(tuple(disk for disk in disks if disk is not None))
         return tuple(frozenset(disks) for disks in found)
-
-    @functools.cached_property
-    def _udev_database(self) -> tuple[tuple[str, t.Mapping[str, str]], ...]:
-        names = [name for name in names_if_any(self._host, "/run/udev/data") if name.startswith("b")]
-        found = ((name[1:], self.udev(TreeNode("", name[1:]))) for name in names)
-        return tuple((number, known) for number, known in found if known is not None)

@@ -98,10 +98,11 @@ class Called:
 def called(tree: FileTree, lines: t.Sequence[Line], everything: t.Sequence[Line], variables: Variables, folder: str) -> t.Iterator[Called]:
     """The files that the lines run or source, each once.  ``folder`` is that of the script; ``everything`` are all lines of the program."""
     found: dict[str, Called] = {}
+    seen: set[tuple[str, bool, bool]] = set()
     places = SearchPaths.of(tree, everything, variables, folder)
     makes_scripts = any(line.in_shell and len(line.text) <= LONGEST_LINE and _MADE_OF_VARIABLE.search(line.text) for line in lines)
     for line in lines:
-        for one in (*_named(tree, line, variables, places, makes_scripts), *_among_many(tree, line, lines, variables, places)):
+        for one in (*_named(tree, line, variables, places, makes_scripts, seen), *_among_many(tree, line, lines, variables, places)):
             before = found.get(one.path)
             # What is only named in one line can be given to an interpreter in another.
             if not one.path.startswith(MADE_AT_RUN_TIME) and (before is None or one.depth > before.depth):
@@ -109,13 +110,18 @@ def called(tree: FileTree, lines: t.Sequence[Line], everything: t.Sequence[Line]
     yield from found.values()
 
 
-def _named(tree: FileTree, line: Line, variables: Variables, places: SearchPaths, makes_scripts: bool) -> t.Iterator[Called]:
-    for word, as_text in _words(line, makes_scripts):
-        for path in _places(tree, word, variables, places, as_text):
-            yield Called(path, line, as_text)
-    for match in _COMMAND.finditer(line.text) if line.in_shell or _SHELL_OF_LANGUAGE.search(line.text) else ():
-        for path in _places(tree, match[1], variables, places, False):
-            yield Called(path, line, by_shell=True)
+def _named(
+    tree: FileTree, line: Line, variables: Variables, places: SearchPaths, makes_scripts: bool, seen: set[tuple[str, bool, bool]]
+) -> t.Iterator[Called]:
+    """What the words of a line name.  ``seen`` are words of lines before, each with how it was looked for."""
+    commands = _COMMAND.finditer(line.text) if line.in_shell or _SHELL_OF_LANGUAGE.search(line.text) else ()
+    named = [(word, as_text, False) for word, as_text in _words(line, makes_scripts)]
+    for one in (*named, *((match[1], False, True) for match in commands)):
+        if one not in seen:
+            seen.add(one)
+            word, as_text, by_shell = one
+            for path in _places(tree, word, variables, places, as_text):
+                yield Called(path, line, as_text, by_shell=by_shell)
     for path in search_places.makefiles(tree, line, places):
         yield Called(path, line, True)
 

@@ -8,7 +8,6 @@ What only the boot shows is not decided: files in /run, /sys, /proc and /dev, cr
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import functools
 import posixpath
 import re
@@ -16,6 +15,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import architecture, virtual_machine
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import expressions, machine_facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedules import is_executable
@@ -162,7 +162,7 @@ class Conditions:
         own = machine_facts.host_name(self.tree)
         if own is None or not _HOST_NAME.fullmatch(value.replace("*", "").replace("?", "") or "x"):
             return None
-        return None if self._sets("systemd.hostname", "hostname") else fnmatch.fnmatchcase(own.lower(), value.lower())
+        return None if self._sets("systemd.hostname", "hostname") else matches(own.lower(), value.lower())
 
     def _security(self, value: str) -> bool | None:
         if value == "uefi-secureboot":
@@ -187,7 +187,7 @@ class Conditions:
         if _WILD.search(folder) or re.search(r"[{\\\[]", name):
             return None
         hidden = name.startswith(".")
-        return any(fnmatch.fnmatchcase(one, name) for one in self.tree.names(folder) if hidden or not one.startswith("."))
+        return any(matches(one, name) for one in self.tree.names(folder) if hidden or not one.startswith("."))
 
     def _is_dir(self, path: str) -> bool | None:
         return self.tree.is_dir(path)

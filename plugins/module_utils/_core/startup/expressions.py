@@ -7,12 +7,12 @@ Decided is what all versions of systemd take in the same way.
 
 from __future__ import annotations
 
-import fnmatch
 import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.os_release import OS_RELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.versions import uapi_compare
 
 if t.TYPE_CHECKING:
@@ -60,7 +60,7 @@ def compared(operator: str, own: str, wanted: str) -> bool | None:
     """One comparison; None where versions of systemd differ."""
     is_pattern = "*" in wanted or "?" in wanted
     if operator in ("$=", "!$="):
-        return fnmatch.fnmatchcase(own, wanted) == (operator == "$=")
+        return matches(own, wanted) == (operator == "$=")
     if is_pattern:
         return None
     order = uapi_compare(own, wanted)

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.agents import CONF, CONF_FOLDERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.network_setting import (
     ANY,
@@ -136,7 +136,7 @@ class _Conf:
 
 
 def _is_among(name: str, patterns: t.Iterable[str]) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+    return any(matches(name, pattern) for pattern in patterns)
 
 
 def _patterns(spec: str) -> tuple[str, ...]:

@@ -7,13 +7,13 @@ What cloud-init writes is in the files of one of them; wicked reads ifcfg.
 
 from __future__ import annotations
 
-import fnmatch
 import posixpath
 import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name, names_if_any
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import (
     generators,
     netplan_text,
@@ -128,7 +128,7 @@ def _of_ifupdown(host: Host) -> t.Iterator[NetworkSetting]:
     named = set(automatic)
     patterns = [pattern.lstrip("/") for pattern in named if pattern.startswith("/") or set("*?[") & set(pattern)][:MOST_NAMES]
     for one in stanzas[:MOST_SETTINGS]:
-        comes_up = one.name in named or any(fnmatch.fnmatchcase(one.name, pattern) for pattern in patterns)
+        comes_up = one.name in named or any(matches(one.name, pattern) for pattern in patterns)
         if one.name != "lo":
             yield NetworkSetting(
                 one.source,
@@ -166,7 +166,7 @@ def _interfaces_files(host: Host) -> tuple[str, ...]:
             if len(words) == 2 and words[0] in ("source", "source-directory"):
                 whole = posixpath.normpath(posixpath.join(posixpath.dirname(path), words[1]))
                 folder, pattern = (whole, "*") if words[0] == "source-directory" else posixpath.split(whole)
-                pending += [f"{folder}/{name}" for name in names_if_any(host, folder) if fnmatch.fnmatchcase(name, pattern)]
+                pending += [f"{folder}/{name}" for name in names_if_any(host, folder) if matches(name, pattern)]
     return tuple(found)
 
 

@@ -54,6 +54,8 @@ DEEPEST = 32
 MOST_FILES = 128
 LARGEST = 512 << 10
 LARGEST_SEARCHED = 16 << 20
+LONGEST_ARGUMENT = 128 << 10
+"""MAX_ARG_STRLEN on machines with pages of 4 KiB: what is longer is given to no shell."""
 # The kernel's own variables of a PCI function's event (dev_uevent(), pci_uevent()).
 OF_EVENT: t.Final[t.Mapping[str, str]] = {"DEVPATH": f"/devices/{EVENT_DEVICE}", "PCI_SLOT_NAME": EVENT_DEVICE}
 NOTHING_GIVEN: t.Final[t.Mapping[str, str]] = {}
@@ -174,6 +176,9 @@ class _ProgramRun:
         """What its scripts give to each other as arguments."""
 
     def of(self, command: str, folder: str | None = None) -> tuple[Influence, ...]:
+        if len(command) > LONGEST_ARGUMENT:
+            self._unbounded(f"runs a command of more than {LONGEST_ARGUMENT >> 10} KiB")
+            return tuple(self._found)
         if self._closed:
             command = with_environment(command, self._environment, self._is_open)
         line = Line(self._source, 0, command)

@@ -30,7 +30,16 @@ REPEATED: t.Mapping[str, tuple[int, tuple[str, ...]]] = {
     "grub.cfg": (40, ("set a{n}=b\n", "menuentry 'a{n}' {{\n linux /a\n}}\n", "a{n}=$a{n}\n")),
     "unit file": (40, ("[s{n}]\nx=y\n", "ExecStart=/bin/a{n}\n", "a\\\n")),
     "crontab": (40, ("@reboot root modprobe a{n}\n", "* * * * * root a{n}\n", "a{n}=b\n")),
-    "fstab": (40, ("/dev/sda{n} /m{n} ext4 defaults 0 0\n", "UUID=a{n} /m{n} ext4 defaults 0 0\n")),
+    "fstab": (
+        40,
+        (
+            "/dev/sda{n} /m{n} ext4 defaults 0 0\n",
+            "UUID=a{n} /m{n} ext4 defaults 0 0\n",
+            "overlay /m{n} overlay lowerdir=/l{n},upperdir=/u{n} 0 0\n",
+            "/a{n} /m{n} none bind 0 0\n",
+            "a{n} /m{n} autofs x 0 0\n",
+        ),
+    ),
     "dkms.conf": (40, ("BUILT_MODULE_NAME[{n}]=a\n", "a{n}=$a{n}\n")),
     "modules.dep": (40, ("kernel/a{n}.ko: kernel/b{n}.ko\n",)),
     "cmdline": (40, ("a{n}.b=c ", "modprobe.blacklist=a{n} ", "initcall_blacklist=f{n} ")),

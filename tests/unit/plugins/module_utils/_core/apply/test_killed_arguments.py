@@ -41,6 +41,10 @@ def was_pending(files: dict[str, bytes]) -> bool:
 CASES = [
     *((hosts.rocky, state, then) for state in ("present", "absent") for then in ("present", "absent")),
     (hosts.debian, "present", "absent"),
+    (hosts.opensuse, "absent", "present"),
+    (hosts.fedora, "present", "absent"),
+    (hosts.arch_unified, "present", "absent"),
+    (hosts.u_boot, "absent", "present"),
     (hosts.kernel_install, "present", "absent"),
     (hosts.kernel_install, "absent", "present"),
 ]

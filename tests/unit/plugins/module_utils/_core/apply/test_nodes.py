@@ -10,8 +10,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.accounts import REFUSING, check_accounts
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.accounts import check_accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import parse
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import REFUSING
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.node_access import read_access
 from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info, device_claim, device_info

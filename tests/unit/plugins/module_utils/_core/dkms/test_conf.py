@@ -173,3 +173,12 @@ def test_a_kernel_whose_configuration_is_not_there_is_not_excluded_for_it() -> N
 def test_versions_are_ordered_as_numbers() -> None:
     releases = ["6.9.1", "6.12.107+deb13-amd64", "5.10.0", "6.1.0-50-amd64", "6.12.9"]
     assert sorted(releases, key=order_key) == ["5.10.0", "6.1.0-50-amd64", "6.9.1", "6.12.9", "6.12.107+deb13-amd64"]
+
+
+def test_a_file_that_nobody_writes_is_refused_by_its_name() -> None:
+    long = DkmsConf(
+        'PACKAGE_NAME="x"\nPACKAGE_VERSION="1"\n' + "".join(f'BUILT_MODULE_NAME[{number}]="m"\n' for number in range(20_000)), "x/dkms.conf"
+    )
+    for ask in (lambda: long.name, lambda: long.modules, long.fault):
+        with pytest.raises(HostError, match=r"^x/dkms\.conf cannot be read: it has more than 256 KiB\.$"):
+            ask()

@@ -7,7 +7,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import typing as t
+from pathlib import Path
 
 import pytest
 
@@ -27,8 +29,6 @@ from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkm
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, V100_VARIANT, Tree
 
 if t.TYPE_CHECKING:
-    from pathlib import Path
-
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import WantedPackage
 
 CHANGES: dict[str, t.Callable[[], WantedPackage]] = {
@@ -104,6 +104,33 @@ class KilledHost(Host):
         super().rename(source, target)
 
 
+class InterruptedDkms(ModelDkms):
+    """DKMS and depmod, killed with the run before their own change number ``at``; a file that is being written then is half there."""
+
+    at = 0
+    _count = 0
+    _runs = False
+
+    def __call__(self, args: list[str], **options: t.Any) -> tuple[int, str, str]:
+        self._runs = True
+        try:
+            return super().__call__(args, **options)
+        finally:
+            self._runs = False
+
+    def see(self, event: str, arguments: tuple[t.Any, ...]) -> None:
+        """For sys.addaudithook()."""
+        writes = event == "open" and isinstance(arguments[2], int) and bool(arguments[2] & (os.O_WRONLY | os.O_RDWR))
+        if not self._runs or not (writes or event in ("os.mkdir", "os.remove", "os.rmdir", "os.symlink", "os.rename")):
+            return
+        self._count += 1
+        if self._count == self.at:
+            self._runs = False
+            if writes:
+                Path(os.fspath(arguments[0])).write_bytes(b"half")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
 def applied(host: Host, package: WantedPackage) -> None:
     made = DkmsPackage(host, package)
     if made.plan.changed:
@@ -131,16 +158,21 @@ def killed_at(dkms: ModelDkms, package: WantedPackage, at: int) -> bool:
     child = os.fork()
     if child == 0:
         try:
-            host = KilledHost(str(dkms.tree.root), dkms)
-            host.at, host.dkms = at, dkms
-            applied(host, package)
+            if isinstance(dkms, InterruptedDkms):
+                dkms.at = at
+                sys.addaudithook(dkms.see)
+                applied(dkms.host, package)
+            else:
+                host = KilledHost(str(dkms.tree.root), dkms)
+                host.at, host.dkms = at, dkms
+                applied(host, package)
         finally:
             os._exit(0)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
 @pytest.mark.sampled(4)
-@pytest.mark.parametrize("model", [ModelDkms, ForgetfulDkms])
+@pytest.mark.parametrize("model", [ModelDkms, ForgetfulDkms, InterruptedDkms])
 @pytest.mark.parametrize("change", CHANGES)
 def test_after_a_kill_or_power_cut_at_any_step_the_next_run_undoes_or_finishes_and_the_same_run_converges(
     tmp_path: Path, change: str, model: type[ModelDkms]

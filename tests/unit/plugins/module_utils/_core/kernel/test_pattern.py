@@ -61,5 +61,10 @@ def test_a_pattern_of_many_wildcards_ends() -> None:
     assert matches("ab" * 150, "*a*b" * 150)
 
 
+@pytest.mark.parametrize("pattern", ["[" * 1_000_000, "[[:a:]" * 200_000, "[\\]" * 300_000, "*a" * 500_000, "[" * 4000])
+def test_a_pattern_that_nobody_writes_ends_soon(pattern: str) -> None:
+    assert not matches("a", pattern)
+
+
 def test_a_text_without_signs_is_not_a_pattern() -> None:
     assert [is_pattern(text) for text in ("0000:01:00.0", "a*", "a?", "a[b", "a\\b")] == [False, True, True, True, True]

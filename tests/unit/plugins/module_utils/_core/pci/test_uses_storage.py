@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host as RealHost
 from ansible_collections.vfio.variants.tests.unit.lockout_by_names import cxl, local_nbd, words
 from ansible_collections.vfio.variants.tests.unit.lockout_hosts import CARD, Host
@@ -33,6 +34,20 @@ def test_a_disk_that_is_held_may_be_another_of_f2fs(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(RealHost, "is_held", lambda _self, node, _number, _timeout: node == "/dev/nvme0n1")
     ((found, what),) = findings(host)
     assert (found, what.startswith("the kernel has /dev/nvme0n1 in use")) == (guard, True)
+
+
+def test_overlays_of_many_folders_over_each_other_are_looked_at_in_bounded_time(tmp_path: Path) -> None:
+    host = Host(tmp_path).nvme_disk()
+    for number in range(3):
+        host.mounted("/", "overlay", "overlay", f"0:{30 + number}", f"rw,lowerdir={':'.join(f'/layer{one}' for one in range(30))}")
+    assert {guard for guard, _what in findings(host)} == {"root"}
+
+
+@pytest.mark.parametrize("path", ["/etc/fstab", "/etc/crypttab", "/etc/veritytab"])
+def test_a_table_that_is_longer_than_any_is_one_sentence(tmp_path: Path, path: str) -> None:
+    host = Host(tmp_path).nvme_disk().file(path, "x /dev/sda1 /dev/sda2 none\n" * 20_001)
+    with pytest.raises(HostError, match=rf"^{path} cannot be read: it has more than 20000 lines\.$"):
+        findings(host)
 
 
 def test_each_part_of_an_array_has_its_name(tmp_path: Path) -> None:

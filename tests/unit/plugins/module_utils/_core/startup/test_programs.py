@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import EVENT_DEVICE
@@ -453,3 +454,21 @@ def test_what_resembles_it_is_inert(tree: Tree, line: str) -> None:
 def test_an_attribute_that_a_pattern_stands_for_is_written(tree: Tree, line: str, act: str) -> None:
     (influence,) = of_script(tree, line)
     assert act in influence.acts
+
+
+def test_a_command_that_no_shell_is_given_may_do_anything(tree: Tree) -> None:
+    (influence,) = judged(tree, "/bin/true " + "a;" * 100_000)
+    assert (influence.source, influence.fact, influence.acts) == (SOURCE, "runs a command of more than 128 KiB", UNBOUNDED)
+
+
+def test_a_program_is_looked_up_once_however_often_it_is_named(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    real = Host.is_file
+
+    def is_file(host: Host, path: str) -> bool:
+        asked.append(path)
+        return real(host, path)
+
+    monkeypatch.setattr(Host, "is_file", is_file)
+    of_script(tree, "abc | " * 500)
+    assert len([path for path in asked if path.endswith("/abc")]) < 50
