@@ -161,7 +161,7 @@ class Bound:
 
     bindings: tuple[Binding, ...]
     after: Inventory
-    settled: tuple[Recovered, ...]
+    recovered: tuple[Recovered, ...]
     warnings: tuple[str, ...]
 
 
@@ -231,8 +231,8 @@ def _reloads(host: Host, inventory: Inventory, kernel: Kernel, planned: t.Sequen
 
 def _predicted(recovery: Recovery, found: JudgedBinding) -> BindResult:
     host, bindings, real = recovery.host, found.planned, found.real
-    settled = _settle(host, found.earlier, bindings, check_mode=True)
-    later = _result(bindings, _as_planned(found.inventory, bindings), found.kernel, _with(recovery, settled))
+    recovered = _end_earlier(host, found.earlier, bindings, check_mode=True)
+    later = _result(bindings, _as_planned(found.inventory, bindings), found.kernel, _with(recovery, recovered))
     predicted = _with_nodes(host, _without_new_groups(later, real), found.steps, found.handed)
     return dataclasses.replace(_with_removed(predicted, real, found.numbers), warnings=found.warnings, reloads=found.reloads)
 
@@ -240,20 +240,20 @@ def _predicted(recovery: Recovery, found: JudgedBinding) -> BindResult:
 def _make(host: Host, request: BindRequest, found: JudgedBinding, tell: Tell) -> Bound:
     """Bind, within the lock.  Numbers of virtual functions are changed first; a binding that fails puts them back."""
     if not found.numbers:
-        bindings, settled = _bind(host, request, found, (found.claims, found.inventory, found.handed), tell)
-        return Bound(bindings, Inventory.read(host), settled, found.warnings)
+        bindings, recovered = _bind(host, request, found, (found.claims, found.inventory, found.handed), tell)
+        return Bound(bindings, Inventory.read(host), recovered, found.warnings)
     from ansible_collections.vfio.variants.plugins.module_utils._core.apply import virtual_functions
 
     virtual_functions.make(host, found.numbers, request.timeout)
     try:
         claims, inventory, _numbers = _with_functions(host, request, Inventory.read(host))
         handed = nodes.planned(host, _whole(request, claims, inventory), inventory, request.state == "absent")
-        bindings, settled = _bind(host, request, found, (claims, inventory, handed), tell)
+        bindings, recovered = _bind(host, request, found, (claims, inventory, handed), tell)
     except BaseException:
         virtual_functions.undo(host, found.numbers)
         raise
     judge = GuardCheck(host, inventory, claims, request.group == "claim")
-    return Bound(found.planned, Inventory.read(host), settled, _warnings(found.reloads, judge, bindings, found.kernel))
+    return Bound(found.planned, Inventory.read(host), recovered, _warnings(found.reloads, judge, bindings, found.kernel))
 
 
 def _bind(
@@ -263,13 +263,13 @@ def _bind(
     bindings = _bindings(host, request, claims, inventory, found.kernel, found.earlier.ours, load=True)
     if found.reloads is not None:
         bindings = found.reloads.applied(bindings)
-    settled = _settle(host, found.earlier, bindings, check_mode=False)
+    recovered = _end_earlier(host, found.earlier, bindings, check_mode=False)
     binding.apply(host, bindings, inventory, request.timeout, found.earlier, lambda: handed.carry_out(host), tell)
-    return bindings, settled
+    return bindings, recovered
 
 
 def _answer(recovery: Recovery, found: JudgedBinding, done: Bound) -> BindResult:
-    now = _result(done.bindings, done.after, found.kernel, _with(recovery, done.settled))
+    now = _result(done.bindings, done.after, found.kernel, _with(recovery, done.recovered))
     bound = _with_removed(_with_nodes(recovery.host, now, found.steps), found.real, found.numbers)
     return dataclasses.replace(bound, warnings=done.warnings, reloads=found.reloads)
 
@@ -348,7 +348,7 @@ def _with_removed(result: BindResult, real: Inventory, numbers: t.Iterable[Numbe
     return dataclasses.replace(result, devices=tuple(sorted((*result.devices, *removed), key=lambda device: device.after.address)))
 
 
-def _settle(host: Host, earlier: UnfinishedBindings, bindings: t.Sequence[Binding], check_mode: bool) -> tuple[Recovered, ...]:
+def _end_earlier(host: Host, earlier: UnfinishedBindings, bindings: t.Sequence[Binding], check_mode: bool) -> tuple[Recovered, ...]:
     """Undo what an earlier run has left of functions that this one does not rebind; raises HostError if that is impossible."""
     changing = {item.device.address for item in bindings if item.changed}
     finished = tuple(f"{one.describe(device)}; this run rebinds it." for one, device in earlier.half if one.address in changing)

@@ -62,13 +62,13 @@ class _Test:
     def _all(self) -> bool | None:
         return self._joined("-a", self._one, False)
 
-    def _joined(self, operator: str, part: t.Callable[[], bool | None], settles: bool) -> bool | None:
-        """Parts joined by an operator: one that is `settles` decides, even if others are unknown."""
+    def _joined(self, operator: str, part: t.Callable[[], bool | None], deciding: bool) -> bool | None:
+        """Parts joined by an operator: one that is `deciding` decides, even if others are unknown."""
         found = part()
         while self._peek() == operator:
             self._at += 1
             both = (found, part())
-            found = settles if settles in both else None if None in both else not settles
+            found = deciding if deciding in both else None if None in both else not deciding
         return found
 
     def _one(self) -> bool | None:

@@ -50,7 +50,7 @@ class PackageChange:
         try:
             self._replace()
             verify()
-            self._undo.settle()
+            self._undo.synchronize()
         except BaseException as error:
             stuck = self._rollback.undo()
             if stuck and isinstance(error, HostError):

@@ -63,7 +63,7 @@ def _complete(host: Host, interrupted: InterruptedChange) -> None:
                     f"What an earlier run of {OPERATION} has begun with {interrupted.undo.name} cannot be undone: {' '.join(stuck)}",
                     "See `dkms status`, and run this again.",
                 )
-        interrupted.undo.settle()
+        interrupted.undo.synchronize()
         # The old version lies in these, so they go last.
         for folder in staged_folders(host, interrupted.undo.paths):
             host.remove_tree(folder)

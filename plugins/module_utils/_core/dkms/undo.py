@@ -62,7 +62,7 @@ class Undo:
             outcomes = [self._outcome(step) for step in reversed(steps)]
         return tuple(outcome for outcome in outcomes if outcome is not None)
 
-    def settle(self) -> None:
+    def synchronize(self) -> None:
         """Have the disk store what DKMS, compilers and depmod have written.  Raises HostError.
 
         None of them synchronizes anything: without this a power failure soon afterwards leaves empty modules, which no journal names.
@@ -166,15 +166,15 @@ class Rollback:
         """Undo all steps, the last one first, even if some cannot be undone; returns the errors of those."""
         stuck = self._undo.take_all(self._steps)
         if self._steps and not stuck:
-            stuck = self._settled()
+            stuck = self._synchronized()
         if self._steps and not stuck:
             self._journal.close()
         self._steps = []
         return stuck
 
-    def _settled(self) -> tuple[str, ...]:
+    def _synchronized(self) -> tuple[str, ...]:
         try:
-            self._undo.settle()
+            self._undo.synchronize()
         except HostError as error:
             return (error.msg,)
         return ()

@@ -30,7 +30,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import AppliedKey
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Devices
 
-_SETTLED = frozenset(("ACTION", "SUBSYSTEM", "SYSCTL", "CONST"))
+_DECIDED = frozenset(("ACTION", "SUBSYSTEM", "SYSCTL", "CONST"))
 """Keys whose result is the same for every event of one kind."""
 _MATTERS = frozenset(("GOTO", "LABEL", "RUN", "SYSCTL"))
 _ABOUT_SIGNS = (ESCAPES, ESCAPES_NOT)
@@ -66,7 +66,7 @@ class ComparedRules:
         """Empty unless one of them can do something."""
         if subsystem not in self._about:
             subject = dataclasses.replace(of_bus(), name=None, devpath=None, subsystem=subsystem)
-            found = tuple(settled(self.stage.rules.rules, self.around, subject, ADD))
+            found = tuple(reduced(self.stage.rules.rules, self.around, subject, ADD))
             acting = any(_names_subsystem(rule, subsystem) for rule in self.stage.rules.rules)
             self._about[subsystem] = found if acting else ()
         return self._about[subsystem]
@@ -100,16 +100,16 @@ class ComparedFunctions:
     def __init__(self, rules: t.Iterable[Rule], around: EventContext, action: str) -> None:
         self._action = action
         self._around = around
-        self._settled = tuple(settled(rules, around, Subject(None, "pci", is_event_s=True), action))
-        self._rules = _RulesByAddress(self._settled)
-        self._names = Distinctions.of(self._settled, around)
+        self._reduced = tuple(reduced(rules, around, Subject(None, "pci", is_event_s=True), action))
+        self._rules = _RulesByAddress(self._reduced)
+        self._names = Distinctions.of(self._reduced, around)
         self._known: dict[tuple[t.Hashable, ...], EventOfFunction] = {}
         self._by_address: dict[str, EventOfFunction] = {}
 
     @functools.cached_property
     def is_idle(self) -> bool:
         """Whether no rule does anything at such an event."""
-        return not any(_does_something(rule) for rule in self._settled)
+        return not any(_does_something(rule) for rule in self._reduced)
 
     def event(self, device: Device) -> EventOfFunction:
         if device.address not in self._by_address:
@@ -136,7 +136,7 @@ def around_of(boot: Boot, stage: Stage, others: Devices) -> EventContext:
     return EventContext(stage.kernel.release, boot.cmdline, rules.files, others, in_initrd, rules.complete, groups, stage.endings, is_first)
 
 
-def settled(rules: t.Iterable[Rule], around: EventContext, subject: Subject, action: str) -> t.Iterator[Rule]:
+def reduced(rules: t.Iterable[Rule], around: EventContext, subject: Subject, action: str) -> t.Iterator[Rule]:
     """The rules that may matter to one kind of event, without the keys whose result is the same for all of them."""
     state = EventState(action)
     jump: tuple[str, str] | None = None
@@ -150,7 +150,7 @@ def settled(rules: t.Iterable[Rule], around: EventContext, subject: Subject, act
             jump = None
         if not _may_matter(rule):
             continue
-        asked = [key for key in rule.keys if key.is_match and key.name in _SETTLED]
+        asked = [key for key in rule.keys if key.is_match and key.name in _DECIDED]
         known = {key: match_keys((key,), subject, around, state).holds for key in asked}
         if False in known.values():
             if rule.label is not None:

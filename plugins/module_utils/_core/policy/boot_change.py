@@ -39,21 +39,19 @@ NAME_LISTS = ("modprobe.blacklist", "module_blacklist", "rd.driver.blacklist", "
 
 
 @dataclasses.dataclass(frozen=True)
-class SuggestedChange:
+class BootChange:
     """A change in words, and the boot that it leads to; ``line`` is what it takes away, with its place."""
 
     sentence: str
     boot: Boot
     line: str = ""
 
-    def then(self, step: str, boot: Boot) -> SuggestedChange:
+    def then(self, step: str, boot: Boot) -> BootChange:
         """This change and another step after it, which leads to ``boot``."""
-        return SuggestedChange(f"{self.sentence[:-1]}, then {step}.", boot, self.line)
+        return BootChange(f"{self.sentence[:-1]}, then {step}.", boot, self.line)
 
 
-def removals(
-    boot: Boot, now: Winner, also: t.Mapping[str, str] = NOTHING_ELSE, spared: t.Sequence[str] = ()
-) -> t.Iterator[SuggestedChange]:
+def removals(boot: Boot, now: Winner, also: t.Mapping[str, str] = NOTHING_ELSE, spared: t.Sequence[str] = ()) -> t.Iterator[BootChange]:
     """Without each line that has a part in the outcome, or that is among ``also``.
 
     ``also`` are what lines say, by place; lines of the files ``spared`` stay.
@@ -65,11 +63,11 @@ def removals(
         if source == boot.cmdline_source or source.startswith(tuple(f"{path}:" for path in spared)):
             continue
         if source in lines:
-            yield SuggestedChange(f"Remove {source} ({fact}).", _without_line(boot, source), f"{source}: {fact}")
+            yield BootChange(f"Remove {source} ({fact}).", _without_line(boot, source), f"{source}: {fact}")
         elif any(assigned.source == source for assigned in boot.later.driverctl.values()):
             kept = {address: assigned for address, assigned in boot.later.driverctl.items() if assigned.source != source}
             later = dataclasses.replace(boot.later, driverctl=kept)
-            yield SuggestedChange(f"Remove {source}.", dataclasses.replace(boot, later=later), f"{source}: {fact}")
+            yield BootChange(f"Remove {source}.", dataclasses.replace(boot, later=later), f"{source}: {fact}")
 
 
 def in_root(boot: Boot, facts: t.Mapping[str, str]) -> dict[str, str]:
@@ -113,7 +111,7 @@ def _without_listed(work: StageWork, source: str) -> StageWork:
 # -- the command line
 
 
-def _without_arguments(boot: Boot, now: Winner) -> t.Iterator[SuggestedChange]:
+def _without_arguments(boot: Boot, now: Winner) -> t.Iterator[BootChange]:
     """Without each argument of the command line that is named."""
     said = " ".join(str(because) for because in now.because)
     for argument in boot.cmdline.arguments:
@@ -122,10 +120,10 @@ def _without_arguments(boot: Boot, now: Winner) -> t.Iterator[SuggestedChange]:
         if name.replace("-", "_") in said.replace("-", "_") and "=" in argument:
             changed = with_arguments(boot, [other for other in boot.cmdline.arguments if other != argument])
             sentence = f"Remove {argument} from the command line ({boot.cmdline_source})."
-            yield SuggestedChange(sentence, changed, f"{boot.cmdline_source}: {argument}")
+            yield BootChange(sentence, changed, f"{boot.cmdline_source}: {argument}")
 
 
-def without_names(boot: Boot, modules: t.Collection[str]) -> t.Iterator[SuggestedChange]:
+def without_names(boot: Boot, modules: t.Collection[str]) -> t.Iterator[BootChange]:
     """Without these modules in each list of names on the command line that keeps modules out; the others stay in it."""
     for argument in boot.cmdline.arguments:
         key, _equals, value = argument.partition("=")
@@ -135,22 +133,22 @@ def without_names(boot: Boot, modules: t.Collection[str]) -> t.Iterator[Suggeste
             written = f"{key}={','.join(kept)}"
             arguments = [written if other == argument else other for other in boot.cmdline.arguments]
             sentence = f"Replace {argument} by {written} on the command line ({boot.cmdline_source})."
-            yield SuggestedChange(sentence, with_arguments(boot, arguments), f"{boot.cmdline_source}: {argument}")
+            yield BootChange(sentence, with_arguments(boot, arguments), f"{boot.cmdline_source}: {argument}")
 
 
-def without_switches(boot: Boot) -> t.Iterator[SuggestedChange]:
+def without_switches(boot: Boot) -> t.Iterator[BootChange]:
     """Without each word that switches the IOMMU off, which keeps every VFIO driver from its devices."""
     for argument in boot.cmdline.arguments:
         if argument.replace("-", "_") in NO_IOMMU:
             changed = with_arguments(boot, [other for other in boot.cmdline.arguments if other != argument])
             sentence = f"Remove {argument} from the command line ({boot.cmdline_source})."
-            yield SuggestedChange(sentence, changed, f"{boot.cmdline_source}: {argument}")
+            yield BootChange(sentence, changed, f"{boot.cmdline_source}: {argument}")
 
 
 # -- additions
 
 
-def with_softdeps(boot: Boot, natives: t.Sequence[str], module: str) -> SuggestedChange:
+def with_softdeps(boot: Boot, natives: t.Sequence[str], module: str) -> BootChange:
     """``module`` is loaded before each of the native modules; what their first softdeps load otherwise is still loaded.
 
     kmod applies a module's first softdep line only, in the order of the files' names.
@@ -177,7 +175,7 @@ def with_softdeps(boot: Boot, natives: t.Sequence[str], module: str) -> Suggeste
     later = [line for line in kept if line not in earlier]
     changed = dataclasses.replace(root, config=ModprobeConfig((*earlier, *added, *later)))
     sentence = ", then ".join(said)
-    return SuggestedChange(f"{_capitalized(sentence)}.", dataclasses.replace(boot, stages=(*boot.stages[:-1], changed)))
+    return BootChange(f"{_capitalized(sentence)}.", dataclasses.replace(boot, stages=(*boot.stages[:-1], changed)))
 
 
 def _with_first(module: str, words: t.Sequence[str]) -> tuple[str, ...]:
@@ -189,7 +187,7 @@ def _with_first(module: str, words: t.Sequence[str]) -> tuple[str, ...]:
     return (*kept[:place], module, *kept[place:])
 
 
-def with_listed(boot: Boot, module: str) -> SuggestedChange | None:
+def with_listed(boot: Boot, module: str) -> BootChange | None:
     """systemd-modules-load loads the module; None for a root that has no coldplug."""
     root = boot.stages[-1]
     if not any(isinstance(work, Coldplug) for step in root.steps for work in step):
@@ -198,7 +196,7 @@ def with_listed(boot: Boot, module: str) -> SuggestedChange | None:
     has_list = any(isinstance(work, LoadList) and work.program == PROGRAM for step in root.steps for work in step)
     steps = tuple(_step_with(step, listed, has_list) for step in root.steps)
     changed = dataclasses.replace(root, steps=steps)
-    return SuggestedChange(f"Add `{module}` to {LIST_FILE}.", dataclasses.replace(boot, stages=(*boot.stages[:-1], changed)))
+    return BootChange(f"Add `{module}` to {LIST_FILE}.", dataclasses.replace(boot, stages=(*boot.stages[:-1], changed)))
 
 
 def _step_with(step: Step, listed: ListedModule, has_list: bool) -> Step:

@@ -19,7 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decisio
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Winner
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
-    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import SuggestedChange
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import BootChange
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import PolicyPlan
@@ -146,7 +146,7 @@ def _key(outcome: Outcome, own: t.Sequence[str]) -> tuple[str, ...]:
     return outcome.decision.claim.option("driver"), outcome.driver, said
 
 
-def _advice(lost: Outcome, change: SuggestedChange | None, facts: PolicyFacts) -> str:
+def _advice(lost: Outcome, change: BootChange | None, facts: PolicyFacts) -> str:
     saved = lost.boot.later.driverctl.get(lost.device.address)
     if change is not None and saved is not None and change.line.startswith(f"{saved.source}:"):
         return f"Run `driverctl --nosave unset-override {lost.device.address}` and remove {saved.source}, or drop the claim."
@@ -161,7 +161,7 @@ def _advice(lost: Outcome, change: SuggestedChange | None, facts: PolicyFacts) -
     return "Take away what stands in the way, or let no claim match that device."
 
 
-def _to_blame(lost: Outcome, plan: PolicyPlan, facts: PolicyFacts) -> SuggestedChange | None:
+def _to_blame(lost: Outcome, plan: PolicyPlan, facts: PolicyFacts) -> BootChange | None:
     """The first line of somebody else without which the driver wins, as far as that can be seen."""
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import removals
 

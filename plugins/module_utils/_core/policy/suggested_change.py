@@ -24,7 +24,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import plain_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import (
-    SuggestedChange,
+    BootChange,
     in_root,
     removals,
     with_claims,
@@ -49,7 +49,7 @@ RULES_LIKE_A_DEVICE = 25
 
 
 @dataclasses.dataclass(frozen=True)
-class Remedy:
+class SuggestedChange:
     """A change that helps, and the addresses of all devices that it binds as they are claimed."""
 
     sentence: str
@@ -86,7 +86,7 @@ class Search:
         self._rules = 1 + sum(len(stage.rules.rules) for stage in boot.stages) // RULES_LIKE_A_DEVICE
         self._after: dict[str, t.Mapping[str, Winner]] = {}
 
-    def remedy(self, device: Device, driver: str) -> Remedy | None:
+    def remedy(self, device: Device, driver: str) -> SuggestedChange | None:
         """The first change that helps; None where no known one does.  Raises OutOfBudgetError."""
         module = _module_of(driver, self._boot)
         if module is None:
@@ -94,12 +94,12 @@ class Search:
         for change in self._changes(device, driver, module):
             moved = self._moved(change, device, driver)
             if moved:
-                return Remedy(change.sentence, moved)
+                return SuggestedChange(change.sentence, moved)
         return None
 
     # -- trying
 
-    def _moved(self, change: SuggestedChange, device: Device, driver: str) -> tuple[str, ...]:
+    def _moved(self, change: BootChange, device: Device, driver: str) -> tuple[str, ...]:
         """The devices whose answers the change improves, among them ``device``; none if it does not help, or harms one."""
         if not _is_certain(self._own_answer(change, device), driver):
             return ()
@@ -110,14 +110,14 @@ class Search:
             return tuple(moved)
         return ()
 
-    def _own_answer(self, change: SuggestedChange, device: Device) -> Winner:
+    def _own_answer(self, change: BootChange, device: Device) -> Winner:
         known = self._after.get(change.sentence)
         if known is not None:
             return known[device.address]
         self._spend(1 + self._classes // EVENTS_LIKE_A_DEVICE)
         return forecast(self._devices, change.boot, only=(device,))[device.address]
 
-    def _answers(self, change: SuggestedChange) -> t.Mapping[str, Winner]:
+    def _answers(self, change: BootChange) -> t.Mapping[str, Winner]:
         if change.sentence not in self._after:
             self._spend(self._classes)
             self._after[change.sentence] = forecast(self._devices, change.boot)
@@ -130,13 +130,13 @@ class Search:
 
     # -- what can be changed
 
-    def _changes(self, device: Device, driver: str, module: str) -> t.Iterator[SuggestedChange]:
+    def _changes(self, device: Device, driver: str, module: str) -> t.Iterator[BootChange]:
         """From the smallest on: take one line away or add one, rebuild the image, both, and last a policy of our own."""
         boot = self._boot
-        switches: list[SuggestedChange] = []
+        switches: list[BootChange] = []
         if switched_on(boot) is not boot:
             sentence = f"Remove {off_word.ARGUMENT} from the command line ({boot.cmdline_source})."
-            switches.append(SuggestedChange(sentence, switched_on(boot)))
+            switches.append(BootChange(sentence, switched_on(boot)))
         switches += without_switches(boot)
         yield from switches
         removed = list(self._removals(device, module))
@@ -146,7 +146,7 @@ class Search:
         image = next((stage for stage in boot.stages if stage.name == INITRAMFS), None)
         rebuild = "" if image is None else f"rebuild {image.place}"
         if image is not None:
-            yield SuggestedChange(f"Rebuild {image.place}: it does not have what the root's files say.", self._rebuilt(boot))
+            yield BootChange(f"Rebuild {image.place}: it does not have what the root's files say.", self._rebuilt(boot))
             for change in small:
                 yield change.then(rebuild, self._rebuilt(change.boot))
         for devices in self._claimed_together(device, driver):
@@ -155,7 +155,7 @@ class Search:
     def _rebuilt(self, boot: Boot, *modules: str) -> Boot:
         return with_image_rebuilt(boot, (*self._carried, *modules))
 
-    def _removals(self, device: Device, module: str) -> t.Iterator[SuggestedChange]:
+    def _removals(self, device: Device, module: str) -> t.Iterator[BootChange]:
         """What keeps a module out is removed only if that is the claimed module, or one that it needs."""
         boot, now = self._boot, self._before[device.address]
         own = frozenset((module, *(needed for stage in boot.stages for needed in stage.kernel.dependencies(module))))
@@ -175,8 +175,8 @@ class Search:
             yield others
 
     def _claims(
-        self, devices: t.Sequence[Device], driver: str, module: str, removed: t.Sequence[SuggestedChange], rebuild: str
-    ) -> t.Iterator[SuggestedChange]:
+        self, devices: t.Sequence[Device], driver: str, module: str, removed: t.Sequence[BootChange], rebuild: str
+    ) -> t.Iterator[BootChange]:
         selectors = self._selectors(devices)
         named = ", ".join(dict.fromkeys(one.text for one in selectors.values()))
         ignored = " (group: ignore)" if any(map(self._has_company, devices)) else ""
@@ -184,7 +184,7 @@ class Search:
         for change in (None, *removed):
             boot = with_claims(self._boot if change is None else change.boot, selectors, driver, module, self._devices)
             if boot is not None:
-                claimed = SuggestedChange(f"{claim[0].upper()}{claim[1:]}.", boot) if change is None else change.then(claim, boot)
+                claimed = BootChange(f"{claim[0].upper()}{claim[1:]}.", boot) if change is None else change.then(claim, boot)
                 yield claimed.then(rebuild, self._rebuilt(boot, module)) if rebuild else claimed
 
     def _selectors(self, devices: t.Sequence[Device]) -> dict[Device, Selector]:
@@ -259,7 +259,7 @@ def _kept_out(fact: str) -> t.Iterator[str]:
         yield from (normalize_module_name(name) for name in words[1:2])
 
 
-def _additions(boot: Boot, device: Device, module: str) -> t.Iterator[SuggestedChange]:
+def _additions(boot: Boot, device: Device, module: str) -> t.Iterator[BootChange]:
     """Where the driver's `ids=` name the device: load the driver before the native modules, or at all."""
     root = boot.stages[-1]
     if normalize_module_name(module) not in Registrar(boot).with_dynamic_id(root, device):

@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.compared_rules import ComparedRules, around_of, settled
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.compared_rules import ComparedRules, around_of, reduced
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import SetOverride
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Events
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
@@ -27,7 +27,7 @@ def kept(rules: str, action: str = "add") -> list[tuple[int, list[str]]]:
     """The lines that matter to functions' events, each with the names of the keys that are left to be asked."""
     whole = boot(rules=f"{rules}\n")
     (root,) = whole.stages
-    found = settled(root.rules.rules, around_of(whole, root, {}), Subject(None, "pci", is_event_s=True), action)
+    found = reduced(root.rules.rules, around_of(whole, root, {}), Subject(None, "pci", is_event_s=True), action)
     return [(rule.line, [key.name for key in rule.keys]) for rule in found]
 
 
