@@ -184,6 +184,8 @@ class Boot:
     """By address: the driver that the device is bound to now, if it is built into the kernel that boots."""
     maybe_built_in: t.Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     """By address: the built-in drivers that may be for the device, whose IDs this kernel does not list; empty where any may be."""
+    maybe_taken_first: frozenset[str] = frozenset()
+    """The addresses that such a driver may have before a VFIO driver that is built in is linked."""
     declined: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
     """By address: drivers that are registered and match the device, but are not bound to it, so their probe fails."""
     has_iommu: bool | None = None

@@ -121,6 +121,7 @@ def _boot(
         built_in=about.built_in,
         held_by_built_in=about.held_by_built_in,
         maybe_built_in=about.maybe_built_in,
+        maybe_taken_first=about.maybe_taken_first,
         declined=about.declined,
         functions=about.functions,
         has_iommu=has_iommu,

@@ -13,19 +13,24 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.image_mod
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.module_drivers import BUILT_IN_NAMES, function_of, module_facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import initcalls
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import ANY_DEVICE, VFIO_PCI
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, built_in_modules, version_key
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import module_path
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import every_ids, given_to
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import (
+    every_ids,
+    given_to,
+    given_to_built_in,
+    parse_ids,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Later, Stage
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.image_modules import ImageFiles
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
-    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Driver, Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Driver, Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver
 
 # Drivers without device aliases, which bind only by ids=, new_id or driver_override.
@@ -72,6 +77,7 @@ class BootModules:
     built_in: tuple[tuple[str, PciDriver], ...]
     held_by_built_in: t.Mapping[str, str]
     maybe_built_in: t.Mapping[str, tuple[str, ...]]
+    maybe_taken_first: frozenset[str]
     declined: t.Mapping[str, frozenset[str]]
     functions: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
     stages: tuple[Stage, ...] = ()
@@ -102,11 +108,13 @@ def read(
             facts = facts if _is_alike(facts, as_there) else _doubted(facts, f"{stage.place} has {path} as {name}", kernel.modules[name])
         modules[name] = facts
     held = dict(_held(machine, kernel))
+    built_ins_known = _built_ins_known(kernel)
     return BootModules(
         modules=modules,
         built_in=tuple((name, driver) for name in built_in_names for driver in modules[name].drivers),
         held_by_built_in=held,
-        maybe_built_in={} if _built_ins_known(kernel) else dict(_maybe_built_in(machine, kernel)),
+        maybe_built_in={} if built_ins_known else dict(_maybe_built_in(machine, kernel)),
+        maybe_taken_first=frozenset() if built_ins_known else frozenset(_maybe_taken_first(machine, kernel)),
         declined=dict(_declined(machine, kernel, modules)) if machine.runs(kernel) else {},
         functions=dict(_functions(machine, kernel, (*modules, *held.values()), of_image)) if cmdline.refused_functions else {},
         stages=tuple(_with_own(stage, of_image) if stage.name == INITRAMFS else stage for stage in stages),
@@ -295,18 +303,37 @@ def _maybe_built_in(machine: BootInputs, kernel: Kernel) -> t.Iterator[tuple[str
     A device that no built-in driver has taken in the running kernel is for none of that kernel's, unless VFIO has taken it since.
     Other kernels tell by their modules' aliases which devices a driver is for; what no kernel tells shows in no kernel that runs.
     """
-    # A described machine, or an image.
-    nothing_runs = not machine.inventory.drivers
     linked = kernel.builtins - kernel.modules.keys()
     for device in machine.inventory.devices:
-        driver = machine.inventory.drivers.get(device.driver or "")
-        is_handed_over = driver is not None and _is_vfio(kernel, _module_of(driver))
-        if machine.runs(kernel) and not nothing_runs and not is_handed_over:
+        shows_nothing = _is_told_by_none(machine, kernel, device)
+        if machine.runs(kernel) and not shows_nothing:
             continue
         known = (match.module for other in machine.kernels for match in other.natives(device.modalias))
         drivers = tuple(dict.fromkeys(BUILT_IN_NAMES.get(one, one) for one in known if one in linked))
-        if drivers or ((nothing_runs or is_handed_over) and not kernel.natives(device.modalias)):
+        if drivers or (shows_nothing and not kernel.natives(device.modalias)):
             yield device.address, drivers
+
+
+def _maybe_taken_first(machine: BootInputs, kernel: Kernel) -> t.Iterator[str]:
+    """The devices that a driver built into ``kernel`` may have before a VFIO driver that is built in and has `ids=` is linked.
+
+    Not those that a module is for, and not those that VFIO took in a boot of this kernel with `ids=` for them.
+    """
+    vfio = kernel.builtins & kernel.vfio_modules
+    if not vfio:
+        return
+    given = Cmdline.read(machine.host) if machine.runs(kernel) else Cmdline(())
+    asked = [entry for name in vfio for one in every_ids(given_to_built_in(given, CMDLINE, name)) for entry in parse_ids(one.value or "")]
+    for device in machine.inventory.devices:
+        was_taken = device.driver_override is None and any(entry.matches(device) for entry in asked)
+        if _is_told_by_none(machine, kernel, device) and not was_taken and not kernel.natives(device.modalias):
+            yield device.address
+
+
+def _is_told_by_none(machine: BootInputs, kernel: Kernel, device: Device) -> bool:
+    """Whether VFIO has the device, or nothing runs that would show its native driver, as on a described machine or in an image."""
+    driver = machine.inventory.drivers.get(device.driver or "")
+    return not machine.inventory.drivers or (driver is not None and _is_vfio(kernel, _module_of(driver)))
 
 
 def _declined(machine: BootInputs, kernel: Kernel, modules: t.Mapping[str, ModuleFacts]) -> t.Iterator[tuple[str, frozenset[str]]]:

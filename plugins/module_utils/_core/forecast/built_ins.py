@@ -74,11 +74,14 @@ class BuiltIns:
 def unlisted(boot: Boot, device: Device, outcomes: Outcomes) -> t.Iterator[Unclear]:
     """That a built-in driver whose IDs are in no list may have taken the device before."""
     drivers = boot.maybe_built_in.get(device.address)
-    if drivers is None:
-        return
     first = outcomes.states[0]
+    lacking = f"Kernel {boot.release} has no list of its built-in drivers' IDs"
+    if first.stage == KERNEL and not drivers:
+        if device.address in boot.maybe_taken_first and device.address not in boot.held_by_built_in:
+            yield Unclear(f"{lacking}, and one that is linked before {first.driver} may be for the device.", (ANOTHER,))
+        return
     # One that is built in as well may be linked after it.
-    if first.stage == KERNEL and (not drivers or first.driver in drivers):
+    if drivers is None or (first.stage == KERNEL and first.driver in drivers):
         return
     why = f"other kernels have {', '.join(drivers)} for the device" if drivers else "the device has no other native driver"
-    yield Unclear(f"Kernel {boot.release} has no list of its built-in drivers' IDs, and {why}.", (None, *(drivers or (ANOTHER,))))
+    yield Unclear(f"{lacking}, and {why}.", (None, *(drivers or (ANOTHER,))))

@@ -42,7 +42,8 @@ class DeviceClasses:
             apart = address if address in written else posixpath.dirname(device.path or "") if removes else None
             identity = (device.modalias, device.revision, apart, *(one.key(device) for one in names))
             served = device.iommu_group is not None
-            key = (*identity, device.physical_function, holder, declined, boot.maybe_built_in.get(address), served)
+            unlisted = (boot.maybe_built_in.get(address), address in boot.maybe_taken_first)
+            key = (*identity, device.physical_function, holder, declined, unlisted, served)
             classes.setdefault(key, []).append(device)
         first = {device.address: members[0] for members in classes.values() for device in members}
         return cls(first, {members[0].address: members for members in classes.values()})

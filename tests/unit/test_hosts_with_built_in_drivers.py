@@ -1,0 +1,95 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A kernel whose drivers are all built in, vfio-pci as well: what it did in real boots, without `ids=` and with all IDs of the machine.
+
+The file has the kernel's configuration and source, its own list of what was linked, in that order, and who had each device of a machine
+like that of tests/forecast/machine.py, with some more.  That kernel lists no IDs of its drivers, as all before Linux 6.18.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.variants.tests.unit.commands import Commands
+from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
+from ansible_collections.vfio.variants.tests.unit.trees import Tree
+
+FILE = Path(__file__).resolve().parents[1] / "forecast" / "observed" / "built_in.json"
+SEEN = json.loads(FILE.read_text(encoding="utf-8"))
+RELEASE = "6.12.117"
+ANY = "another driver"
+GIVEN = f"vfio-pci.ids={','.join(SEEN['ids'])}"
+WITHOUT, WITH = "without_ids", "with_ids"
+DESCRIBED = None
+"""No kernel runs."""
+
+
+def tree(root: Path, owners: t.Mapping[str, str | None] | None, running: str, override: str | None = None) -> Tree:
+    """The machine with these owners now; None for one of which only its devices are known."""
+    found = Tree(root).systemd().kernel(RELEASE, builtin=[name[len("kernel/") : -len(".ko")] for name in SEEN["builtin"]])
+    if owners is not None:
+        found.running(RELEASE)
+        for driver in {"vfio-pci", *filter(None, (one[WITHOUT] for one in SEEN["devices"].values()))}:
+            found.driver(driver)
+    found.cmdline(f"root=/dev/vda1 {running}")
+    for number, (address, one) in enumerate(SEEN["devices"].items()):
+        alias = one["modalias"]
+        found.pci(
+            address,
+            f"{alias[9:13]}:{alias[18:22]}".lower(),
+            subsystem=f"{alias[28:32]}:{alias[38:42]}".lower(),
+            class_code=int(alias[44:46] + alias[48:50] + alias[51:53], 16),
+            driver=None if owners is None else owners[address],
+            override=override if owners is not None and owners[address] == "vfio-pci" else None,
+            group=number,
+        )
+    return found
+
+
+def answers(tree: Tree) -> dict[str, tuple[str, tuple[str | None, ...]]]:
+    found = device_info(tree.host(Commands(tree.root)))["devices"]
+    return {one["address"]: (one["kernels"][RELEASE]["certainty"], tuple(one["kernels"][RELEASE]["outcomes"])) for one in found}
+
+
+def seen(state: str) -> dict[str, str | None]:
+    return {address: one[state] for address, one in SEEN["devices"].items()}
+
+
+def wrong(found: t.Mapping[str, tuple[str, tuple[str | None, ...]]], then: str) -> dict[str, object]:
+    true = seen(then)
+    is_right = {address: (true[address] in outcomes or ANY in outcomes) for address, (_certainty, outcomes) in found.items()}
+    return {address: (found[address], true[address]) for address, right in is_right.items() if not right}
+
+
+def test_vfio_pci_wins_against_what_is_linked_after_it() -> None:
+    """What the file says, so that it proves something."""
+    lost = {one[WITHOUT] for one in SEEN["devices"].values() if one[WITH] != "vfio-pci" and one[WITHOUT]}
+    won = {one[WITHOUT] for one in SEEN["devices"].values() if one[WITH] == "vfio-pci" and one[WITHOUT]}
+    assert {"e1000e", "nvme", "ahci", "bochs-drm", "virtio-pci", "serial"} <= lost
+    assert {"xhci_hcd", "snd_hda_intel", "sdhci-pci"} <= won
+
+
+@pytest.mark.parametrize("now", [WITHOUT, WITH])
+@pytest.mark.parametrize("then", [WITHOUT, WITH])
+def test_the_next_boot_is_as_it_was(tmp_path: Path, now: str, then: str) -> None:
+    found = answers(tree(tmp_path, seen(now), GIVEN if then == WITH else ""))
+    assert wrong(found, then) == {}
+
+
+def test_after_the_same_boot_what_vfio_has_is_certain(tmp_path: Path) -> None:
+    found = answers(tree(tmp_path, seen(WITH), GIVEN))
+    taken = [address for address, driver in seen(WITH).items() if driver == "vfio-pci"]
+    assert {found[address] for address in taken} == {("certain", ("vfio-pci",))}
+
+
+@pytest.mark.parametrize("override", ["vfio-pci", DESCRIBED])
+def test_what_was_bound_to_vfio_by_hand_may_be_lost(tmp_path: Path, override: str | None) -> None:
+    """With an override now, or where nothing runs, no boot of this kernel has shown which driver comes first."""
+    owners = None if override is None else dict.fromkeys(SEEN["devices"], "vfio-pci")
+    found = answers(tree(tmp_path, owners, GIVEN, override))
+    assert wrong(found, WITH) == {}
+    assert found["0000:00:02.0"] == ("unknown", ("vfio-pci", ANY))
