@@ -31,9 +31,9 @@ def listed(root: Path, folder: Path) -> dict[str, t.Any]:
     return found
 
 
-def unified(tree: Tree, cmdline: str) -> None:
-    sections = [(".uname", ARCH.encode()), (".cmdline", cmdline.encode()), (".linux", bzimage(ARCH)), (".initrd", b"x")]
-    tree.file(IMAGE, unified_image(sections)).directory("/sys/bus/pci/devices")
+def unified(tree: Tree, cmdline: str, initrd: bytes = b"x") -> None:
+    named = [(".osrel", b"ID=arch\nPRETTY_NAME=Arch\n"), (".uname", ARCH.encode()), (".cmdline", cmdline.encode())]
+    tree.file(IMAGE, unified_image([*named, (".linux", bzimage(ARCH)), (".initrd", initrd)])).directory("/sys/bus/pci/devices")
 
 
 def test_a_unified_image_has_the_kernel_its_initramfs_and_its_arguments(tmp_path: Path) -> None:
@@ -86,13 +86,7 @@ def test_what_the_kernel_has_before_its_root_is_what_it_may_load_by_then(
     tree = arch_unified(tmp_path / "root").tree
     tree.kernel(ARCH, running=True, image=False).file(f"/usr/lib/modules/{ARCH}/modules.builtin", "kernel/drivers/ata/ahci.ko\n")
     modules = {f"usr/lib/modules/{ARCH}/kernel/{name}.ko": module_file(ARCH) for name in ("drivers/block/virtio_blk", "fs/ext4/ext4")}
-    sections = [
-        (".uname", ARCH.encode()),
-        (".cmdline", f"{ROOT} {word}".encode()),
-        (".linux", bzimage(ARCH)),
-        (".initrd", archive(modules)),
-    ]
-    tree.file(IMAGE, unified_image(sections)).directory("/sys/bus/pci/devices")
+    unified(tree, f"{ROOT} {word}", archive(modules))
     (kernel,) = listed(tree.root, tmp_path)["kernels"]
     assert (kernel["storage"], kernel["file_system"], kernel["no_modules"]) == (storage, file_system, no_modules)
 
