@@ -69,7 +69,8 @@ class ModelDkms:
         if command[0] == "sync":
             return 0, "", ""
         if command[0] == "ln":
-            os.symlink(*command[-2:])
+            target, link = command[-2:]
+            os.symlink(target, link)
             return 0, "", ""
         options = dict(zip(command, command[1:]))
         return _Action(self.tree, options, self).run(command[1])
