@@ -86,10 +86,13 @@ def test_after_the_same_boot_what_vfio_has_is_certain(tmp_path: Path) -> None:
     assert {found[address] for address in taken} == {("certain", ("vfio-pci",))}
 
 
-@pytest.mark.parametrize("override", ["vfio-pci", DESCRIBED])
-def test_what_was_bound_to_vfio_by_hand_may_be_lost(tmp_path: Path, override: str | None) -> None:
-    """With an override now, or where nothing runs, no boot of this kernel has shown which driver comes first."""
-    owners = None if override is None else dict.fromkeys(SEEN["devices"], "vfio-pci")
-    found = answers(tree(tmp_path, owners, GIVEN, override))
+UNBOUND, BY_HAND = "nothing is bound", "vfio-pci by hand"
+
+
+@pytest.mark.parametrize("now", [UNBOUND, BY_HAND, DESCRIBED])
+def test_which_driver_comes_first_is_open_where_no_boot_of_the_kernel_has_shown_it(tmp_path: Path, now: str | None) -> None:
+    driver = "vfio-pci" if now == BY_HAND else None
+    owners = None if now is DESCRIBED else dict.fromkeys(SEEN["devices"], driver)
+    found = answers(tree(tmp_path, owners, GIVEN, driver))
     assert wrong(found, WITH) == {}
     assert found["0000:00:02.0"] == ("unknown", ("vfio-pci", ANY))

@@ -325,8 +325,10 @@ def _maybe_taken_first(machine: BootInputs, kernel: Kernel) -> t.Iterator[str]:
     given = Cmdline.read(machine.host) if machine.runs(kernel) else Cmdline(())
     asked = [entry for name in vfio for one in every_ids(given_to_built_in(given, CMDLINE, name)) for entry in parse_ids(one.value or "")]
     for device in machine.inventory.devices:
-        was_taken = device.driver_override is None and any(entry.matches(device) for entry in asked)
-        if _is_told_by_none(machine, kernel, device) and not was_taken and not kernel.natives(device.modalias):
+        # One without a driver may have been unbound by hand.
+        is_free = device.driver is None
+        was_taken = not is_free and device.driver_override is None and any(entry.matches(device) for entry in asked)
+        if (is_free or _is_told_by_none(machine, kernel, device)) and not was_taken and not kernel.natives(device.modalias):
             yield device.address
 
 
