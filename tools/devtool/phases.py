@@ -31,8 +31,8 @@ QUIET = ("-q", "-p", "no:cacheprovider")
 BOTH_CORES = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 # Of so many files pylint reads one.
 LINTED = 10
-# Of so many policies and broken forecasts one is judged.
-JUDGED = 4
+# Of so many policies and broken forecasts one is judged; of the recorded policies every fourth is one that is switched off.
+JUDGED = 5
 # Every part that a test is divided into divides it (tests/unit/sampling.py).
 TURNS = 720720
 TARGET_TESTS = ("tests/unit/plugins/module_utils", "tests/unit/plugins/modules")
@@ -103,8 +103,8 @@ def unit(workspace: Workspace) -> Iterator[Check]:
     say(f'of tests that take long a sample, chosen by the commit ({sample[0]}); all of them: make test-all CAMPAIGN="{UNIT}"')
     yield workspace.check(name, python, "-m", "pytest", *QUIET, *BOTH_CORES, *sample, *ignored, "tests/unit", counts=True)
     if apart:
-        # Beside the others, which leave processors idle while they wait, and at their end; it collects all tests in one process only.
-        yield replace(managed_host(workspace, oldest, sample), lane="managed host")
+        # Beside the others, which leave processors idle while they wait, and at their end.
+        yield replace(managed_host(workspace, oldest, (*BOTH_CORES, *sample)), lane="managed host")
 
 
 def all_units(workspace: Workspace) -> Check:
