@@ -113,14 +113,18 @@ def makers_of(host: Host, physical: Device) -> tuple[Maker, ...]:
 def _by_name(host: Host, folders: t.Iterable[str], ending: str) -> t.Iterator[tuple[str, list[str]]]:
     """Of the files of a name the one in the first folder."""
     for path in [*first_of_name(host, folders, ending).values()][:MOST_FILES]:
-        yield path, (host.text_or_none(path) or "" if host.is_file(path) else "").split("\n")
+        yield path, _lines(host, path) if host.is_file(path) else [""]
 
 
 def _texts(host: Host, folders: t.Iterable[str], ending: str) -> t.Iterator[tuple[str, list[str]]]:
     for folder in folders:
         names = [] if host.is_file(folder) else [name for name in host.names(folder) if name.endswith(ending)]
         paths = [f"{folder}/{name}" for name in names[:MOST_FILES]] or [folder]
-        yield from ((path, (host.text_or_none(path) or "").split("\n")) for path in paths if host.is_file(path))
+        yield from ((path, _lines(host, path)) for path in paths if host.is_file(path))
+
+
+def _lines(host: Host, path: str) -> list[str]:
+    return (host.text_or_none(path) or "").split("\n")
 
 
 def _settings(path: str, lines: t.Iterable[str]) -> list[UnitSetting]:
@@ -130,7 +134,7 @@ def _settings(path: str, lines: t.Iterable[str]) -> list[UnitSetting]:
 
 def _of_links(host: Host, physical: Device, names: frozenset[str]) -> t.Iterator[Maker]:
     for paths in link_files.read(host, link_files.FOLDERS):
-        settings = [one for path in paths for one in _settings(path, (host.text_or_none(path) or "").split("\n"))]
+        settings = [one for path in paths for one in _settings(path, _lines(host, path))]
         numbers = [one for one in settings if (one.section, one.key) == ("Link", "SR-IOVVirtualFunctions") and one.value]
         # Without a number there are as many as it takes for the last that is described (sr_iov_set_num_vfs()).
         for one in numbers or [one for one in settings if (one.section, one.key) == ("SR-IOV", "VirtualFunction") and one.value]:
@@ -178,7 +182,7 @@ def _of_connections(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
 def _of_conf(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
     """Of the sections for devices in NetworkManager.conf(5)."""
     for path in agents.conf_files(host):
-        settings = _settings(path, (host.text_or_none(path) or "").split("\n"))
+        settings = _settings(path, _lines(host, path))
         for one in settings:
             if one.section.startswith("device") and one.key == "sriov-num-vfs":
                 asked = next((other.value for other in settings if (other.section, other.key) == (one.section, "match-device")), "")
@@ -186,7 +190,7 @@ def _of_conf(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
                 is_it = not asked or _match(names, found) or (None if not names or any(":" in word for word in found) else False)
                 yield Maker("NetworkManager", one.source, f"sriov-num-vfs={one.value}", is_it)
     for path in agents.ifcfg_files(host):
-        for number, line in enumerate((host.text_or_none(path) or "").split("\n"), 1):
+        for number, line in enumerate(_lines(host, path), 1):
             if agents.NUMBER_OF_FUNCTIONS.match(line):
                 is_it = path.rpartition("/ifcfg-")[2] in names or None
                 yield Maker("NetworkManager", f"{path}:{number}", cut(line.strip()), is_it)

@@ -125,7 +125,7 @@ def _boot(
         declined=about.declined,
         functions=about.functions,
         has_iommu=has_iommu,
-        iommu_vendor=iommu.vendor(machine.host),
+        iommu_vendor=machine.iommu_vendor,
         iommu_doubt=iommu_doubt,
         possible_cpus=_possible_cpus(machine.host, entry.cmdline),
         later=later,

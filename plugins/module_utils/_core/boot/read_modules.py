@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import iommu
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, LoadList, ModuleFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.image_modules import ImageModules, uncompressed
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.module_drivers import BUILT_IN_NAMES, function_of, module_facts
@@ -60,6 +61,10 @@ class BootInputs:
             if driver.module is not None:
                 found.setdefault(normalize_module_name(driver.module), []).append(driver.name)
         return found
+
+    @functools.cached_property
+    def iommu_vendor(self) -> str | None:
+        return iommu.vendor(self.host)
 
     @functools.cached_property
     def modaliases(self) -> frozenset[str]:

@@ -125,6 +125,12 @@ def configuration_of(host: Host, release: str) -> str | None:
 def vendor_of(host: Host) -> Vendor:
     """Whose IOMMU the machine has: by the firmware's tables where they describe one, as a virtual machine's need not be its CPU's."""
     described = [vendor for vendor, tables in TABLE_OF.items() if tables and host.exists(f"{TABLES}/{tables[0]}")]
-    found = VENDORS.search(host.text_or_none("/proc/cpuinfo") or "")
-    of_cpu = "arm" if found is not None and found[1].startswith("0x") else VENDOR_OF.get(found[1]) if found is not None else None
+    of_cpu = _vendor_of_cpu(host)
     return of_cpu if of_cpu is not None and (of_cpu in described or not described) else next(iter(described), "other")
+
+
+def _vendor_of_cpu(host: Host) -> Vendor | None:
+    found = VENDORS.search(host.text_or_none("/proc/cpuinfo") or "")
+    if found is None:
+        return None
+    return "arm" if found[1].startswith("0x") else VENDOR_OF.get(found[1])

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import posixpath
 import re
 import typing as t
@@ -43,6 +44,7 @@ _OF_USER = (
 IsStarted = t.Callable[[str], bool]
 """Whether a unit, by its name, is started at boot."""
 MOST_DROP_INS = 64
+MOST_NAMES = 4096
 _FOLDERS_OF_UNIT = (".d", ".wants", ".requires", ".upholds")
 _CONTINUED = re.compile(r"\\\n(?:[#;][^\n]*\n)*")
 _SPECIFIER = re.compile(r"%([%a-zA-Z])")
@@ -332,15 +334,17 @@ def in_place_of_template(wanted: str, by: str) -> str:
     return f"{stem}{instance_of(by) or by.rpartition('.')[0].partition('@')[0]}.{kind}"
 
 
-def drop_in_names(name: str) -> t.Iterator[str]:
+@functools.lru_cache(maxsize=MOST_NAMES)
+def drop_in_names(name: str) -> tuple[str, ...]:
     """The names with a suffix such as `.d` of whose folders a unit has drop-ins or links (unit_file_find_dirs() in dropin.c)."""
-    yield name
+    found = [name]
     template = _template(name)
     if template is not None:
-        yield from drop_in_names(template)
+        found += drop_in_names(template)
     stem, _dot, kind = name.rpartition(".")
     prefix, _at, instance = stem.partition("@")
     shorter = prefix[:-1] if prefix.endswith("-") else prefix
     dash = shorter.rfind("-")
     if dash > 0:
-        yield from drop_in_names(f"{shorter[: dash + 1]}{'@' if instance else ''}{instance}.{kind}")
+        found += drop_in_names(f"{shorter[: dash + 1]}{'@' if instance else ''}{instance}.{kind}")
+    return tuple(dict.fromkeys(found))

@@ -112,45 +112,36 @@ class Substitution(t.NamedTuple):
 
 def substitutions(value: str) -> t.Iterator[Substitution]:
     """Those that udev carries out.  It leaves what it does not know as it stands, and takes nothing from one on that is incomplete."""
+    for _start, match in _signs(value):
+        if match is not None:
+            if _ends_value(match, value):
+                return
+            letter = FORMATS[match[1]] if match[1] else match[2] or match[0][0]
+            yield Substitution(letter, match[3][1:-1] if match[3] else None, match.start(), match.end())
+
+
+def taken(value: str) -> str:
+    """A value up to the first substitution that is incomplete, as `%E{` or `$attr` (udev_event_apply_format())."""
+    ends = (at for at, match in _signs(value) if match is not None and _ends_value(match, value))
+    return value[: next(ends, len(value))]
+
+
+def wrong_substitution(value: str) -> str | None:
+    """The part of a value that udev does not take for a substitution though it looks like one; None if there is none."""
+    start = next((at for at, match in _signs(value) if match is None or _is_incomplete(match, value)), None)
+    return None if start is None else value[start:]
+
+
+def _signs(value: str) -> t.Iterator[tuple[int, re.Match[str] | None]]:
+    """Where a substitution may begin, and what stands there; None where it is none."""
     position = 0
     while True:
         found = _SIGN.search(value, position)
         if found is None:
             return
         match = _FORMAT.match(value, found.start())
-        position = found.start() + 1
-        if match is not None:
-            if _ends_value(match, value):
-                return
-            letter = FORMATS[match[1]] if match[1] else match[2] or match[0][0]
-            yield Substitution(letter, match[3][1:-1] if match[3] else None, match.start(), match.end())
-            position = match.end()
-
-
-def taken(value: str) -> str:
-    """A value up to the first substitution that is incomplete, as `%E{` or `$attr` (udev_event_apply_format())."""
-    position = 0
-    while True:
-        found = _SIGN.search(value, position)
-        if found is None:
-            return value
-        match = _FORMAT.match(value, found.start())
-        if match is not None and _ends_value(match, value):
-            return value[: found.start()]
+        yield found.start(), match
         position = found.start() + 1 if match is None else match.end()
-
-
-def wrong_substitution(value: str) -> str | None:
-    """The part of a value that udev does not take for a substitution though it looks like one; None if there is none."""
-    position = 0
-    while True:
-        found = _SIGN.search(value, position)
-        if found is None:
-            return None
-        match = _FORMAT.match(value, found.start())
-        if match is None or _is_incomplete(match, value):
-            return value[found.start() :]
-        position = match.end()
 
 
 def _is_incomplete(match: re.Match[str], value: str) -> bool:
