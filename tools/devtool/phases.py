@@ -42,8 +42,8 @@ TARGET_TESTS = ("tests/unit/plugins/module_utils", "tests/unit/plugins/modules")
 class Phase:
     """A named part of the run.
 
-    `costly` phases run only if all before them were green. `lanes`: those of its checks run side by side. `beside`: it runs at the
-    same time as the phase before it, because each of the two leaves a processor idle for part of its time.
+    `costly` phases run only if all before them were green, and each by itself. The others run in two lanes, because each leaves a
+    processor idle for part of its time: those that are `beside` at the same time as the rest. `lanes`: that of its own checks.
     """
 
     name: str
@@ -280,8 +280,8 @@ def molecule(workspace: Workspace) -> Iterator[Check]:
 
 PHASES = (
     Phase("lint", "style, types, licences, changelog", lint, lanes=True),
-    Phase("unit", "unit tests, and those of the managed host's code on the oldest Python here (TESTS=path)", unit, lanes=True),
-    Phase("sanity", "ansible-test sanity (TESTS=path)", sanity, beside=True),
+    Phase("unit", "unit tests, and those of the managed host's code on the oldest Python here (TESTS=path)", unit, lanes=True, beside=True),
+    Phase("sanity", "ansible-test sanity (TESTS=path)", sanity),
     Phase("docs-check", "the documentation of modules, plugins and roles", documentation),
     Phase("build", "the collection's archive, built and installed", build),
     Phase("integration", "ansible-test integration on this machine (TARGET=name)", integration),

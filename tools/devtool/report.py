@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import (
     EXIT_STATUS,
@@ -72,7 +73,7 @@ def run_phase(phase: Phase, workspace: Workspace, show: Callable[[str], None] = 
 
 
 def run_phases(phases: Sequence[Phase], workspace: Workspace, *, keep_going: bool) -> list[Outcome]:
-    """Run phases in order. Minutes of virtual machines are not spent on what a linter has already refused."""
+    """Run phases. Minutes of virtual machines are not spent on what a linter has already refused."""
     outcomes: list[Outcome] = []
     for group in grouped(phases):
         if group[0].costly and not keep_going and any(outcome.failed for outcome in outcomes):
@@ -83,30 +84,35 @@ def run_phases(phases: Sequence[Phase], workspace: Workspace, *, keep_going: boo
 
 
 def grouped(phases: Sequence[Phase]) -> Iterator[list[Phase]]:
-    """The phases, those together that run at the same time."""
-    group: list[Phase] = []
-    for phase in phases:
-        if group and not phase.beside:
-            yield group
-            group = []
-        group.append(phase)
-    if group:
-        yield group
+    """The phases in order, those together that wait for nothing."""
+    for costly, group in groupby(phases, key=lambda phase: phase.costly):
+        if costly:
+            yield from ([phase] for phase in group)
+        else:
+            yield list(group)
 
 
 def _run_group(group: Sequence[Phase], workspace: Workspace) -> list[Outcome]:
-    """What the first one prints is shown at once, what those beside it print when all have ended, so that nothing is mixed."""
-    if len(group) == 1:
-        return [run_phase(group[0], workspace)]
-    first, *others = group
-    beside: list[list[str]] = [[] for _other in others]
-    say(f"\nat the same time: {', '.join(phase.name for phase in group)}; what the first one prints comes first")
-    works = [partial(run_phase, first, workspace)]
-    works += [partial(run_phase, phase, workspace, lines.append) for phase, lines in zip(others, beside, strict=True)]
-    outcomes = side_by_side(works)
-    for lines in beside:
+    """The outcomes in the order of the phases.
+
+    What the first lane prints is shown at once, what that beside it prints when both have ended, so that nothing is mixed.
+    """
+    first, second = ([phase for phase in group if phase.beside is beside] for beside in (False, True))
+    lines: list[str] = []
+    if first and second:
+        say(f"\nat the same time as what follows: {', '.join(phase.name for phase in second)}; what it prints comes last")
+    works = [
+        partial(_run_lane, first, workspace, say),
+        partial(_run_lane, second, workspace, lines.append if first else say),
+    ]
+    outcomes = {outcome.phase: outcome for lane in side_by_side(works) for outcome in lane}
+    if lines:
         say("\n".join(lines))
-    return outcomes
+    return [outcomes[phase.name] for phase in group]
+
+
+def _run_lane(phases: Sequence[Phase], workspace: Workspace, show: Callable[[str], None]) -> list[Outcome]:
+    return [run_phase(phase, workspace, show) for phase in phases]
 
 
 def summary(outcomes: Sequence[Outcome]) -> list[str]:

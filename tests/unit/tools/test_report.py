@@ -49,22 +49,35 @@ def test_costly_phases_run_after_a_failure_when_asked_to(tmp_path: Path) -> None
     assert results(tmp_path, phase("lint", 1), phase("molecule", 0, costly=True), keep_going=True)[1] == ("molecule", "ok", 1, 0)
 
 
-def test_phases_beside_each_other_run_at_the_same_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_phases_beside_the_others_run_at_the_same_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     both = Barrier(2, timeout=60)
 
     def checks(_workspace: Workspace) -> Iterator[Check]:
         both.wait()
         yield Check("tried out", (sys.executable, "-c", "raise SystemExit(0)"), Path("/"), dict(os.environ))
 
-    first, beside = Phase("unit", "in one", checks), Phase("sanity", "in the other", checks, beside=True)
-    assert results(tmp_path, phase("lint", 1), first, beside, phase("kernels", 0, costly=True)) == [
+    beside, last = Phase("unit", "in one", checks, beside=True), Phase("sanity", "in the other", checks)
+    assert results(tmp_path, phase("lint", 1), beside, last, phase("kernels", 0, costly=True)) == [
         ("lint", "FAILED", 0, 1),
         ("unit", "ok", 1, 0),
         ("sanity", "ok", 1, 0),
         ("kernels", "not run", 0, 0),
     ]
     shown = [line for line in capsys.readouterr().out.splitlines() if line.startswith("== ")]
-    assert [line.split(":")[0] for line in shown] == ["== lint", "== lint", "== unit", "== unit", "== sanity", "== sanity"]
+    assert [line.split(":")[0] for line in shown] == ["== lint", "== lint", "== sanity", "== sanity", "== unit", "== unit"]
+
+
+def test_costly_phases_run_one_after_the_other(tmp_path: Path) -> None:
+    running: list[str] = []
+
+    def checks(_workspace: Workspace) -> Iterator[Check]:
+        assert not running
+        running.append("one")
+        yield Check("tried out", (sys.executable, "-c", "raise SystemExit(0)"), Path("/"), dict(os.environ))
+        running.clear()
+
+    costly = [Phase(name, "tried out", checks, costly=True) for name in ("kernels", "forecast")]
+    assert results(tmp_path, phase("lint", 0), *costly)[1:] == [("kernels", "ok", 1, 0), ("forecast", "ok", 1, 0)]
 
 
 def test_a_phase_with_nothing_to_check_has_failed(tmp_path: Path) -> None:
