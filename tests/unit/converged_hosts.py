@@ -27,18 +27,21 @@ DRIVER = VARIANT
 KEY = "5" * 64
 
 
-def converged(root: Path) -> Tree:
-    """Two V100 that are bound to the variant of two kernels, whose images contain the policy, and a network card."""
+def converged(root: Path, claim: dict[str, t.Any] | None = None, other: str = DRIVER) -> Tree:
+    """Two V100 that are bound to the variant of two kernels, whose images contain the policy, and a network card.
+
+    With ``other`` as the driver of the second V100, which ``claim`` leaves alone, it has not been claimed.
+    """
     tree = kernel(Tree(root))
     kernel(tree, DEBIAN_12, running=False)
     tree.directory("/etc/initramfs-tools/hooks").file("/usr/sbin/mkinitramfs", "#!/bin/sh\n", mode=0o755)
     tree.directory("/etc/modprobe.d").file("/boot/grub/grub.cfg", boot_menus.debian_grub((DEBIAN_13, DEBIAN_12)))
     tree.file("/etc/modprobe.d/site.conf", "options e1000e debug=1\n").file("/var/lib/dpkg/status", "Package: kmod\nVersion: 34\n")
     tree.module(VARIANT, drivers=[DRIVER])
-    for group, address in enumerate((CARD, OTHER_CARD), 7):
-        tree.pci(address, driver=DRIVER, override=DRIVER, group=group)
+    for group, (address, driver) in enumerate(((CARD, DRIVER), (OTHER_CARD, other)), 7):
+        tree.pci(address, driver=driver, override=driver if driver == DRIVER else None, group=group)
     tree.pci("0000:02:00.0", "8086:10d3", class_code=0x020000, driver="e1000e", group=9)
-    run(tree, CLAIM)
+    run(tree, claim or CLAIM)
     for release in (DEBIAN_13, DEBIAN_12):
         tree.file(f"/boot/initrd.img-{release}", image(tree, release))
     return tree
@@ -69,6 +72,6 @@ def request(*claims: dict[str, t.Any], **options: t.Any) -> WholeRequest:
     )
 
 
-def recorded(tree: Tree, **options: t.Any) -> dict[str, t.Any]:
+def recorded(tree: Tree, *claims: dict[str, t.Any], **options: t.Any) -> dict[str, t.Any]:
     """What `unchanged_record` returns."""
-    return record(tree.host(), request(**options), KEY, check_mode=False, settled=0)
+    return record(tree.host(), request(*claims, **options), KEY, check_mode=False, settled=0)

@@ -153,7 +153,7 @@ class GuardCheck:
                 and other.address not in self.claim_of
                 and other.driver is not None
             ]
-            found += identical(device, decision.claim, [(other, self.uses.of(other)) for other in alike])
+            found += identical(device, decision.claim, [(other, self.uses.lasting(other)) for other in alike])
         return tuple(found)
 
     def peers(self, taken: t.Iterable[Device]) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ NETCONSOLE = re.compile(r"@[^/,]*/([^,\s]+)")
 """The interface in `netconsole=` (netpoll_parse_options() in net/core/netpoll.c)."""
 PLATFORM, OF_OLD_BUSES = "/sys/devices/platform", ("i8042", "serial8250", "tpm_tis", "dmi-ipmi-si")
 """Devices at places that are known in advance; the others on such buses are found by PNP."""
-THUNDERBOLT, IOMMU = 0x0C0340, 0x0806
+THUNDERBOLT, IOMMU, NETWORK = 0x0C0340, 0x0806, 0x02
 CONSUMER = "consumer:pci:"
 """What a folder of sysfs has for each device that cannot be without this one (Documentation/driver-api/device_link.rst)."""
 XEN_PLATFORM = "xen-platform-pci"
@@ -98,13 +98,22 @@ class HostUses:
 
     def of(self, device: Device) -> tuple[Use, ...]:
         """Everything that uses the function, or one of its virtual functions, at the moment or at boot."""
-        functions = [device, *(found for address in device.virtual_functions for found in (self._inventory.get(address),) if found)]
-        others = (*self._behind_bridge(device), *self._behind_thunderbolt(device))
-        below = read_below(self._host, [*(f"{DEVICES}/{function.address}" for function in functions), *others])
+        functions, below = self._of_device(device)
         found = [*self._below(below), *self._functions(device, functions, below)]
         consoles = self._arguments.consoles if may_have_port(device, below) else ()
         found += [Use(clause, "console") for clause in console_uses(self._host, device, below, consoles, self._display)]
         found += self._translating(device)
+        return tuple(dict.fromkeys(found))
+
+    def lasting(self, device: Device) -> tuple[Use, ...]:
+        """What the host lives on, of the uses of a function: not what programs have open, which is otherwise the next time."""
+        functions, below = self._of_device(device)
+        found = [*self._lasting_below(below), *self._lasting_of(functions, below), *self._translating(device)]
+        if below.disks and self._of_unknown_disks is not None:
+            found += self._disks_without_mounts(below)
+        # A program may reach the network with it.
+        if device.class_code >> 16 == NETWORK:
+            found += self._routed_by_programs(functions, below)
         return tuple(dict.fromkeys(found))
 
     def below(self, folder: str) -> tuple[Use, ...]:
@@ -123,6 +132,12 @@ class HostUses:
         return (*(Use(clause, "console") for clause in clauses), *drivers, *self._translating(device))
 
     # --
+
+    def _of_device(self, device: Device) -> tuple[list[Device], Below]:
+        """The function with its virtual functions, and what is below them all."""
+        functions = [device, *(found for address in device.virtual_functions for found in (self._inventory.get(address),) if found)]
+        others = (*self._behind_bridge(device), *self._behind_thunderbolt(device))
+        return functions, read_below(self._host, [*(f"{DEVICES}/{function.address}" for function in functions), *others])
 
     def _behind_bridge(self, device: Device) -> t.Iterator[str]:
         """The folders of devices behind a bridge to ISA or LPC, which are no children of it in sysfs."""
@@ -144,19 +159,23 @@ class HostUses:
             yield Use("other devices of this host reach memory by it (IOMMU)", "root")
 
     def _below(self, below: Below) -> t.Iterator[Use]:
-        yield from self._disks(below)
+        yield from self._lasting_below(below)
+        yield from self._disks_without_mounts(below)
+        yield from (Use(clause) for clause in self._processes.using(below.nodes.values()))
+        yield from (Use(clause) for clause in self._containers.given(below.nodes.values()))
+        yield from (Use(clause) for clause in served(self._host, below))
+        if below.mediated:
+            yield Use(f"it has {counted(len(below.mediated), 'mediated device')} ({below.mediated[0]})")
+
+    def _lasting_below(self, below: Below) -> t.Iterator[Use]:
+        yield from (use for use, _node in self._mounted(below))
         yield from self._volumes(below)
         yield from self._interfaces(below)
         yield from self._keys(below)
         # What reads the network is imported for what may be of it alone.
         if any(self._host.link_name(f"{folder}/driver") in VSOCK for folder in below.virtio) and self._network.may_be_no_network:
             yield Use("this SSH connection may run over its socket (vsock)", "connection")
-        yield from (Use(clause) for clause in self._processes.using(below.nodes.values()))
-        yield from (Use(clause) for clause in self._containers.given(below.nodes.values()))
-        yield from (Use(clause) for clause in served(self._host, below))
         yield from self._of_the_machine(below)
-        if below.mediated:
-            yield Use(f"it has {counted(len(below.mediated), 'mediated device')} ({below.mediated[0]})")
         if not below.complete:
             yield Use("what is below it in sysfs cannot be read completely, so whether the host depends on it cannot be determined", "root")
 
@@ -171,14 +190,12 @@ class HostUses:
         yield from (Use(f"another host uses the USB device {name} on it (USB/IP)") for name in below.exported)
 
     def _functions(self, device: Device, functions: t.Sequence[Device], below: Below) -> t.Iterator[Use]:
-        nodes = [TreeNode(name) for function in functions for name in self._nodes_of_driver(function)]
-        addresses = [function.address for function in functions]
+        nodes, addresses = self._nodes_of(functions), [function.address for function in functions]
         yield from (Use(clause) for clause in self._processes.using(nodes, addresses))
         yield from (Use(clause) for clause in self._containers.given(nodes))
-        every = [*nodes, *below.nodes.values()]
-        for interface, lower in self._network.of_programs.items() if self._processes.have_open(every, addresses) else ():
-            for clause in self._processes.making(lower, every, addresses):
-                yield Use(f"{interface} carries the default route, through {clause}", "route")
+        if self._processes.have_open([*nodes, *below.nodes.values()], addresses):
+            yield from self._routed_by_programs(functions, below)
+        yield from self._lasting_of(functions, below)
         if device.virtual_functions:
             yield Use(f"it has {counted(len(device.virtual_functions), 'virtual function')}, which would be lost")
         yield from (Use(clause) for clause in served_memory(self._host, addresses))
@@ -189,6 +206,15 @@ class HostUses:
             yield from (Use(clause) for clause in shared_users(self._host, self._processes, function, module))
             if function.driver == "nvidia":
                 yield from self._nvidia(function)
+
+    def _routed_by_programs(self, functions: t.Sequence[Device], below: Below) -> t.Iterator[Use]:
+        nodes, addresses = [*self._nodes_of(functions), *below.nodes.values()], [function.address for function in functions]
+        for interface, lower in self._network.of_programs.items():
+            for clause in self._processes.making(lower, nodes, addresses):
+                yield Use(f"{interface} carries the default route, through {clause}", "route")
+
+    def _lasting_of(self, functions: t.Sequence[Device], below: Below) -> t.Iterator[Use]:
+        for function in functions:
             yield from self._of_hypervisors(function)
             if function.driver == "cxl_pci" and any(name.startswith("region") for name in self._host.names("/sys/bus/cxl/devices")):
                 on_memory = (entry for entry in self._entries if self._storage.is_on_cxl(entry))
@@ -214,6 +240,9 @@ class HostUses:
             yield Use("other devices of this host are reached by it (Xen)", "root")
         if function.driver == VBOX_GUEST:
             yield from (Use(entry.what, entry.guard) for entry in self._entries if entry.kind == VBOX_FOLDER)
+
+    def _nodes_of(self, functions: t.Sequence[Device]) -> list[TreeNode]:
+        return [TreeNode(name) for function in functions for name in self._nodes_of_driver(function)]
 
     def _nodes_of_driver(self, function: Device) -> t.Iterator[str]:
         if function.driver is not None and function.iommu_group is not None:
@@ -268,18 +297,21 @@ class HostUses:
 
         return Storage(self._host, self._entries)
 
-    def _disks(self, below: Below) -> t.Iterator[Use]:
-        known: set[str] = set()
+    def _mounted(self, below: Below) -> t.Iterator[tuple[Use, str | None]]:
+        """Each use by a mount, swap or the like, and the disk below the function that it is on."""
         for entry in self._entries if below.disks or below.virtio or below.ports or below.flash else ():
             node = self._storage.holds(entry, below)
             if node is not None:
                 sure = node.name in self._storage.backing(entry).names or node.number in self._storage.backing(entry).numbers
-                known.add(node.name)
-                yield Use(entry.what if sure else f"{entry.what}, and {node.name} may be a part of it", entry.guard)
+                yield Use(entry.what if sure else f"{entry.what}, and {node.name} may be a part of it", entry.guard), node.name
             elif self._storage.backing(entry).tags and self._has_shared_folder(below, self._storage.backing(entry).tags):
-                yield Use(entry.what, entry.guard)
+                yield Use(entry.what, entry.guard), None
             elif self._storage.backing(entry).may_be_over(below.ports):
-                yield Use(f"{entry.what}, over Fibre Channel", entry.guard)
+                yield Use(f"{entry.what}, over Fibre Channel", entry.guard), None
+
+    def _disks_without_mounts(self, below: Below) -> t.Iterator[Use]:
+        """Disks that others hold, or that the kernel has open for what is not mounted."""
+        known = {name for _use, name in self._mounted(below)}
         for node in below.disks:
             # A disk with partitions is always held.
             holders = self._host.names(f"{node.folder}/holders")
@@ -297,17 +329,15 @@ class HostUses:
                 if self._host.text_or_none(f"{UBI}/{name}/mtd_num") == node.name[len("/dev/mtd") :]:
                     yield Use(f"{node.name} is a part of {name}", "data_mounts")
 
+    @functools.cached_property
+    def _of_unknown_disks(self) -> MountUse | None:
+        """A use whose disks no list names all of; of several disks of F2FS only the first is named anywhere."""
+        backed = ((entry, self._storage.backing(entry)) for entry in self._entries)
+        return next((entry for entry, backing in backed if backing.pools or backing.unknown or entry.kind == "f2fs"), None)
+
     def _held(self, node: TreeNode) -> Use:
         """A disk that the kernel has opened exclusively: for a file system, a pool, an array or a target that no list names."""
-        unknown = next(
-            (
-                entry
-                for entry in self._entries
-                # Of several disks of F2FS only the first is named anywhere.
-                if self._storage.backing(entry).pools or self._storage.backing(entry).unknown or entry.kind == "f2fs"
-            ),
-            None,
-        )
+        unknown = self._of_unknown_disks
         if unknown is not None:
             return Use(f"the kernel has {node.name} in use, perhaps since {unknown.what}", unknown.guard)
         return Use(f"the kernel has {node.name} in use for a file system, a pool, an array or a target", "data_mounts")

@@ -66,6 +66,17 @@ def test_a_look_at_the_host_does_not_change_it_nor_the_record(tree: Tree) -> Non
     assert [is_unchanged(tree) for _time in range(3)] == [True] * 3
 
 
+def test_a_program_that_comes_and_goes_with_a_card_of_the_same_ids_changes_nothing(tmp_path: Path) -> None:
+    """One card for guests, and one for the host, whose processes are others each time."""
+    claim = {"devices": CARD}
+    tree = converged(tmp_path / "root", claim, other="nouveau")
+    tree.file(f"{DEVICES}/{OTHER_CARD}/drm/card1/uevent", "MAJOR=226\nMINOR=1\nDEVNAME=dri/card1\n")
+    tree.link("/proc/4711/fd/7", "/dev/dri/card1").file("/proc/4711/comm", "Xorg\n")
+    assert recorded(tree, claim)["because"] == ""
+    tree.link("/proc/4712/fd/7", "/dev/dri/card1").file("/proc/4712/comm", "Xwayland\n").file("/proc/4711/comm", "kworker/0:1\n")
+    assert is_unchanged(tree)
+
+
 def test_check_mode_leaves_no_record(tree: Tree, tmp_path: Path) -> None:
     assert not record(tree.host(), request(), KEY, check_mode=True, settled=0)["recorded"]
     assert not (tmp_path / "records").exists()
