@@ -104,6 +104,7 @@ def selected(arguments: list[str]) -> int:
 PYTEST = [shlex.split(command)[2:] for command in samples() if command.startswith("tools/run pytest")]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("arguments", PYTEST, ids=" ".join)
 def test_a_sample_of_pytest_selects_tests(arguments: list[str]) -> None:
     assert "-k" in arguments

@@ -111,6 +111,7 @@ def test_a_hook_that_is_not_there_stops_the_roll_before_its_first_host(fleet: Pa
     assert "Ask whether everything is as the last run left it" not in done.stdout
 
 
+@pytest.mark.sampled(3)
 def test_the_canary_that_is_not_as_it_was_stops_the_roll(fleet: Path) -> None:
     site = fleet / "host1/etc/modprobe.d/site.conf"
     before = site.read_text(encoding="ascii")

@@ -248,12 +248,14 @@ OTHERS: dict[str, Drawn] = {
 }
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", NEVER)
 def test_what_is_never_run_does_nothing(tmp_path: Path, name: str) -> None:
     drawn = script(NATIVE, NEVER[name])
     compare(drawn.tree(tmp_path), drawn.truth, drawn.open)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("name", ACTS)
 def test_what_may_be_run_counts(tmp_path: Path, name: str) -> None:
     drawn = script(ONE_LOST, ACTS[name])

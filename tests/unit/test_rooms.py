@@ -36,6 +36,7 @@ def core_with(module: str, *lines: str) -> dict[str, ast.Module]:
     return {**modules, module: ast.parse(before + "\n" + "\n".join(lines))}
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize(
     ("module", "line", "fault"),
     [

@@ -50,6 +50,7 @@ def collected(folder: Path, *words: str) -> list[str]:
     return [line.partition("::")[2] for line in done.stdout.splitlines() if "::" in line]
 
 
+@pytest.mark.sampled(3)
 def test_with_as_many_numbers_in_a_row_as_there_are_parts_each_case_runs_once(folder: Path) -> None:
     whole = collected(folder)
     drawn = [collected(folder, f"--drawn-by={number}") for number in range(7, 13)]
@@ -60,6 +61,7 @@ def test_with_as_many_numbers_in_a_row_as_there_are_parts_each_case_runs_once(fo
         assert [later - earlier for earlier, later in itertools.pairwise(turns)] == [part] * (6 // part - 1)
 
 
+@pytest.mark.sampled(3)
 def test_the_same_number_draws_the_same(folder: Path) -> None:
     assert collected(folder, "--drawn-by=5") == collected(folder, "--drawn-by=5") == collected(folder, f"--drawn-by={5 + TURNS}")
 

@@ -30,7 +30,7 @@ QUIET = ("-q", "-p", "no:cacheprovider")
 # In the order of tests/unit/conftest.py, not by the number of tests in a file.
 BOTH_CORES = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 # Of so many files pylint reads one.
-LINTED = 10
+LINTED = 20
 # Of so many policies and broken forecasts one is judged; of the recorded policies every fourth is one that is switched off.
 JUDGED = 5
 # Every part that a test is divided into divides it (tests/unit/sampling.py).

@@ -45,6 +45,7 @@ def test_claims_are_baked_into_an_image_and_taken_back(tmp_path: Path) -> None:
     assert (code, tree.place(RULES).exists()) == (0, False), said
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("options", "words"),
     [

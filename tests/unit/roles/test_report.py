@@ -56,6 +56,7 @@ def test_every_host_has_a_row_and_those_that_cannot_be_examined_say_so(reported:
     assert data["title"] == "All of them"
 
 
+@pytest.mark.sampled(3)
 def test_a_host_that_cannot_be_examined_fails_after_the_pages_are_written(reported: tuple[Path, int, str]) -> None:
     folder, code, output = reported
     recap = output.rpartition("PLAY RECAP")[2]

@@ -90,6 +90,7 @@ def test_a_play_with_a_wrong_claim_stops_before_anything_is_changed(tmp_path: Pa
     assert " changed=0 " in said
 
 
+@pytest.mark.sampled(3)
 def test_a_time_limit_for_the_reboot_is_refused_before_there_is_one(tmp_path: Path) -> None:
     said = play(tmp_path, vfio_host_reboot_timeout=-5, vfio_host_claims=[{"devices": "10de:1db1"}])
     assert "vfio_host_reboot_timeout: -5 is too short. Allowed are whole seconds, 1 and more." in said

@@ -19,7 +19,7 @@ from devtool.interpreters import Interpreter
 from devtool.phases import LINTED, TURNS, UNIT, linted, managed_host_name, sanity, unit
 from devtool.workspace import Workspace
 
-FILES = [f"plugins/modules/module_{number}.py" for number in range(LINTED)] + [f"tests/test_{number}.py" for number in range(LINTED + 3)]
+FILES = [f"plugins/modules/module_{number:02}.py" for number in range(LINTED)] + [f"tests/test_{number}.py" for number in range(LINTED + 3)]
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_the_modules_are_imported_where_there_is_no_older_python(monkeypatch: py
     with_oldest(monkeypatch, 13)
     found = words(workspace)
     assert len(found) == 3
-    assert found[-1].startswith("--python 3.13 --test import plugins/modules/module_0.py ")
+    assert found[-1].startswith("--python 3.13 --test import plugins/modules/module_00.py ")
 
 
 def test_files_that_are_asked_for_are_tested_by_all(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> None:

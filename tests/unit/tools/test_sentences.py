@@ -71,6 +71,7 @@ def test_what_a_role_says_when_it_fails_is_a_sentence() -> None:
     assert [(one.text, one.kind) for one in in_tasks(task, "a.yml")] == [("After the reboot … are not …bound… as claimed.", ERROR)]
 
 
+@pytest.mark.sampled(3)
 def test_roles_and_modules_are_read_as_well() -> None:
     texts = {one.file: one.text for one in found() if one.file.startswith(("roles/", "plugins/modules/"))}
     assert {"roles/vfio_host/tasks/reboot.yml", "plugins/modules/device_table.py"} <= texts.keys()

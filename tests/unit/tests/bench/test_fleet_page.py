@@ -11,6 +11,7 @@ from ansible_collections.vfio.variants.tests.bench import fleet_page
 from ansible_collections.vfio.variants.tests.bench.ratios import LIMITS
 
 
+@pytest.mark.sampled(3)
 def test_the_page_of_a_fleet_is_opened_beside_one_of_as_many_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet_page, "ROUNDS", 1)
     size, seconds, ratio = fleet_page.measure(tmp_path)

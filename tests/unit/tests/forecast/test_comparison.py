@@ -67,6 +67,7 @@ def test_what_was_booted_before_is_booted_again_only_where_that_is_asked_for(tre
         assert (pool.booted, len(results), [result.is_wrong for result in results]) == (booted, 2, [False, False])
 
 
+@pytest.mark.sampled(3)
 def test_a_boot_that_runs_out_of_time_is_tried_once_more(trees: HostTrees, tmp_path: Path) -> None:
     said: list[str] = []
     name = CASES[0].configuration.name

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import generator
 import named
+import pytest
 from configuration import FLOWS, SERIES
 
 HERE = Path(generator.__file__).parent
 
 
+@pytest.mark.sampled(3)
 def test_a_seed_stands_for_one_configuration_in_every_process() -> None:
     def drawn(hash_seed: str) -> str:
         program = "import generator; print([generator.draw(seed) for seed in range(60)])"

@@ -47,6 +47,7 @@ def owned_by(record: Record, driver: str | None) -> Record:
     return dataclasses.replace(record, owners=dict.fromkeys(record.owners, driver))
 
 
+@pytest.mark.sampled(4)
 def test_recorded_policies_of_each_strategy_agree_with_their_boots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chosen = some_policies()
     assert chosen.keys() == KINDS
@@ -63,6 +64,7 @@ def test_an_accepted_policy_that_lost_its_boot_fails_the_run(tmp_path: Path, cap
     assert any(line.startswith(f"FAILED: {record.case.configuration.name}") and Answer.WRONG.value in line for line in said)
 
 
+@pytest.mark.sampled(4)
 def test_a_boot_policy_that_refuses_nothing_fails_the_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +75,7 @@ def test_a_boot_policy_that_refuses_nothing_fails_the_run(
     assert any(line.startswith("FAILED: policy-") and Answer.WRONG.value in line for line in said)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("by_hand", "counts"), [('ACTION=="add", SUBSYSTEM=="pci", ATTR{power/control}="on"', False), ("# a comment", True)]
 )

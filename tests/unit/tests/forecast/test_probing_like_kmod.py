@@ -117,11 +117,13 @@ def test_without_any_line_dependencies_come_first(recorded: Recorded, tmp_path: 
     assert inserted_here(recorded, "", "vfio-pci", False)[-1] == "vfio_pci"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("line", LINES)
 def test_each_line_changes_what_is_loaded_as_it_does_for_kmod(recorded: Recorded, tmp_path: Path, line: str) -> None:
     compare(recorded, tmp_path, [line])
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("seed", range(24))
 def test_lines_together_change_what_is_loaded_as_they_do_for_kmod(recorded: Recorded, tmp_path: Path, seed: int) -> None:
     compare(recorded, tmp_path, random.Random(seed).sample(LINES, 6))  # noqa: S311 - a draw that can be repeated

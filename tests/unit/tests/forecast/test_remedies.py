@@ -60,6 +60,7 @@ def test_hosts_that_are_left_are_counted_and_judged_by_the_next_run(tmp_path: Pa
     ]
 
 
+@pytest.mark.sampled(4)
 def test_a_change_that_does_not_help_fails_the_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

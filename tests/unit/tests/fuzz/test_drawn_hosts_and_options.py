@@ -54,10 +54,12 @@ def test_a_host_that_is_never_answered_is_noticed(tmp_path: Path) -> None:
     assert "no answer within 1 s" in (asked_of(tmp_path, "NEVER", Limits(wall=1)) or "")
 
 
+@pytest.mark.sampled(3)
 def test_a_host_that_takes_too_much_memory_is_noticed(tmp_path: Path) -> None:
     assert "MiB" in (asked_of(tmp_path, "MEMORY", Limits(mebibytes=300)) or "")
 
 
+@pytest.mark.sampled(3)
 def test_memory_of_the_process_that_wants_to_know_does_not_count(tmp_path: Path) -> None:
     held = b"x" * (400 << 20)
     assert asked_of(tmp_path, "NOTHING", Limits(mebibytes=300)) is None

@@ -33,6 +33,7 @@ def test_every_change_that_is_suggested_helps_and_harms_no_device(capsys: pytest
     assert run(capsys, "--minutes", "0") == (status, said)
 
 
+@pytest.mark.sampled(4)
 def test_a_change_that_does_not_help_fails_the_run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(suggested_change.Search, "_moved", lambda _self, _change, device, _driver: (device.address,))
     status, said = run(capsys)

@@ -240,6 +240,7 @@ MAKERS = (
 GIVEN = (("iommu=pt", "b=2"), ("rhgb", "a=2"), ('dyndbg="file x +p"',))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("words", GIVEN, ids=lambda words: words[0])
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
 def test_check_mode_predicts_the_exact_text(tmp_path: Path, make: t.Callable[[Path], hosts.CmdlineHost], words: tuple[str, ...]) -> None:

@@ -54,6 +54,7 @@ def packed(copy: Path, module: str) -> Path:
     return place
 
 
+@pytest.mark.sampled(3)
 def test_it_is_the_same_from_a_directory_and_from_each_modules_archive(copy: Path) -> None:
     found = code_digest(kernel_cache.read_kernel)
     assert answer(copy) == found

@@ -32,6 +32,7 @@ def host(tmp_path: Path) -> Host:
     return Host(str(tmp_path), Commands(tmp_path))
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("program", PACKERS)
 def test_a_stream_that_unpacks_to_more_than_the_limit_is_left(tmp_path: Path, program: str) -> None:
     stream = packed(BOMB, program)
@@ -66,6 +67,7 @@ def test_what_stands_behind_a_stream_is_left_for_the_next_reader(tmp_path: Path,
     assert file.read() == b"behind it"
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("program", PACKERS)
 def test_a_module_that_unpacks_to_gigabytes_is_refused(tmp_path: Path, program: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ansible_collections.vfio.variants.plugins.module_utils._core.host.compression.LARGEST_FILE", LIMIT)

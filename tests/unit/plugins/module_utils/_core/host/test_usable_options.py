@@ -166,6 +166,7 @@ def test_what_should_have_options_of_its_own_is_a_dictionary(value: object) -> N
     refuse_unusable({"guards": None, "policy": "files={}", "claims": [{"guards": {}}]})
 
 
+@pytest.mark.sampled(3)
 def test_lists_and_dictionaries_have_a_largest_size_and_depth() -> None:
     refuse_unusable({"x": ["a"] * MOST_ENTRIES, "y": nested(DEEPEST)})
     for value in (["a"] * (MOST_ENTRIES + 1), {str(number): 1 for number in range(MOST_ENTRIES + 1)}, nested(DEEPEST + 1), nested(100_000)):

@@ -44,6 +44,7 @@ def test_signs_mean_what_they_mean_to_the_c_library(pattern: str, found: bool) -
     assert matches(name, pattern) is fnmatch(name, pattern) is found
 
 
+@pytest.mark.sampled(3)
 def test_drawn_patterns_match_what_the_c_library_matches() -> None:
     choice = random.Random(20)  # noqa: S311 - repeatable on purpose
     found = 0
