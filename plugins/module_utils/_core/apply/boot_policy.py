@@ -179,7 +179,8 @@ def prepare(
     if host.is_image:
         # Whose disks and network the machines will need is not known, nor what the firmware says of their IOMMU.
         boots = of_described(boots, inventory)
-    judged = (*(() if host.is_image else _judge_plan(judge, plan)), *judge.peers(decision.device for decision in plan.decisions))
+    in_place = not needed(plan.policy.changes(facts.existing))
+    judged = (*(() if host.is_image else _judge_plan(judge, plan, in_place)), *judge.peers(decision.device for decision in plan.decisions))
     chosen = ((decision.device, decision.default.module) for decision in plan.decisions)
     foreign = foreign_variants(chosen, kernels[-1]) if kernels else ()
     plan = dataclasses.replace(plan, warnings=(*plan.warnings, *makers, *judged, *foreign, *_switched_off(host, boots)))
@@ -250,10 +251,10 @@ def _judge_networks(judge: GuardCheck, leaving: t.Sequence[tuple[Device, Claim]]
     return next_network.sentences(found)
 
 
-def _judge_plan(judge: GuardCheck, plan: PolicyPlan) -> tuple[str, ...]:
+def _judge_plan(judge: GuardCheck, plan: PolicyPlan, in_place: bool) -> tuple[str, ...]:
     """Raises HostError for a device that would lose its driver without being claimed, or the next boot's network; returns warnings."""
     by_blacklist = next((decision.claim for decision in plan.decisions if decision.strategy == "blacklist"), None)
-    findings = judge.identical_cards(plan.decisions)
+    findings = judge.identical_cards(plan.decisions, in_place)
     if by_blacklist is not None:
         findings = (*judge.blacklisted(plan.blacklisted, by_blacklist), *findings)
     refuse(findings)

@@ -138,8 +138,13 @@ class GuardCheck:
                 if name not in ("module", "bind", "unbind") and self.host.link(folder) is not None:
                     yield Loss(None, claim, self.uses.below(folder), because, place=f"{bus} device {name}")
 
-    def identical_cards(self, decisions: t.Iterable[Decision]) -> tuple[GuardFinding, ...]:
-        """Findings about claims by address, if a card with the same IDs is not claimed."""
+    def identical_cards(self, decisions: t.Iterable[Decision], in_place: bool) -> tuple[GuardFinding, ...]:
+        """Findings about claims by address, if a card with the same IDs is not claimed.
+
+        Where the policy is ``in_place`` already, what the host lives on is looked at again, and not which programs have a card open:
+        that is otherwise each time, and a run with nothing to do could leave no record.
+        """
+        uses = HostUses(self.host, self.inventory, self._arguments, lasting=True) if in_place else self.uses
         found: list[GuardFinding] = []
         for decision in decisions:
             device = decision.device
@@ -153,7 +158,7 @@ class GuardCheck:
                 and other.address not in self.claim_of
                 and other.driver is not None
             ]
-            found += identical(device, decision.claim, [(other, self.uses.lasting(other)) for other in alike])
+            found += identical(device, decision.claim, [(other, uses.of(other)) for other in alike])
         return tuple(found)
 
     def peers(self, taken: t.Iterable[Device]) -> tuple[str, ...]:

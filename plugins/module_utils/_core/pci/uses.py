@@ -45,7 +45,7 @@ NETCONSOLE = re.compile(r"@[^/,]*/([^,\s]+)")
 """The interface in `netconsole=` (netpoll_parse_options() in net/core/netpoll.c)."""
 PLATFORM, OF_OLD_BUSES = "/sys/devices/platform", ("i8042", "serial8250", "tpm_tis", "dmi-ipmi-si")
 """Devices at places that are known in advance; the others on such buses are found by PNP."""
-THUNDERBOLT, IOMMU, NETWORK = 0x0C0340, 0x0806, 0x02
+THUNDERBOLT, IOMMU = 0x0C0340, 0x0806
 CONSUMER = "consumer:pci:"
 """What a folder of sysfs has for each device that cannot be without this one (Documentation/driver-api/device_link.rst)."""
 XEN_PLATFORM = "xen-platform-pci"
@@ -81,6 +81,7 @@ class HostUses:
     """What the host's functions are used for.  What concerns the whole host is read once, when it is first needed.
 
     ``arguments`` and ``display`` read what kernels are given, and what the running one does about the firmware's framebuffer.
+    ``lasting`` leaves out what is otherwise each time: what programs have open, this connection, and what only a command tells.
     """
 
     def __init__(
@@ -89,31 +90,27 @@ class HostUses:
         inventory: Inventory,
         arguments: t.Callable[[], Arguments] = Arguments,
         display: t.Callable[[], BootDisplay | None] = lambda: None,
+        *,
+        lasting: bool = False,
     ) -> None:
         self._host = host
         self._inventory = inventory
         self._read_arguments = arguments
         self._display = display
+        self._lasting = lasting
         self._processes = Processes(host)
 
     def of(self, device: Device) -> tuple[Use, ...]:
         """Everything that uses the function, or one of its virtual functions, at the moment or at boot."""
-        functions, below = self._of_device(device)
-        found = [*self._below(below), *self._functions(device, functions, below)]
-        consoles = self._arguments.consoles if may_have_port(device, below) else ()
-        found += [Use(clause, "console") for clause in console_uses(self._host, device, below, consoles, self._display)]
-        found += self._translating(device)
-        return tuple(dict.fromkeys(found))
-
-    def lasting(self, device: Device) -> tuple[Use, ...]:
-        """What the host lives on, of the uses of a function: not what programs have open, which is otherwise the next time."""
-        functions, below = self._of_device(device)
-        found = [*self._lasting_below(below), *self._lasting_of(functions, below), *self._translating(device)]
-        if below.disks and self._of_unknown_disks is not None:
-            found += self._disks_without_mounts(below)
-        # A program may reach the network with it.
-        if device.class_code >> 16 == NETWORK:
-            found += self._routed_by_programs(functions, below)
+        functions = [device, *(found for address in device.virtual_functions for found in (self._inventory.get(address),) if found)]
+        others = (*self._behind_bridge(device), *self._behind_thunderbolt(device))
+        below = read_below(self._host, [*(f"{DEVICES}/{function.address}" for function in functions), *others])
+        found = [*self._below(below)]
+        if not self._lasting:
+            found += self._functions(device, functions, below)
+            consoles = self._arguments.consoles if may_have_port(device, below) else ()
+            found += [Use(clause, "console") for clause in console_uses(self._host, device, below, consoles, self._display)]
+        found += [*self._lasting_of(functions, below), *self._translating(device)]
         return tuple(dict.fromkeys(found))
 
     def below(self, folder: str) -> tuple[Use, ...]:
@@ -132,12 +129,6 @@ class HostUses:
         return (*(Use(clause, "console") for clause in clauses), *drivers, *self._translating(device))
 
     # --
-
-    def _of_device(self, device: Device) -> tuple[list[Device], Below]:
-        """The function with its virtual functions, and what is below them all."""
-        functions = [device, *(found for address in device.virtual_functions for found in (self._inventory.get(address),) if found)]
-        others = (*self._behind_bridge(device), *self._behind_thunderbolt(device))
-        return functions, read_below(self._host, [*(f"{DEVICES}/{function.address}" for function in functions), *others])
 
     def _behind_bridge(self, device: Device) -> t.Iterator[str]:
         """The folders of devices behind a bridge to ISA or LPC, which are no children of it in sysfs."""
@@ -159,23 +150,20 @@ class HostUses:
             yield Use("other devices of this host reach memory by it (IOMMU)", "root")
 
     def _below(self, below: Below) -> t.Iterator[Use]:
-        yield from self._lasting_below(below)
-        yield from self._disks_without_mounts(below)
-        yield from (Use(clause) for clause in self._processes.using(below.nodes.values()))
-        yield from (Use(clause) for clause in self._containers.given(below.nodes.values()))
-        yield from (Use(clause) for clause in served(self._host, below))
-        if below.mediated:
-            yield Use(f"it has {counted(len(below.mediated), 'mediated device')} ({below.mediated[0]})")
-
-    def _lasting_below(self, below: Below) -> t.Iterator[Use]:
-        yield from (use for use, _node in self._mounted(below))
+        yield from self._disks(below)
         yield from self._volumes(below)
         yield from self._interfaces(below)
         yield from self._keys(below)
         # What reads the network is imported for what may be of it alone.
         if any(self._host.link_name(f"{folder}/driver") in VSOCK for folder in below.virtio) and self._network.may_be_no_network:
             yield Use("this SSH connection may run over its socket (vsock)", "connection")
+        if not self._lasting:
+            yield from (Use(clause) for clause in self._processes.using(below.nodes.values()))
+            yield from (Use(clause) for clause in self._containers.given(below.nodes.values()))
+            yield from (Use(clause) for clause in served(self._host, below))
         yield from self._of_the_machine(below)
+        if below.mediated:
+            yield Use(f"it has {counted(len(below.mediated), 'mediated device')} ({below.mediated[0]})")
         if not below.complete:
             yield Use("what is below it in sysfs cannot be read completely, so whether the host depends on it cannot be determined", "root")
 
@@ -190,12 +178,14 @@ class HostUses:
         yield from (Use(f"another host uses the USB device {name} on it (USB/IP)") for name in below.exported)
 
     def _functions(self, device: Device, functions: t.Sequence[Device], below: Below) -> t.Iterator[Use]:
-        nodes, addresses = self._nodes_of(functions), [function.address for function in functions]
+        nodes = [TreeNode(name) for function in functions for name in self._nodes_of_driver(function)]
+        addresses = [function.address for function in functions]
         yield from (Use(clause) for clause in self._processes.using(nodes, addresses))
         yield from (Use(clause) for clause in self._containers.given(nodes))
-        if self._processes.have_open([*nodes, *below.nodes.values()], addresses):
-            yield from self._routed_by_programs(functions, below)
-        yield from self._lasting_of(functions, below)
+        every = [*nodes, *below.nodes.values()]
+        for interface, lower in self._network.of_programs.items() if self._processes.have_open(every, addresses) else ():
+            for clause in self._processes.making(lower, every, addresses):
+                yield Use(f"{interface} carries the default route, through {clause}", "route")
         if device.virtual_functions:
             yield Use(f"it has {counted(len(device.virtual_functions), 'virtual function')}, which would be lost")
         yield from (Use(clause) for clause in served_memory(self._host, addresses))
@@ -206,12 +196,6 @@ class HostUses:
             yield from (Use(clause) for clause in shared_users(self._host, self._processes, function, module))
             if function.driver == "nvidia":
                 yield from self._nvidia(function)
-
-    def _routed_by_programs(self, functions: t.Sequence[Device], below: Below) -> t.Iterator[Use]:
-        nodes, addresses = [*self._nodes_of(functions), *below.nodes.values()], [function.address for function in functions]
-        for interface, lower in self._network.of_programs.items():
-            for clause in self._processes.making(lower, nodes, addresses):
-                yield Use(f"{interface} carries the default route, through {clause}", "route")
 
     def _lasting_of(self, functions: t.Sequence[Device], below: Below) -> t.Iterator[Use]:
         for function in functions:
@@ -240,9 +224,6 @@ class HostUses:
             yield Use("other devices of this host are reached by it (Xen)", "root")
         if function.driver == VBOX_GUEST:
             yield from (Use(entry.what, entry.guard) for entry in self._entries if entry.kind == VBOX_FOLDER)
-
-    def _nodes_of(self, functions: t.Sequence[Device]) -> list[TreeNode]:
-        return [TreeNode(name) for function in functions for name in self._nodes_of_driver(function)]
 
     def _nodes_of_driver(self, function: Device) -> t.Iterator[str]:
         if function.driver is not None and function.iommu_group is not None:
@@ -280,7 +261,7 @@ class HostUses:
         from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_network import Network
 
         interfaces = (node[4:] for device in self._inventory.devices for node in device.nodes if node.startswith("net/"))
-        return Network(self._host, frozenset(interfaces))
+        return Network(self._host, frozenset(interfaces), lasting=self._lasting)
 
     # -- disks
 
@@ -297,22 +278,19 @@ class HostUses:
 
         return Storage(self._host, self._entries)
 
-    def _mounted(self, below: Below) -> t.Iterator[tuple[Use, str | None]]:
-        """Each use by a mount, swap or the like, and the disk below the function that it is on."""
+    def _disks(self, below: Below) -> t.Iterator[Use]:
+        known: set[str] = set()
         for entry in self._entries if below.disks or below.virtio or below.ports or below.flash else ():
             node = self._storage.holds(entry, below)
             if node is not None:
                 sure = node.name in self._storage.backing(entry).names or node.number in self._storage.backing(entry).numbers
-                yield Use(entry.what if sure else f"{entry.what}, and {node.name} may be a part of it", entry.guard), node.name
+                known.add(node.name)
+                yield Use(entry.what if sure else f"{entry.what}, and {node.name} may be a part of it", entry.guard)
             elif self._storage.backing(entry).tags and self._has_shared_folder(below, self._storage.backing(entry).tags):
-                yield Use(entry.what, entry.guard), None
+                yield Use(entry.what, entry.guard)
             elif self._storage.backing(entry).may_be_over(below.ports):
-                yield Use(f"{entry.what}, over Fibre Channel", entry.guard), None
-
-    def _disks_without_mounts(self, below: Below) -> t.Iterator[Use]:
-        """Disks that others hold, or that the kernel has open for what is not mounted."""
-        known = {name for _use, name in self._mounted(below)}
-        for node in below.disks:
+                yield Use(f"{entry.what}, over Fibre Channel", entry.guard)
+        for node in () if self._lasting else below.disks:
             # A disk with partitions is always held.
             holders = self._host.names(f"{node.folder}/holders")
             is_divided = any(other.folder.startswith(f"{node.folder}/") for other in below.disks)
@@ -329,15 +307,17 @@ class HostUses:
                 if self._host.text_or_none(f"{UBI}/{name}/mtd_num") == node.name[len("/dev/mtd") :]:
                     yield Use(f"{node.name} is a part of {name}", "data_mounts")
 
-    @functools.cached_property
-    def _of_unknown_disks(self) -> MountUse | None:
-        """A use whose disks no list names all of; of several disks of F2FS only the first is named anywhere."""
-        backed = ((entry, self._storage.backing(entry)) for entry in self._entries)
-        return next((entry for entry, backing in backed if backing.pools or backing.unknown or entry.kind == "f2fs"), None)
-
     def _held(self, node: TreeNode) -> Use:
         """A disk that the kernel has opened exclusively: for a file system, a pool, an array or a target that no list names."""
-        unknown = self._of_unknown_disks
+        unknown = next(
+            (
+                entry
+                for entry in self._entries
+                # Of several disks of F2FS only the first is named anywhere.
+                if self._storage.backing(entry).pools or self._storage.backing(entry).unknown or entry.kind == "f2fs"
+            ),
+            None,
+        )
         if unknown is not None:
             return Use(f"the kernel has {node.name} in use, perhaps since {unknown.what}", unknown.guard)
         return Use(f"the kernel has {node.name} in use for a file system, a pool, an array or a target", "data_mounts")
@@ -377,7 +357,8 @@ class HostUses:
             if any(named in (name, self._network.hardware_address(name)) for name in own):
                 yield Use(f"{named} is named by {where}, so that the initramfs may need it for the root file system", "root")
         yield from self._remote_disks(own)
-        yield from self._plain_interfaces(below, own)
+        if not self._lasting:
+            yield from self._plain_interfaces(below, own)
 
     def _remote_disks(self, own: tuple[str, ...]) -> t.Iterator[Use]:
         running = next((name for name in own if self._network.is_up(name)), None)

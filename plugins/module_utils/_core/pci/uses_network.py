@@ -43,10 +43,15 @@ class Route(t.NamedTuple):
 class Network:
     """The network of a host, each part read when it is first needed."""
 
-    def __init__(self, host: Host, physical: t.Collection[str] = ()) -> None:
-        """``physical`` are the interfaces of PCI functions."""
+    def __init__(self, host: Host, physical: t.Collection[str] = (), *, lasting: bool = False) -> None:
+        """``physical`` are the interfaces of PCI functions.
+
+        ``lasting`` leaves out what is otherwise each time: no command is run, so of routes those of the main table alone are known, and
+        this connection is none.
+        """
         self._host = host
         self._physical = physical
+        self._lasting = lasting
         self._unknown_carriers: dict[str, bool] = {}
 
     # -- interfaces
@@ -292,7 +297,7 @@ class Network:
 
     @functools.cached_property
     def _connection(self) -> ConnectionEnds | None:
-        return ssh_connection(self._host)
+        return None if self._lasting else ssh_connection(self._host)
 
     def connection_interfaces(self) -> tuple[str | None, ...]:
         """The interfaces of the SSH connection that this process descends from; None in it if one cannot be determined."""
@@ -327,7 +332,7 @@ class Network:
         return read_once(self._host, ("ip", *words), lambda: self._answer_of_ip(words))
 
     def _answer_of_ip(self, words: t.Sequence[str]) -> tuple[dict[str, t.Any], ...]:
-        if self._host.which("ip") is None:
+        if self._lasting or self._host.which("ip") is None:
             return ()
         try:
             found = json.loads(self._host.run(["ip", "-json", *words], IP_TIMEOUT).stdout or "[]")

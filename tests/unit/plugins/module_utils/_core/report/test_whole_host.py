@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import unchanged
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.unchanged import recall
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.whole_host import predict, record
+from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.converged_hosts import (
     CARD,
     DRIVER,
@@ -24,7 +25,7 @@ from ansible_collections.vfio.variants.tests.unit.converged_hosts import (
     recorded,
     request,
 )
-from ansible_collections.vfio.variants.tests.unit.policy_hosts import RULES, VARIANT, kernel
+from ansible_collections.vfio.variants.tests.unit.policy_hosts import RULES, VARIANT, kernel, run
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, Tree
 
 SITE = "/etc/modprobe.d/site.conf"
@@ -75,6 +76,28 @@ def test_a_program_that_comes_and_goes_with_a_card_of_the_same_ids_changes_nothi
     assert recorded(tree, claim)["because"] == ""
     tree.link("/proc/4712/fd/7", "/dev/dri/card1").file("/proc/4712/comm", "Xwayland\n").file("/proc/4711/comm", "kworker/0:1\n")
     assert is_unchanged(tree)
+
+
+def test_the_network_of_a_card_of_the_same_ids_is_asked_of_files_where_the_policy_is_in_place(tmp_path: Path) -> None:
+    """A command's answer cannot be asked again by the small module of the next run."""
+    claim = {"devices": "0000:06:00.0", "driver": "vfio-pci"}
+    tree = converged(tmp_path / "root", {"devices": CARD}, other="nouveau")
+    for group, (address, driver) in enumerate((("0000:06:00.0", "vfio-pci"), ("0000:07:00.0", "ixgbe")), 11):
+        override = driver if driver == "vfio-pci" else None
+        tree.pci(address, "8086:10fb", class_code=0x020000, driver=driver, override=override, group=group)
+    device = f"{DEVICES}/0000:07:00.0"
+    tree.directory(f"{device}/net/eno1").link("/sys/class/net/eno1", f"{device}/net/eno1").link(f"{device}/net/eno1/device", device)
+    tree.file(f"{device}/net/eno1/operstate", "up\n").file(f"{device}/net/eno1/flags", "0x1003\n")
+    tree.file("/usr/sbin/ip", "#!/bin/sh\necho '[]'\n", mode=0o755)
+    run(tree, claim)
+    for release in (DEBIAN_13, DEBIAN_12):
+        tree.file(f"/boot/initrd.img-{release}", image(tree, release))
+    host = tree.host(Commands(tree.root))
+    assert record(host, request(claim), KEY, check_mode=False, settled=0)["because"] == ""
+    assert is_unchanged(tree)
+    header = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n"
+    tree.file("/proc/net/route", f"{header}eno1 00000000 0102A8C0 0003 0 0 0 00000000 0 0 0\n")
+    assert not is_unchanged(tree)
 
 
 def test_check_mode_leaves_no_record(tree: Tree, tmp_path: Path) -> None:
