@@ -186,8 +186,8 @@ class EventContext:
     in_initrd: bool = False
     complete: bool = False
     has_groups: bool | None = None
-    endings: t.Mapping[str, bool] = dataclasses.field(default_factory=dict)
-    """By command line, whether PROGRAM goes well, where that is known; such a program writes nothing."""
+    endings: t.Mapping[str, bool | str] = dataclasses.field(default_factory=dict)
+    """By command line, whether PROGRAM goes well, where that is known; what it writes, if it writes something."""
     is_first: bool = False
     """Whether no udev has processed the devices' events in an earlier stage."""
 
