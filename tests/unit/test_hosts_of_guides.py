@@ -186,7 +186,7 @@ HOSTS: dict[str, Drawn] = {
     "a condition in a drop-in": unit(NATIVE, more={f"{OWN}/card.service.d/no.conf": "[Unit]\nConditionPathExists=/etc/never\n"}),
     "a word of the command line as a condition": unit(NATIVE, head="ConditionKernelCommandLine=guest\n"),
     "a first boot as a condition": unit(NATIVE, head="ConditionFirstBoot=yes\n", more=MACHINE),
-    "a first boot as a condition, which it is": unit(GUEST, head="ConditionFirstBoot=yes\n"),
+    "a first boot as a condition, which it is": unit(GUEST, head="ConditionFirstBoot=yes\n", more={"/etc/machine-id": "uninitialized\n"}),
     "a first boot as a condition, by the command line": unit(
         GUEST, head="ConditionFirstBoot=yes\n", cmdline="systemd.condition_first_boot=1", more=MACHINE
     ),

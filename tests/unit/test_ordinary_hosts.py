@@ -33,8 +33,12 @@ DEVICES = f"{NIC} 0200: 8086:10d3\n{CARD} 0302: 10de:1db1\n"
 
 
 def host(root: Path) -> Tree:
-    """A Debian 13 with nouveau, e1000e and vfio-pci, an initramfs, a card and a network controller."""
-    return worked_examples.Example("ordinary", {worked_examples.DEVICES: DEVICES}, (), None, (0, 0)).host(root)
+    """A Debian 13 that has booted before, with nouveau, e1000e and vfio-pci, an initramfs, a card and a network controller."""
+    return (
+        worked_examples.Example("ordinary", {worked_examples.DEVICES: DEVICES}, (), None, (0, 0))
+        .host(root)
+        .file("/etc/machine-id", f"{'0' * 32}\n")
+    )
 
 
 def started(tree: Tree) -> Startup:

@@ -210,8 +210,10 @@ class Tree:
     # -- what is installed
 
     def systemd(self, version: int = 257) -> Tree:
-        """systemd as the host's init, and the rules by which its udev loads drivers."""
-        self.link("/sbin/init", "/lib/systemd/systemd").file("/usr/lib/systemd/systemd", b"\x7fELF", 0o755)
+        """systemd as the host's init, which has booted before, and the rules by which its udev loads drivers."""
+        self.file("/etc/machine-id", f"{'0' * 32}\n").link("/sbin/init", "/lib/systemd/systemd").file(
+            "/usr/lib/systemd/systemd", b"\x7fELF", 0o755
+        )
         self.file(f"/usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-{version}.so", b"\x7fELF")
         return self.file(DRIVERS_RULES, DRIVERS_RULES_TEXT)
 

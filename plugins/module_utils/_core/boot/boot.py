@@ -97,8 +97,8 @@ class Stage:
     event runs it."""
     absent_programs: frozenset[str] = frozenset()
     """Command lines, as a rule has them, of programs that are not at the path which the line gives."""
-    endings: t.Mapping[str, bool] = dataclasses.field(default_factory=dict)
-    """By command line as a rule has it, whether PROGRAM goes well, where that is known; such a program writes nothing."""
+    endings: t.Mapping[str, bool | str] = dataclasses.field(default_factory=dict)
+    """By command line as a rule has it, whether PROGRAM goes well, where that is known; what it writes, if it writes something."""
     own_modules: t.Mapping[str, ModuleFacts] = dataclasses.field(default_factory=dict)
     """The modules whose files are others in this initramfs than in the root, by normalized name."""
     other_builds: tuple[str, ...] = ()

@@ -151,7 +151,7 @@ def read(tree: FileTree, name: str, cmdline: Cmdline | None) -> UnitChanges:
 
 def of_manager(tree: FileTree, cmdline: Cmdline, source: str) -> t.Iterator[str]:
     """Where systemd's own configuration takes something from every unit, or gives it variables that bear on the work: a sentence each."""
-    for value in cmdline.values(WORD):
+    for value in cmdline.values_for_systemd(WORD):
         if _ACTING.match(value.partition("=")[0]):
             yield f"{source}: {WORD}={value} is for every unit; what udev can do with it cannot be determined."
     folders = [f"{place}/system.conf.d" for place in _OF_MANAGER]

@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot import io
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, LoadList, ModuleFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.image_modules import ImageModules, uncompressed
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.module_drivers import BUILT_IN_NAMES, function_of, module_facts
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.unbound_built_ins import UnboundBuiltIns
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import initcalls
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
@@ -305,18 +306,27 @@ def _is_vfio(kernel: Kernel, module: str) -> bool:
 def _maybe_built_in(machine: BootInputs, kernel: Kernel) -> t.Iterator[tuple[str, tuple[str, ...]]]:
     """The devices that a driver built into ``kernel`` may match, with those drivers, or with none where any may.
 
-    A device that no built-in driver has taken in the running kernel is for none of that kernel's, unless VFIO has taken it since.
+    A device that no built-in driver has taken in the running kernel is for none of that kernel's, unless VFIO has taken it since, or
+    it has no driver: then one that is for such devices may have lost it.
     Other kernels tell by their modules' aliases which devices a driver is for; what no kernel tells shows in no kernel that runs.
     """
     linked = kernel.builtins - kernel.modules.keys()
+    unbound = _unbound(machine, kernel, linked) if machine.runs(kernel) else None
     for device in machine.inventory.devices:
         shows_nothing = _is_told_by_none(machine, kernel, device)
-        if machine.runs(kernel) and not shows_nothing:
+        if unbound is not None and not (shows_nothing or unbound.is_free(device)):
             continue
         known = (match.module for other in machine.kernels for match in other.natives(device.modalias))
         drivers = tuple(dict.fromkeys(BUILT_IN_NAMES.get(one, one) for one in known if one in linked))
+        if unbound is not None and not shows_nothing:
+            drivers = drivers or unbound.of(device)
         if drivers or (shows_nothing and not kernel.natives(device.modalias)):
             yield device.address, drivers
+
+
+def _unbound(machine: BootInputs, kernel: Kernel, linked: t.Collection[str]) -> UnboundBuiltIns:
+    text = machine.host.text_or_none(f"{MODULES}/{kernel.release}/modules.builtin") or ""
+    return UnboundBuiltIns(kernel, linked, text, machine.inventory, lambda name: _module_of(machine.inventory.drivers[name]))
 
 
 def _maybe_taken_first(machine: BootInputs, kernel: Kernel) -> t.Iterator[str]:

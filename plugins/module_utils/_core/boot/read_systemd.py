@@ -104,9 +104,8 @@ def _load_list(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -
     keys = ("modules_load", "rd.modules_load") if in_initrd else ("modules_load",)
     given = [
         ListedModule(normalize_module_name(name), source, written=name)
-        for argument in cmdline.arguments
-        for key, equals, value in (argument.replace('"', "").partition("="),)
-        if equals and normalize_module_name(key) in keys
+        for key, value in cmdline.for_systemd
+        if value is not None and normalize_module_name(key) in keys
         for name in value.split(",")
         if name
     ]

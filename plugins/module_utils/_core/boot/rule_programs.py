@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import EVENT_DEVICE
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import modprobe_path
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.exit_status import succeeds
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.exit_status import succeeds, writes
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.harmless_programs import HARMLESS, PROGRAMS
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import ProgramAnalysis
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.read import judge_unit, units_of
@@ -64,15 +64,22 @@ def absent(tree: FileTree, rules: Rules) -> frozenset[str]:
     return frozenset(key.value for rule in rules.rules for key in rule.keys if _runs_program(key) and is_absent(key.value))
 
 
-def endings(tree: FileTree, rules: Rules) -> dict[str, bool]:
-    """By command line, whether PROGRAM goes well, of commands such as `/bin/true`, `/usr/bin/test -e FILE` and those that are not there."""
+def endings(tree: FileTree, rules: Rules) -> dict[str, bool | str]:
+    """By command line, whether PROGRAM goes well, of commands such as `/bin/true`, `/usr/bin/test -e FILE` and those that are not there.
+
+    Of one that goes well and writes something, such as `/bin/echo yes`, it is what that is.
+    """
     gone = absent(tree, rules)
-    found: dict[str, bool] = {}
+    found: dict[str, bool | str] = {}
     for key in (key for rule in rules.rules for key in rule.keys if key.name == "PROGRAM"):
         program = key.value.partition(" ")[0].strip("'\"")
-        well = False if key.value in gone else succeeds(tree, key.value) if program.startswith("/") and tree.exists(program) else None
-        if well is not None:
-            found[key.value] = well
+        if key.value in gone:
+            found[key.value] = False
+        elif program.startswith("/") and tree.exists(program):
+            ending: bool | str | None = succeeds(tree, key.value)
+            ending = writes(tree, key.value) if ending is None else ending
+            if ending is not None:
+                found[key.value] = ending
     return found
 
 

@@ -83,5 +83,5 @@ def unlisted(boot: Boot, device: Device, outcomes: Outcomes) -> t.Iterator[Uncle
     # One that is built in as well may be linked after it.
     if drivers is None or (first.stage == KERNEL and first.driver in drivers):
         return
-    why = f"other kernels have {', '.join(drivers)} for the device" if drivers else "the device has no other native driver"
+    why = f"{', '.join(drivers)} may be for the device" if drivers else "the device has no other native driver"
     yield Unclear(f"{lacking}, and {why}.", (None, *(drivers or (ANOTHER,))))

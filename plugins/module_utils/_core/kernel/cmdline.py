@@ -20,6 +20,9 @@ CMDLINE = "/proc/cmdline"
 WORD = re.compile(r'(?:[^\s"]+|"[^"]*(?:"|$))+')
 MODULE_OPTION = re.compile(r'([^.="\s]+)\.([^.="\s]+)(?:=(.*))?', re.DOTALL)
 _LOCK = re.compile(r"sysctl[./]kernel[./]modules_disabled=0*1")
+# What extract_first_word() in systemd's extract-word.c takes for a word, with proc_cmdline_extract_first()'s flags, and its quotes.
+_SYSTEMD_WORD = re.compile(r"""(?:[^\s"']+|"[^"]*(?:"|$)|'[^']*(?:'|$))+""")
+_SYSTEMD_QUOTED = re.compile(r""""([^"]*)(?:"|$)|'([^']*)(?:'|$)""")
 LINE_SIZES = {"x86_64": 2048, "aarch64": 2048, "ppc64le": 2048, "riscv64": 1024, "s390x": 4096, "loongarch64": 4096}
 """COMMAND_LINE_SIZE by machine, with the byte that ends the line (include/uapi/asm/setup.h; s390's in its Kconfig)."""
 MOST_READ = 64 << 10
@@ -54,6 +57,19 @@ class Cmdline:
         """The values of each `name=…`, in order, unquoted; in names `-` equals `_` (parameq() in kernel/params.c)."""
         pairs = map(name_and_value, self.arguments)
         return tuple(value for key, value in pairs if value is not None and normalize_module_name(key) == normalize_module_name(name))
+
+    @property
+    def for_systemd(self) -> tuple[tuple[str, str | None], ...]:
+        """Each word's name and value as systemd and its programs read them: quotes of both kinds, wherever they stand, are taken away."""
+        text = " ".join(self.arguments)
+        words = (_SYSTEMD_QUOTED.sub(lambda quoted: quoted[1] or quoted[2] or "", word) for word in _SYSTEMD_WORD.findall(text))
+        parts = (word.partition("=") for word in words)
+        return tuple((name, value if equals else None) for name, equals, value in parts)
+
+    def values_for_systemd(self, name: str) -> tuple[str, ...]:
+        """The values of each `name=…` that systemd reads; in names `-` equals `_` (proc_cmdline_key_streq() in proc-cmdline.c)."""
+        wanted = normalize_module_name(name)
+        return tuple(value for key, value in self.for_systemd if value is not None and normalize_module_name(key) == wanted)
 
     def last(self, name: str) -> str | None:
         """The last argument of that name, as written."""

@@ -29,6 +29,8 @@ WITHOUT_OLD_SUFFIX = 5
 MODULES_SOFTDEP = "modules.softdep"
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 AFTER_NAME = re.compile(r"[\t ]*\S+[\t ]+[^\t ]+[\t ]")
+# kmod takes one blank away behind a module's name; from two on, what follows is a blank, and so not missing: a command that does nothing.
+ENDS_IN_BLANKS = re.compile(r"[\t ][\t ]$")
 BRACKETED = re.compile(r"(\[[^\]]*\])")
 # The number of words after each command; None for any number, but at least one after the module.
 WORDS: dict[str, int | None] = {
@@ -280,7 +282,7 @@ def _directive(source: SourceLine, line: str) -> Directive | None:
     if not words or words[0] not in WORDS:
         return None
     command, count = words[0], WORDS[words[0]]
-    if len(words) - 1 < (2 if count is None else count):
+    if len(words) - 1 < (2 if count is None else count) and not (count is None and len(words) > 1 and ENDS_IN_BLANKS.search(line)):
         return None
     if any(_underscores(word) is None for word in words[1 : (count or 1) + 1]):
         return None

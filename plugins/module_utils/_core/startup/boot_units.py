@@ -24,7 +24,7 @@ def at_boot(host: Host, files: UnitFiles, conditions: Conditions, cmdline: Cmdli
     """Those that systemd starts by its targets, the command line (of which ``source`` is the place), presets and mounts."""
     words = SystemdWords.of(cmdline)
     wants = [(unit, source) for unit in words.wants] if generators.can_run(host, generators.DEBUG) else []
-    wants += [*asked_units.of_presets(host, files), *asked_units.of_mounts(host)]
+    wants += [*asked_units.of_presets(host, files, cmdline), *asked_units.of_mounts(host)]
     return StartedUnits.at_boot(files, words.target, wants, conditions.may_hold)
 
 

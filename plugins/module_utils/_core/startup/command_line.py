@@ -9,7 +9,6 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
@@ -40,8 +39,8 @@ class SystemdWords:
         asked = target_of(cmdline)
         return cls(
             None if asked is None else asked[0],
-            tuple(map(with_suffix, cmdline.values("systemd.wants"))),
-            cmdline.values("systemd.run"),
+            units_of_word(cmdline, "wants"),
+            cmdline.values_for_systemd("systemd.run"),
             cmdline.values("liveupdate")[-1:] in (("on",), ("1",), ("y",), ("yes",), ("true",)),
         )
 
@@ -52,13 +51,24 @@ def target_of(cmdline: Cmdline, in_initrd: bool = False) -> tuple[str, str] | No
     As parse_proc_cmdline_item() in src/core/main.c: the last one counts, and a name without a suffix is ignored.
     """
     asked, prefix = None, "rd." if in_initrd else ""
-    for word in cmdline.arguments:
-        name, value = name_and_value(word)
+    for name, value in cmdline.for_systemd:
         if value is None and name.startswith(prefix) and name[len(prefix) :] in _RUN_LEVELS:
-            asked = _RUN_LEVELS[name[len(prefix) :]], word
+            asked = _RUN_LEVELS[name[len(prefix) :]], name
         elif value is not None and normalize_module_name(name) == f"{prefix}systemd.unit" and with_suffix(value) == value:
-            asked = value, word
+            asked = value, f"{name}={value}"
     return asked
+
+
+def units_of_word(cmdline: Cmdline, word: str, in_initrd: bool = False) -> tuple[str, ...]:
+    """The units that `systemd.mask=` or `systemd.wants=` name; at an empty one systemd-debug-generator gives up."""
+    prefix, found = "rd.systemd." if in_initrd else "systemd.", []
+    for name, value in cmdline.for_systemd:
+        if name in (f"{prefix}mask", f"{prefix}wants") and value is not None:
+            if not value:
+                break
+            if name == f"{prefix}{word}":
+                found.append(with_suffix(value))
+    return tuple(found)
 
 
 def with_suffix(unit: str) -> str:

@@ -27,7 +27,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Unit, UnitSetting
 
 _OPEN = ("/run/", "/sys/", "/proc/", "/dev/", "/tmp/", "/var/run/", "/var/lock/")  # noqa: S108 - nothing is written there
-_MACHINE_ID = "/etc/machine-id"
 # A boot loader adds them, so that the words that are read of its settings do not show them all.
 _OF_LOADERS = ("BOOT_IMAGE", "initrd", "BOOTIF", "bootconfig")
 # What turns a security module off, by its name in ConditionSecurity= (kernel-parameters.txt).
@@ -97,8 +96,8 @@ class Conditions:
     def _word(self, wanted: str) -> bool | None:
         if self.cmdline is None:
             return None
-        words = [word.replace('"', "") for word in self.cmdline.arguments]
-        has = any(word == wanted or ("=" not in wanted and word.partition("=")[0] == wanted) for word in words)
+        words = self.cmdline.for_systemd
+        has = any(wanted == (name if value is None or "=" not in wanted else f"{name}={value}") for name, value in words)
         return True if has else None if wanted.partition("=")[0] in _OF_LOADERS else False
 
     def _user(self, value: str) -> bool | None:
@@ -112,10 +111,8 @@ class Conditions:
 
     def _first_boot(self, value: str) -> bool | None:
         """machine-id(5); a word of the command line can say otherwise."""
-        if self.cmdline is None or self.cmdline.last("systemd.condition_first_boot") is not None:
-            return None
-        is_first = (self.tree.text_or_none(_MACHINE_ID) or "uninitialized") == "uninitialized"
-        return is_first == (truth(value) is True)
+        is_first = machine_facts.is_first_boot(self.tree, self.cmdline)
+        return None if is_first is None else is_first == (truth(value) is True)
 
     def _architecture(self, value: str) -> bool | None:
         own = architecture.of_tree(self.tree) or architecture.of_release(self.release or "")
@@ -156,7 +153,7 @@ class Conditions:
     def _host(self, value: str) -> bool | None:
         if _ID.fullmatch(value):
             # It can be a product's, too.
-            number = (self.tree.text_or_none(_MACHINE_ID) or "").strip().lower()
+            number = (self.tree.text_or_none(machine_facts.MACHINE_ID) or "").strip().lower()
             is_own = number != "" and value.replace("-", "").lower() == number and not self._sets("systemd.machine_id")
             return True if is_own else None
         own = machine_facts.host_name(self.tree)

@@ -53,7 +53,7 @@ def read(host: Host, judge: ProgramAnalysis, cmdline: Cmdline, source: str) -> t
     for name, text in _given(cmdline):
         yield from _of(judge, name, text, f"{source}: systemd.set_credential={name}", known, for_manager=True)
     for word in PULLS:
-        for value in cmdline.values(word):
+        for value in cmdline.values_for_systemd(word):
             yield Influence(f"{source}: {word}={value}", "has something fetched at boot, which is not known", UNBOUNDED)
     for place in STORES:
         for name in host.names(place) if host.is_dir(place) else ():
@@ -71,10 +71,10 @@ def sealed(host: Host) -> list[str]:
 
 
 def _given(cmdline: Cmdline) -> t.Iterator[tuple[str, str | None]]:
-    for value in cmdline.values("systemd.set_credential"):
+    for value in cmdline.values_for_systemd("systemd.set_credential"):
         name, _colon, text = value.partition(":")
         yield name, _unescaped(text)
-    for value in cmdline.values("systemd.set_credential_binary"):
+    for value in cmdline.values_for_systemd("systemd.set_credential_binary"):
         name, _colon, text = value.partition(":")
         try:
             yield name, base64.b64decode(text, validate=True).decode("utf-8", "surrogateescape")

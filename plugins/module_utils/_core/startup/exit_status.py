@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How commands end that do nothing: true, false, sleep, test and exit, by themselves or in `sh -c`."""
+"""How commands end that do nothing: true, false, sleep, test and exit, by themselves or in `sh -c`; what echo, printf and cat write."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ if t.TYPE_CHECKING:
 _FOLDERS = ("/bin", "/usr/bin")
 _EXPANDED = re.compile(r"[$%\\`]")
 DEEPEST = 3
+# Words that neither a shell nor udev, which replaces what is not among UDEV_ALLOWED_CHARS_INPUT, changes.
+_PLAIN = re.compile(r"[A-Za-z0-9.:=@+/,_-]+")
+_SCRIPT = re.compile(rb"#! ?/(?:usr/)?bin/(?:ba|da)?sh *\n")
+_LONGEST_SCRIPT = 4096
+_LONGEST_TEXT = 512
 _TIME = re.compile(r"[0-9]+(?:\.[0-9]+)?[smhd]?")
 
 
@@ -40,6 +45,55 @@ def succeeds(tree: FileTree, command: str, sees_tree: bool = True) -> bool | Non
         return None
     asked = _Asked(tree, sees_tree)
     return asked.shell(words, 0) if SHELLS.fullmatch(path) is not None else asked.program([posixpath.basename(path), *words[1:]])
+
+
+def writes(tree: FileTree, command: str) -> str | None:
+    """What a command writes that does nothing else and ends well, by itself, in `sh -c` or as all that a script has; None if not known."""
+    if _EXPANDED.search(command):
+        return None
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return None
+    path = _found(tree, words[0]) if words else None
+    if path is not None and SHELLS.fullmatch(path) is not None:
+        words = _only_command(words[2]) if len(words) == 3 and words[1] == "-c" and _is_own(tree, path) else []
+    elif path is None:
+        words = _of_script(tree, words[0]) if len(words) == 1 else []
+    elif not _is_own(tree, path):
+        return None
+    if len(words) < 2 or not all(map(_PLAIN.fullmatch, words)):
+        return None
+    name, *arguments = (posixpath.basename(words[0]), *words[1:])
+    if name == "echo":
+        said = arguments[1:] if arguments[0] == "-n" else arguments
+        return None if any(word.startswith("-") for word in said[:1]) else " ".join(said)
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        return None
+    return arguments[0] if name == "printf" else _content(tree, arguments[0]) if name == "cat" else None
+
+
+def _only_command(script: str) -> list[str]:
+    """The words of a script that is one simple command; none of another."""
+    parts = [] if _EXPANDED.search(script) else simple_commands(script)
+    return list(parts[0][1]) if len(parts) == 1 else []
+
+
+def _of_script(tree: FileTree, path: str) -> list[str]:
+    content = (tree.head(path, _LONGEST_SCRIPT + 1) or b"") if path.startswith("/") and tree.is_file(path) else b""
+    if len(content) > _LONGEST_SCRIPT or _SCRIPT.match(content) is None:
+        return []
+    lines = (line.strip() for line in content.decode("utf-8", "surrogateescape").split("\n"))
+    code = [line for line in lines if line and not line.startswith("#")]
+    return _only_command(code[0]) if len(code) == 1 else []
+
+
+def _content(tree: FileTree, path: str) -> str | None:
+    """The words of a file that has one line of them."""
+    if is_open(tree, path) or not tree.is_file(path):
+        return None
+    text = (tree.head(path, _LONGEST_TEXT + 1) or b"").decode("utf-8", "surrogateescape").rstrip("\n")
+    return text if len(text) < _LONGEST_TEXT and all(map(_PLAIN.fullmatch, text.split(" "))) else None
 
 
 def _found(tree: FileTree, program: str) -> str | None:

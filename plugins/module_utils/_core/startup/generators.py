@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.brought_texts import UNIT_NAME, UNITS_OF_DRIVERS
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.command_line import with_suffix
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.command_line import units_of_word
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import lines_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import mask_of
 
@@ -49,8 +49,8 @@ def can_run(tree: FileTree, name: str, in_initrd: bool = False) -> bool:
 
 def masked_by_word(tree: FileTree, cmdline: Cmdline, in_initrd: bool = False) -> tuple[str, ...]:
     """The units that the command line masks."""
-    given = cmdline.values("rd.systemd.mask" if in_initrd else "systemd.mask")
-    return tuple(map(with_suffix, given)) if given and can_run(tree, DEBUG, in_initrd) else ()
+    given = units_of_word(cmdline, "mask", in_initrd)
+    return given if given and can_run(tree, DEBUG, in_initrd) else ()
 
 
 def judged(judge: ProgramAnalysis, path: str) -> t.Iterator[Influence]:

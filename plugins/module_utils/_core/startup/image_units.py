@@ -12,6 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import generators, services, sysctl, tmpfiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.command_line import units_of_word
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.conditions import Conditions
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import ProgramAnalysis
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.systemd_variables import SystemdVariables
@@ -51,8 +52,9 @@ def judged(view: FileTree, kernel: Kernel, ownership: Ownership, inventory: Inve
     files = UnitFiles(view, generators.masked_by_word(view, cmdline, in_initrd=True))
     conditions = Conditions(view, cmdline, kernel.release)
     judge = ProgramAnalysis(view, kernel, inventory, None, ownership, SystemdVariables.read(view, cmdline, ownership))
-    target = cmdline.values("rd.systemd.unit")[-1:]
-    asked = [(name, name) for name in (*target, *TARGETS)] + [(name, "rd.systemd.wants") for name in cmdline.values("rd.systemd.wants")]
+    target = cmdline.values_for_systemd("rd.systemd.unit")[-1:]
+    wants = units_of_word(cmdline, "wants", in_initrd=True)
+    asked = [(name, name) for name in (*target, *TARGETS)] + [(name, "rd.systemd.wants") for name in wants]
     for started in StartedUnits(files, asked, conditions.may_hold).found.values():
         unit = started.unit
         if not conditions.may_hold(unit):

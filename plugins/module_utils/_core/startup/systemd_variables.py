@@ -43,7 +43,7 @@ class SystemdVariables:
                 found[setting.key] = {**found[setting.key], **dict(assignments(setting.value))} if setting.value else {}
         given, own = found["DefaultEnvironment"], found["ManagerEnvironment"]
         if cmdline is not None:
-            given.update(assigned for value in cmdline.values(WORD) for assigned in _assigned(value))
+            given.update(assigned for value in cmdline.values_for_systemd(WORD) for assigned in _assigned(value))
             # The kernel gives words that it does not know to the first program (unknown_bootoption() in init/main.c).
             pairs = map(name_and_value, cmdline.of_kernel.arguments)
             own = {**{name: value for name, value in pairs if value is not None and name.isidentifier()}, **own}

@@ -134,8 +134,8 @@ class UnitFiles:
         found: dict[str, str] = {}
         for kind in (".wants", ".requires", ".upholds"):
             for unit, path in self._beside(names, kind):
-                # A link to nothing or to an empty file starts nothing (process_deps() in load-dropin.c).
-                if unit.endswith(KINDS) and not self.is_mask(path):
+                # What is not a link, and a link to nothing or to an empty file, starts nothing (process_deps() in load-dropin.c).
+                if unit.endswith(KINDS) and self._tree.link(path) is not None and not self.is_mask(path):
                     found.setdefault(in_place_of_template(unit, names[0]), path)
         return tuple(found.items())
 

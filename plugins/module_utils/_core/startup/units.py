@@ -41,6 +41,7 @@ _PULLS = ("Wants", "Requires", "BindsTo", "Upholds", "OnFailure", "OnSuccess", "
 _ALWAYS = frozenset(("sysinit.target", "basic.target", "shutdown.target"))
 DEFAULT = "default.target"
 _FALLBACK = "graphical.target"
+RESCUE = "rescue.target"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,8 +77,8 @@ class StartedUnits:
 
         ``may_start`` says whether a unit's conditions can hold.
         """
-        default = target or _default(files)
-        return cls(files, [(default, default), *also, *_roots(files)], may_start)
+        default = [(name, name) for name in _first(files, target)]
+        return cls(files, [*default, *also, *_roots(files)], may_start)
 
     @classmethod
     def only(cls, files: UnitFiles, name: str, by: str, may_start: t.Callable[[Unit], bool]) -> tuple[Started, ...]:
@@ -136,12 +137,22 @@ def _is_pull(setting: UnitSetting) -> bool:
     return setting.section == "Unit" and setting.key in _PULLS
 
 
-def _default(files: UnitFiles) -> str:
-    """Where its file leads to no target, a later systemd takes its own instead; an earlier one starts less (do_queue_default_job())."""
-    if files.load(DEFAULT) is not None:
-        return DEFAULT
+def _first(files: UnitFiles, target: str | None) -> tuple[str, ...]:
+    """What a boot starts with: a target that is masked or missing leaves rescue.target (do_queue_default_job() in core/main.c).
+
+    Where default.target leads to no target, a later systemd takes its own instead.
+    """
+    asked = target or DEFAULT
+    if files.load(asked) is not None:
+        return (asked,)
+    if asked != DEFAULT:
+        return (asked, RESCUE)
+    places = files.paths(DEFAULT)
+    if places and files.is_mask(places[0]):
+        return (RESCUE,)
     linked = files.linked_name(DEFAULT)
-    return linked if linked is not None and linked in _STANDARD else _FALLBACK
+    default = linked if linked is not None and linked in _STANDARD else _FALLBACK
+    return (default, RESCUE) if places else (default,)
 
 
 def _roots(files: UnitFiles) -> t.Iterator[tuple[str, str]]:

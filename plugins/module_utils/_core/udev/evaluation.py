@@ -193,9 +193,10 @@ class Evaluation:
         certain = found.holds is True and not found.drivers
         state = self._state
         if key.name == "PROGRAM":
-            well = self._around.endings.get(key.value)
-            state.result = "" if well is not None and (certain or state.result == "") else None
-            return None if well is None else well != key.is_negated
+            ending = self._around.endings.get(key.value)
+            written = ending if isinstance(ending, str) else ""
+            state.result = written if ending is not None and (certain or state.result == written) else None
+            return None if ending is None else (ending is not False) != key.is_negated
         if key.attribute == "cmdline":
             return self._import_word(key, certain)
         if key.attribute == "file":

@@ -15,7 +15,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.host impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import without_links
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.architecture import NAMES, of_release, of_tree
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.virtual_machine import CONFIDENTIAL, MACHINES, NONE, is_virtual
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import hwdb
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import substitutions, taken
@@ -187,8 +186,8 @@ class EventContext:
     in_initrd: bool = False
     complete: bool = False
     has_groups: bool | None = None
-    endings: t.Mapping[str, bool] = dataclasses.field(default_factory=dict)
-    """By command line, whether PROGRAM goes well, where that is known; such a program writes nothing."""
+    endings: t.Mapping[str, bool | str] = dataclasses.field(default_factory=dict)
+    """By command line, whether PROGRAM goes well, where that is known; what it writes, if it writes something."""
     is_first: bool = False
     """Whether no udev has processed the devices' events in an earlier stage."""
 
@@ -196,8 +195,7 @@ class EventContext:
         """What IMPORT{cmdline} takes from the command line (proc_cmdline_get_key()): `1` for a word without a value; None for no word."""
         found = None
         present = False
-        for argument in () if self.cmdline is None else self.cmdline.arguments:
-            name, value = name_and_value(argument)
+        for name, value in () if self.cmdline is None else self.cmdline.for_systemd:
             if name.startswith("rd.") and not self.in_initrd:
                 continue
             if normalize_module_name(name) == normalize_module_name(wanted):

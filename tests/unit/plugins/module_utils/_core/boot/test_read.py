@@ -242,6 +242,43 @@ def test_other_kernels_tell_for_which_devices_a_built_in_driver_is(tmp_path: Pat
     assert boot_of_another_kernel(tree, **given).maybe_built_in == drivers
 
 
+SATA, USB, NVME = 0x010601, 0x0C0330, 0x010802
+
+
+@pytest.mark.parametrize(
+    ("number", "class_code", "builtin", "bound", "drivers"),
+    [
+        # By its class.
+        ("8086:2922", SATA, ["ata/ahci"], {}, ("ahci",)),
+        ("1b36:000d", USB, ["usb/host/xhci-pci"], {}, ("xhci_hcd",)),
+        ("1b36:0010", NVME, ["nvme/host/nvme"], {}, ("nvme",)),
+        ("8086:2922", SATA, ["nvme/host/nvme"], {}, None),
+        # As an equal one that is bound.
+        ("8086:10d3", ETHERNET, ["net/e1000e", "net/igb"], {"e1000e": "8086:10d3"}, ("e1000e",)),
+        # By what is registered for such devices.
+        ("8086:10d3", ETHERNET, ["net/e1000e", "net/igb", "ata/ahci"], {"e1000e": "8086:1533"}, ("e1000e",)),
+        ("8086:10d3", ETHERNET, ["net/e1000e"], {}, None),
+        ("8086:a0a3", 0x0C0500, ["net/e1000e"], {"e1000e": "8086:1533"}, None),
+        ("1022:1480", 0x060000, ["net/e1000e"], {"e1000e": "8086:1533"}, None),
+    ],
+)
+def test_a_built_in_driver_may_have_lost_a_device_by_hand(
+    tmp_path: Path, number: str, class_code: int, builtin: list[str], bound: dict[str, str], drivers: tuple[str, ...] | None
+) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_13, builtin=builtin, running=True).systemd().driver("pcieport")
+    for other, its in bound.items():
+        tree.driver(other).pci("0000:09:00.0", its, class_code=ETHERNET, driver=other)
+    given = {} if drivers is None else {NIC: drivers}
+    assert the_boot(tree.pci(NIC, number, class_code=class_code)).maybe_built_in == given
+
+
+def test_what_a_device_without_a_driver_was_told_to_have_and_lists_of_ids_decide(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_13, builtin=["ata/ahci"], running=True).systemd().driver("ahci")
+    assert the_boot(tree.pci(NIC, "8086:2922", class_code=SATA, override="vfio-pci")).maybe_built_in == {}
+    tree.file(f"/lib/modules/{DEBIAN_13}/modules.builtin.modinfo", "ahci.alias=pci:v*d*sv*sd*bc01sc06i01*\0")
+    assert the_boot(tree.pci(CARD, "8086:2922", class_code=SATA)).maybe_built_in == {}
+
+
 def test_where_nothing_runs_any_built_in_driver_may_be_for_a_device_without_another(tmp_path: Path) -> None:
     tree = Tree(tmp_path).kernel(DEBIAN_13, {"net/e1000e": [E1000E]}, ["net/zzz"]).systemd()
     tree.pci(NIC, "8086:10d3", class_code=ETHERNET).pci(CARD)

@@ -75,6 +75,60 @@ def test_it_is_known_how_some_programs_end(tmp_path: Path) -> None:
     assert found == {program: well for program, well in given.items() if well is not None}
 
 
+def test_it_is_known_what_some_programs_write(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/etc/guest", "0000:01:00.0\n").file("/etc/two", "a\nb\n").file("/run/guest", "a\n")
+    for name in ("echo", "printf", "cat", "sh"):
+        tree.file(f"/usr/bin/{name}", b"\x7fELF", 0o755)
+    scripts = {"one": "#!/bin/sh\n# why\necho yes\n", "two": "#!/bin/sh\necho a\necho b\n", "other": "#!/usr/bin/python3\necho yes\n"}
+    for name, text in {**scripts, "writes": "#!/bin/sh\necho yes >/run/x\n", "asks": "#!/bin/sh\necho $1\n"}.items():
+        tree.file(f"/opt/{name}", text, 0o755)
+    given = {
+        "/usr/bin/echo yes": "yes",
+        "/usr/bin/echo -n a b": "a b",
+        "/usr/bin/echo -e a": None,
+        "/usr/bin/echo $kernel": None,
+        "/usr/bin/printf yes": "yes",
+        "/usr/bin/printf a b": None,
+        "/usr/bin/sh -c 'echo yes'": "yes",
+        "/usr/bin/sh -c 'echo yes >/run/x'": None,
+        "/usr/bin/sh -c 'echo yes; echo no'": None,
+        "/usr/bin/cat /etc/guest": "0000:01:00.0",
+        "/usr/bin/cat /etc/two": None,
+        "/usr/bin/cat /etc/none": None,
+        "/usr/bin/cat /run/guest": None,
+        "/opt/one": "yes",
+        "/opt/one more": None,
+        "/opt/two": None,
+        "/opt/other": None,
+        "/opt/writes": None,
+        "/opt/asks": None,
+    }
+    tree.file(RULES, "".join(f'PROGRAM=="{program}", ENV{{A}}="1"\n' for program in given))
+    found = rule_programs.endings(tree.host(), Rules.read(tree.host()))
+    assert found == {program: text for program, text in given.items() if text is not None}
+
+
+@pytest.mark.parametrize(
+    ("keys", "winner"),
+    [
+        ('PROGRAM=="/usr/bin/echo yes", RESULT=="yes"', "vfio-pci"),
+        ('PROGRAM=="/usr/bin/echo yes", RESULT=="y*"', "vfio-pci"),
+        ('PROGRAM=="/usr/bin/echo yes", RESULT!="yes"', "nouveau"),
+        ('PROGRAM=="/usr/bin/echo yes", RESULT=="no"', "nouveau"),
+        ('PROGRAM!="/usr/bin/echo yes"', "nouveau"),
+        ('PROGRAM=="/usr/bin/cat /etc/guest", RESULT=="$kernel"', "nouveau"),
+        (f'PROGRAM=="/usr/bin/cat /etc/guest", RESULT=="{GPU}"', "vfio-pci"),
+    ],
+)
+def test_a_rule_that_asks_what_a_program_writes_is_decided_by_it(tmp_path: Path, keys: str, winner: str) -> None:
+    rule = f'SUBSYSTEM=="pci", KERNEL=="{GPU}", {keys}, ATTR{{driver_override}}="vfio-pci", RUN{{builtin}}+="kmod load vfio-pci"\n'
+    tree = booting(tmp_path).file(RULES, rule).file("/etc/guest", f"{GPU}\n")
+    tree.file("/usr/bin/echo", b"\x7fELF", 0o755).file("/usr/bin/cat", b"\x7fELF", 0o755)
+    (device,) = device_info(tree.host(Commands(tree.root)), devices=GPU)["devices"]
+    found: dict[str, t.Any] = device["kernels"][DEBIAN_13]
+    assert (found["winner"], found["certainty"]) == (winner, "certain")
+
+
 @pytest.mark.parametrize(("path", "winner"), [("/etc/hostname", ("vfio-pci", "certain")), ("/etc/none", ("nouveau", "certain"))])
 def test_a_rule_that_asks_test_for_a_file_is_decided_by_the_file(tmp_path: Path, path: str, winner: tuple[str | None, str]) -> None:
     rule = f'SUBSYSTEM=="pci", KERNEL=="{GPU}", PROGRAM=="/usr/bin/test -e {path}", ATTR{{driver_override}}="vfio-pci"'

@@ -34,6 +34,25 @@ def test_quotes_keep_blanks_together() -> None:
     assert line.arguments[-1] == "z"
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a=b", "b"),
+        ("'a=b c'", "b c"),
+        ('"a=b c"', "b c"),
+        ("a='b c'", "b c"),
+        ("a=x'y z'\"w\"", "xy zw"),
+        ("""a='"b" c'""", '"b" c'),
+        ("a=\\x41", "\\x41"),
+        ("a='b", "b"),
+        ("'a'=b", "b"),
+    ],
+)
+def test_systemd_takes_quotes_of_both_kinds_away(text: str, value: str) -> None:
+    """extract_first_word() with EXTRACT_UNQUOTE, EXTRACT_RELAX and EXTRACT_RETAIN_ESCAPE."""
+    assert Cmdline.parse(f"quiet {text}").values_for_systemd("a") == (value,)
+
+
 def test_a_modules_options_go_by_its_normalized_name() -> None:
     line = Cmdline.parse("vfio-pci.ids=10de:1db1,10de:1db5 v.flag a.b.c=1 foo=bar.baz")
     assert line.module_options == (("vfio_pci", "ids=10de:1db1,10de:1db5"), ("v", "flag"))

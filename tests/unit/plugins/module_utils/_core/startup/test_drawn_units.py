@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.asked_units import of_presets
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.boot_units import at_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.conditions import Conditions
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.generators import masked_by_word
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.machine_facts import is_first_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.services import commands
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import UnitFiles, parsed
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.units import StartedUnits
@@ -64,6 +68,112 @@ class Drawn:
 )
 def test_links_start_units(tmp_path: Path, link: str, target: str, started: set[str]) -> None:
     assert Drawn(tmp_path).link(link, target).started() == started
+
+
+def test_a_file_among_the_links_starts_nothing(tmp_path: Path) -> None:
+    assert Drawn(tmp_path).file("site.target.wants/a.service", SERVICE).started() == set()
+
+
+RESCUE_WANTS = (f"{SITE}/rescue.target.wants/b.service", "../b.service")
+MASKS_DEFAULT = (f"{SITE}/default.target", "/dev/null")
+# `systemd --test` of 252, 257 and 262, and what their systemd-debug-generator makes; default.target is site.target, which wants a.
+BY_WORDS: list[tuple[str, tuple[tuple[str, str], ...], set[str]]] = [
+    ("", (), {"a.service"}),
+    ("'systemd.wants=b.service'", (), {"a.service", "b.service"}),
+    ('systemd.wants="b.service"', (), {"a.service", "b.service"}),
+    ("systemd.wants=b.serv'ice'", (), {"a.service", "b.service"}),
+    ("systemd.wants=b", (), {"a.service", "b.service"}),
+    ("systemd.wants", (), {"a.service"}),
+    ("rd.systemd.wants=b.service", (), {"a.service"}),
+    ("systemd.Wants=b.service", (), {"a.service"}),
+    ("-- systemd.wants=b.service", (), {"a.service", "b.service"}),
+    ("systemd.wants=b.service systemd.mask=b.service", (), {"a.service"}),
+    ("'systemd.mask=a.service'", (), set()),
+    ("systemd.mask= systemd.mask=a.service", (), {"a.service"}),
+    ("systemd.mask systemd.mask=a.service", (), set()),
+    ("systemd.wants= systemd.wants=b.service", (), {"a.service"}),
+    ("systemd.mask=site.target", (RESCUE_WANTS,), {"b.service"}),
+    ("systemd.unit=nowhere.target", (RESCUE_WANTS,), {"b.service"}),
+    ("", (RESCUE_WANTS, MASKS_DEFAULT), {"b.service"}),
+    ("'1'", (RESCUE_WANTS,), {"b.service"}),
+    ("rd.rescue rd.systemd.unit=rescue.target", (RESCUE_WANTS,), {"a.service"}),
+    ("systemd.unit=rescue", (RESCUE_WANTS,), {"a.service"}),
+    ("1 systemd.unit=rescue", (RESCUE_WANTS,), {"b.service"}),
+    ("rescue=1 0 6 b", (RESCUE_WANTS,), {"a.service"}),
+    ("systemd.unit=site.target single", (RESCUE_WANTS,), {"b.service"}),
+]
+
+
+@pytest.mark.parametrize(("cmdline", "links", "expected"), BY_WORDS)
+def test_words_of_the_command_line_start_and_mask_units(
+    tmp_path: Path, cmdline: str, links: tuple[tuple[str, str], ...], expected: set[str]
+) -> None:
+    tree = Drawn(tmp_path).link("site.target.wants/a.service", "../a.service").file("/etc/machine-id", f"{'0' * 32}\n").tree
+    tree.link(f"{SHIPPED}/default.target", "site.target").file(f"{SHIPPED}/rescue.target", "[Unit]\n")
+    for path, target in links:
+        tree.link(path, target)
+    host, words = tree.host(), Cmdline.parse(cmdline)
+    files = UnitFiles(host, masked_by_word(host, words))
+    found = at_boot(host, files, Conditions(host, words), words, "a test").found
+    assert {name for name in found if name.endswith(".service") and name != "rescue.service"} == expected
+
+
+INSTALLED = "[Install]\nWantedBy=multi-user.target\n"
+BY_DEFAULT = f"{INSTALLED}DefaultInstance=usual\n"
+# `systemctl --root --preset-mode=enable-only preset-all` of systemd 262.1.
+PRESETS: list[tuple[str, str, dict[str, str], set[str]]] = [
+    ("nothing is said", "", {}, {"a.service"}),
+    ("a template without instances", "enable x@.service\ndisable *\n", {"x@": INSTALLED}, set()),
+    ("instances of a template", "enable x@.service one two\ndisable *\n", {"x@": INSTALLED}, {"x@one.service", "x@two.service"}),
+    ("instances where there is one by default", "enable x@.service one\ndisable *\n", {"x@": BY_DEFAULT}, {"x@one.service"}),
+    ("the instance by default", "disable a.service\n", {"x@": BY_DEFAULT}, {"x@usual.service"}),
+    ("a template that is disabled", "disable x@.service one\ndisable x@*\n", {"x@": BY_DEFAULT}, {"a.service"}),
+    ("a unit of another", "enable b.service\ndisable *\n", {"b": "[Install]\nAlso=a.service\n"}, {"a.service"}),
+    (
+        "a template of another",
+        "enable b.service\ndisable *\n",
+        {"b": "[Install]\nAlso=x@.service\n", "x@": BY_DEFAULT},
+        {"x@usual.service"},
+    ),
+    ("words behind a pattern that disables", "disable a.service # why\n", {}, {"a.service"}),
+    ("words behind a pattern that enables", "enable a.service # why\ndisable *\n", {}, {"a.service"}),
+    ("a verb with a capital", "Disable a.service\n", {}, {"a.service"}),
+    ("a line that leaves it alone", "ignore a.service\n", {}, set()),
+]
+
+
+@pytest.mark.parametrize(("text", "units", "expected"), [case[1:] for case in PRESETS], ids=[case[0] for case in PRESETS])
+@pytest.mark.parametrize("machine_id", [None, "uninitialized\n"])
+def test_presets_enable_units_at_a_first_boot(
+    tmp_path: Path, text: str, units: dict[str, str], expected: set[str], machine_id: str | None
+) -> None:
+    drawn = Drawn(tmp_path, **{"a": SERVICE + INSTALLED, **{name: SERVICE + more for name, more in units.items()}})
+    tree = drawn.file("/etc/systemd/system-preset/10-site.preset", text).tree
+    if machine_id is not None:
+        tree.file("/etc/machine-id", machine_id)
+    host = tree.host()
+    assert {name for name, _place in of_presets(host, UnitFiles(host), Cmdline.parse(""))} == expected
+
+
+@pytest.mark.parametrize(
+    ("machine_id", "cmdline", "is_first"),
+    [
+        (None, "", True),
+        ("uninitialized\n", "", True),
+        ("", "", False),
+        (f"{'0' * 32}\n", "", False),
+        (f"{'0' * 32}\n", "systemd.condition_first_boot", True),
+        (f"{'0' * 32}\n", "systemd.condition-first-boot=yes", True),
+        ("uninitialized\n", "'systemd.condition_first_boot=no'", False),
+        (None, "systemd.condition_first_boot=0", False),
+    ],
+)
+def test_a_boot_is_the_first_as_systemd_says(tmp_path: Path, machine_id: str | None, cmdline: str, is_first: bool) -> None:
+    """`systemd --test` of 252, 257 and 262, which tells a first boot."""
+    tree = Tree(tmp_path) if machine_id is None else Tree(tmp_path).file("/etc/machine-id", machine_id)
+    assert is_first_boot(tree.host(), Cmdline.parse(cmdline)) is is_first
+    conditions = Conditions(tree.host(), Cmdline.parse(cmdline))
+    assert conditions.hold(parsed("[Unit]\nConditionFirstBoot=yes\n", "a.service", "a.service")) is is_first
 
 
 def test_a_template_is_an_instance_by_the_name_of_the_unit_s_own_file(tmp_path: Path) -> None:
