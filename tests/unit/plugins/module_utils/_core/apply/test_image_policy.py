@@ -61,6 +61,30 @@ def test_the_forecast_of_the_image_names_the_same_driver(tmp_path: Path) -> None
     assert [device["kernels"][DEBIAN_13]["claimed"] for device in found["devices"]] == [VARIANT]
 
 
+FSTAB = "# <file system>\nUUID=1 / ext4 defaults 0 1\nUUID=2 /boot/ ext4 defaults 0 2\n"
+UNMOUNTED = "/etc/fstab:3 mounts a partition at /boot, which is empty now: mount it."
+
+
+def test_nothing_is_said_of_a_running_kernel(tmp_path: Path) -> None:
+    (said,) = bake(image(tmp_path), devices="10de:1db1", hardware=HARDWARE)["warnings"]
+    assert "no arguments and the default initramfs are assumed" in said
+
+
+def test_a_boot_partition_that_is_not_mounted_is_named(tmp_path: Path) -> None:
+    tree = image(tmp_path).file("/etc/fstab", FSTAB)
+    tree.place(f"/boot/vmlinuz-{DEBIAN_13}").unlink()
+    with pytest.raises(HostError, match="no kernel that is installed") as caught:
+        bake(tree, devices="10de:1db1", hardware=HARDWARE)
+    assert caught.value.hint == UNMOUNTED
+    # As distributions do that keep kernels with their modules.
+    tree.file(f"/lib/modules/{DEBIAN_13}/vmlinuz", "")
+    (said,) = bake(tree, devices="10de:1db1", hardware=HARDWARE)["warnings"]
+    assert said.endswith(UNMOUNTED)
+    tree.file("/boot/README", "")
+    (said,) = bake(tree, devices="10de:1db1", hardware=HARDWARE)["warnings"]
+    assert "/etc/fstab" not in said
+
+
 def test_removal_leaves_the_image_as_it_was(tmp_path: Path) -> None:
     tree = image(tmp_path)
     before = contents(tree)
