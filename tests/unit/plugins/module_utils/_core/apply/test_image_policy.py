@@ -103,3 +103,11 @@ def test_an_image_without_described_devices_is_refused(tmp_path: Path, described
 def test_described_devices_of_a_running_host_are_refused(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="hardware: it describes the devices of an image, and this is a running host"):
         apply(gpu_host(tmp_path).host(), request(options_of(ARGUMENTS, devices="10de:1db1", hardware=HARDWARE)), True)
+
+
+def test_a_node_is_handed_over_by_an_address_that_has_to_be_described(tmp_path: Path) -> None:
+    tree, claims = image(tmp_path), [{"devices": "10de:1db1", "node": {"owner": "root"}}]
+    with pytest.raises(HostError, match=r"^claims\[0\]\.node: hardware describes 10de:1db1 without an address"):
+        bake(tree, claims=claims, hardware=HARDWARE)
+    bake(tree, claims=claims, hardware=[{**HARDWARE[0], "address": "0000:3b:00.0"}])
+    assert any("devices/0000:3b:00.0" in line for line in lines(tree, RULES))
