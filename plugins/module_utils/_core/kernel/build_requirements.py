@@ -36,11 +36,14 @@ class Requirement:
     package: str
 
 
-def kernel_config(host: Host, release: str) -> str | None:
-    """The configuration that a kernel was built with; None if the host does not have it."""
+def kernel_config(host: Host, release: str, *, is_whole: bool = False) -> str | None:
+    """The configuration that a kernel was built with; None if the host does not have it.
+
+    With ``is_whole`` it is one that also says what is not set.
+    """
     build = f"/lib/modules/{release}/build"
     places = (f"{build}/include/config/auto.conf", f"{build}/.config", f"/boot/config-{release}", f"/lib/modules/{release}/config")
-    return next((text for text in map(host.text_or_none, places) if text), None) or _running_config(host, release)
+    return next((text for text in map(host.text_or_none, places[is_whole:]) if text), None) or _running_config(host, release)
 
 
 def _running_config(host: Host, release: str) -> str | None:
