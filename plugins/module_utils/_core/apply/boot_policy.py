@@ -268,7 +268,7 @@ def _judge_plan(judge: GuardCheck, plan: PolicyPlan, in_place: bool) -> tuple[st
 def _kernels(host: Host, request: PolicyRequest, cache: Cache, check_mode: bool) -> tuple[Kernel, ...]:
     releases = sorted(chosen_releases(host, request.kernels), key=version_key)
     if request.claims and not releases:
-        raise no_kernel_error()
+        raise no_kernel_error(host)
     # What another task has installed is there by now, unless that task only predicted it.
     pending = request.pending if check_mode else ()
     return tuple(read_kernel(host, release, cache).with_pending(pending) for release in releases)

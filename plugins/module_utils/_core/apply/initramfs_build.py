@@ -45,6 +45,7 @@ def rebuild(host: Host, generator: Generator, plan: KernelPlan, remaining: t.Cal
     if plan.is_unified and plan.source is None:
         _unify(host, plan, remaining, timeout)
         return
+    generator.refuse_own_machine(host)
     _check_space(host, plan.built)
     with host.directory_for_commands() as directory:
         # The generator of a run that was killed may still be writing to its file: each run has a name of its own.

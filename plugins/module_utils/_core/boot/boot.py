@@ -44,6 +44,11 @@ class ListedModule:
     def said(self) -> str:
         return self.written or self.name
 
+    @property
+    def is_optional(self) -> bool:
+        """Whether its list says that a kernel may lack it."""
+        return self.written.endswith("?")
+
 
 @dataclasses.dataclass(frozen=True)
 class LoadList:

@@ -111,9 +111,12 @@ def _none(host: Host, entry: BootEntry) -> Images:
     """No image that belongs to this kernel was found."""
     if _is_built_with(host, entry.release, "BLK_DEV_INITRD") is False or _was_given_none(host, entry.release):
         return Images()
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import unmounted
+
     seen = sorted(images_there(host))
     what = f"{', '.join(seen[:3])} may be its initramfs" if seen else "it may be on a partition that is not mounted"
-    return Images((), (f"No initramfs of kernel {entry.release} was found, and {what}: what it does is unknown.",))
+    about = "" if seen else "".join(f" {sentence}" for sentence in unmounted.said(host))
+    return Images((), (f"No initramfs of kernel {entry.release} was found, and {what}: what it does is unknown.{about}",))
 
 
 def _was_given_none(host: Host, release: str) -> bool:

@@ -7,11 +7,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import BootArguments, after, switched_on
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import kernel_config
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import (
     Iommu,
-    configuration_of,
     is_default,
     is_passthrough,
     is_served,
@@ -32,8 +32,8 @@ UNDER_XEN = "/proc/xen"
 def arguments_of(host: Host, release: str, cmdline: Cmdline, source: str, hypervisor: str | None = None) -> BootArguments:
     """What a kernel is given when it boots, and how it stands to the running one."""
     running, now = host.text_or_none(OSRELEASE), Cmdline.read(host)
-    configuration = configuration_of(host, release)
-    of_running = configuration if release == running else None if running is None else configuration_of(host, running)
+    configuration = kernel_config(host, release, is_whole=True)
+    of_running = configuration if release == running else None if running is None else kernel_config(host, running, is_whole=True)
     is_running = release == running and cmdline.arguments == now.arguments
     has_now = switched_on(now, is_default(of_running))
     missing = missing_option(host, configuration)

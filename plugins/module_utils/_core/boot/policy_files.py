@@ -53,7 +53,8 @@ DRACUT = ("/etc/dracut.conf", "/etc/dracut.conf.d")
 MKINITCPIO = ("/etc/mkinitcpio.conf", "/etc/mkinitcpio.conf.d")
 TMPFILES = "/etc/tmpfiles.d"
 IMAGES = ("/boot/initrd.img-{0}", "/boot/initramfs-{0}.img", "/boot/initrd-{0}")
-_MKINITCPIO_MODULES = re.compile(r"^[ \t]*MODULES\+?=\(([^()#]*)\)", re.MULTILINE)
+# An array, or a string, of which it makes one.
+_MKINITCPIO_MODULES = re.compile(r"^[ \t]*MODULES\+?=(?:\(([^()#]*)\)|[\"']([^\"'#\n]*))", re.MULTILINE)
 _DRACUT_MODULES = re.compile(r"^[ \t]*(?:add_drivers|force_drivers)\+?=[\"']?([^\"'#\n]*)", re.MULTILINE)
 
 
@@ -223,9 +224,15 @@ def _generator_lists(host: Host) -> t.Iterator[ListedModule]:
         for path in found:
             text = text_in(host, path)
             for line_number, match in numbered_matches(pattern, text, 1):
-                words = [word.strip("\"'") for word in match[1].split()]
+                words = [word.strip("\"'") for word in match[match.lastindex or 1].split()]
                 place = f"{path}:{line_number}"
-                yield from (ListedModule(word, place) for word in words if word and not word.startswith(("=", "$")))
+                yield from (_listed(word, place, single) for word in words if word and not word.startswith(("=", "$")))
+
+
+def _listed(word: str, place: str, generator: str) -> ListedModule:
+    """To mkinitcpio, `name?` is a module that a kernel may lack."""
+    is_optional = generator == MKINITCPIO[0] and word.endswith("?")
+    return ListedModule(word[:-1], place, written=word) if is_optional else ListedModule(word, place)
 
 
 def _image(host: Host, release: str) -> ImageFile | None:

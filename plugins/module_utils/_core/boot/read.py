@@ -137,9 +137,8 @@ def _boot(
 
 def without_entry(host: Host, release: str) -> BootEntry:
     """For a kernel without a boot loader entry: most likely it would have the same command line as the running one."""
-    doubt = (
-        f"The boot loader's menu has no entry for kernel {release}: the running kernel's arguments and the default initramfs are assumed."
-    )
+    assumed = "the running kernel's arguments" if host.is_file(CMDLINE) else "no arguments"
+    doubt = f"The boot loader's menu has no entry for kernel {release}: {assumed} and the default initramfs are assumed."
     return BootEntry(release, Cmdline.read(host), CMDLINE, (), (doubt,))
 
 

@@ -83,7 +83,7 @@ def find(host: Host) -> Way:
     doubts = tuple(doubt for doubt in found.doubts if not doubt.startswith(HARMLESS))
     if len(found.menus) != 1 or doubts:
         native = (None if found.menus else _by_hand(host)) or here.native
-        raise HostError(_unclear(found, doubts), f"Where it is clear to you which loader boots: {native}.")
+        raise HostError(_unclear(host, found, doubts), f"Where it is clear to you which loader boots: {native}.")
     menu = found.menus[0]
     items = tuple(item for item in menu.kernels() if not item.is_recovery and _is_of_this_host(host, files, item))
     if not items:
@@ -251,10 +251,13 @@ def is_copy(kernel: str) -> bool:
 # -- what was seen
 
 
-def _unclear(found: InCharge, doubts: t.Sequence[str]) -> str:
+def _unclear(host: Host, found: InCharge, doubts: t.Sequence[str]) -> str:
     seen = " and ".join(f"{menu.loader} ({menu.source})" for menu in found.menus)
     if not found.menus:
+        from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import unmounted
+
         seen = "no configuration of a boot loader that can be read"
+        doubts = (*unmounted.said(host), *doubts)
     return " ".join((f"Which boot loader is in charge cannot be determined: there is {seen}.", *doubts[:SEEN]))
 
 

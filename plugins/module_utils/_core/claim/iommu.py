@@ -48,7 +48,9 @@ def after(iommu: Iommu, boot: BootArguments) -> tuple[bool, str]:
     if kept is not None:
         return False, kept
     word = _switch(boot.cmdline, iommu.vendor)
-    if word is not None and word.endswith("off"):
+    # tboot_force_iommu(): Intel's is on, whatever the words say, where the kernel was measured and started by tboot.
+    is_forced = iommu.vendor == "intel" and boot.is_running and iommu.now
+    if word is not None and word.endswith("off") and not is_forced:
         return False, f"{boot.source} gives the kernel {word}"
     if iommu.vendor != "arm" and _without_acpi(boot.cmdline) and not (boot.is_running and iommu.now):
         return False, f"{boot.source} gives the kernel acpi=off, with which it does not read the firmware's tables"

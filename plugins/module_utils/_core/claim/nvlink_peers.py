@@ -35,6 +35,11 @@ def sentence(fabric: Fabric, taken: t.Container[str]) -> str | None:
         )
     if not cards or not (kept or kept_switches):
         return None
+    if fabric.is_direct:
+        return (
+            f"{_taken(cards, kept, ' that such boards link to each other by NVLink')} What goes over a link passes no IOMMU: give "
+            "cards that are linked to one guest."
+        )
     behind = f" behind the {_switches(fabric.switches)}" if fabric.switches else " behind NVSwitches"
     return f"{_taken(cards, kept, behind)} {_manager(fabric, kept)} {GUEST}."
 
@@ -49,6 +54,8 @@ def _taken(cards: t.Sequence[Device], kept: t.Sequence[Device], behind: str) -> 
 
 
 def _manager(fabric: Fabric, kept: t.Sequence[Device]) -> str:
+    if fabric.masked:
+        return f"The fabric manager is masked ({fabric.masked}); without it CUDA does not start on the cards that have NVLink (error 802)."
     if fabric.mode is None:
         return "No fabric manager was found on this host; without one CUDA does not start on the cards that have NVLink (error 802)."
     where = f"FABRIC_MODE={fabric.mode} ({fabric.source})"

@@ -11,8 +11,10 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import devices_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import KEYWORDS, devices_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import VARIANT_SUFFIX
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector, select
 
@@ -70,7 +72,27 @@ def expanded(claims: t.Sequence[Claim], inventory: Inventory) -> Expanded:
         if addresses:
             selectors = tuple(Selector(text=address, address=address) for address in addresses)
             found.append(dataclasses.replace(claim, selectors=selectors, vfs=None, expect=None))
+    _refuse_claimed(claims, creations, inventory)
     return Expanded(tuple(found), _with(inventory, tuple(creations.values())), tuple(creations.values()))
+
+
+def _refuse_claimed(claims: t.Iterable[Claim], creations: t.Mapping[str, Creation], inventory: Inventory) -> None:
+    """Raises HostError for a card that another claim takes from the driver that creates its virtual functions.
+
+    With `in_use: ignore` the driver may be one that creates some too (vfio-pci with enable_sriov=1): the boot's forecast decides then.
+    """
+    for claim in claims:
+        is_native = claim.driver not in KEYWORDS and not f"_{normalize_module_name(claim.driver)}".endswith(VARIANT_SUFFIX)
+        if claim.vfs is not None or is_native or "in_use" in claim.guards:
+            continue
+        matched = (device.address for device in select(inventory, claim.selectors, allow_missing=True))
+        creation = next((creations[address] for address in matched if address in creations), None)
+        if creation is not None:
+            raise HostError(
+                f"{claim.option('driver')} takes {creation.physical.address} from the driver that creates its virtual functions for "
+                f"{creation.claim.option('vfs')}.",
+                "Let only one of the two claims match it.",
+            )
 
 
 def _without_own(claim: Claim, inventory: Inventory) -> Inventory:

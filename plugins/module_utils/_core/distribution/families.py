@@ -77,10 +77,13 @@ _OF_RPM = _headers(
 _OF_SUSE = _headers((r"(?P<base>.+)-(?P<flavour>[a-z0-9_]+)", "kernel-{flavour}-devel = {base}"), (r".*", "kernel-devel"))
 # Only where the kernel's folder does not name its package.
 _OF_ARCH = _headers(
+    (r"(?P<major>\d+)\.(?P<minor>\d+)\..+-rt\d+-MANJARO", "linux{major}{minor}-rt-headers"),
     (r"(?P<major>\d+)\.(?P<minor>\d+)\..+-MANJARO", "linux{major}{minor}-headers"),
-    (r".+-(?P<flavour>lts|zen|hardened|rt|rt-lts|cachyos(?:-[a-z]+)*)", "linux-{flavour}-headers"),
+    (r"[^-]+(?:-[^-\d]*\d[^-]*)*-(?P<flavour>lts|zen|hardened|rt|rt-lts|cachyos(?:-[a-z]+)*)", "linux-{flavour}-headers"),
     (r".*", "linux-headers"),
 )
+# The flavour is what is between the version and the release of the package, and has been the kernel's series since 6.
+_OF_ALT = _headers((r"[\d.]+(?:-rc\d+)?-(?P<flavour>\S+)-alt\d\S*", "kernel-headers-modules-{flavour}"), (r".*", "kernel-headers-modules"))
 _OF_ALPINE = _headers((r".+-(?P<flavour>[a-z]+)", "linux-{flavour}-dev"), (r".*", "linux-lts-dev"))
 _OF_VOID = _headers((r"(?P<series>\d+\.\d+)\..*", "linux{series}-headers"), (r".*", "linux-headers"))
 _OF_GENTOO = _headers((r".*-gentoo-dist.*", "sys-kernel/gentoo-kernel"), (r".*", "sys-kernel/gentoo-sources"))
@@ -147,6 +150,8 @@ FAMILIES = (
         ("mkinitcpio", "dracut"),
         _OF_ARCH,
     ),
+    # Its images are built by make-initrd, which is none of the generators here.
+    Family("ALT", ("altlinux", "alt", "simply"), ANY, "change them as its documentation says", ("dracut",), _OF_ALT),
     Family("Alpine", ("alpine", "postmarketos"), (), "set `default_kernel_opts` and run `update-extlinux`", ("mkinitfs",), _OF_ALPINE),
     Family("Void", ("void",), ANY, "change them as its handbook says", ("dracut",), _OF_VOID),
     Family("Gentoo", ("gentoo",), ANY, "change them as its handbook says", ("dracut", "genkernel"), _OF_GENTOO),

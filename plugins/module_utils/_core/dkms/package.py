@@ -99,7 +99,7 @@ class DkmsPackage:
         excluded = {release: reason for release in installed for reason in (self._exclusion(release),) if reason is not None}
         chosen = chosen_releases(self._host, wanted.kernels)
         if not chosen:
-            raise no_kernel_error()
+            raise no_kernel_error(self._host)
         self._check_excluded(chosen, excluded)
         if wanted.source is not None and wanted.source.is_empty:
             return dataclasses.replace(self._decide_absence(), skipped={release: excluded[release] for release in chosen})

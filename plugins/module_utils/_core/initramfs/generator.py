@@ -60,13 +60,17 @@ class Generator:
         return self.program.command
 
     def argv(self, host: Host, release: str, image: str, target: str) -> list[str]:
-        """The command that builds into ``target`` what is to take the place of ``image``."""
+        """The command that builds into ``target`` what is to take the place of ``image``.
+
+        For an image that is being baked it takes nothing from the machine that it runs on.
+        """
         if self.command == "dracut":
-            return ["dracut", "--force", "--kver", release, target]
+            return ["dracut", "--force", "--kver", release, target, *(_OF_NO_MACHINE if host.is_image else ())]
         if self.command == "mkinitcpio":
             preset = preset_of(host, release) or MkinitcpioPreset("")
             config = () if preset.config is None else ("-c", preset.config)
-            return ["mkinitcpio", "-k", release, *config, "-U" if image == preset.unified else "-g", target, *preset.options]
+            options = (*preset.options, *(_OF_ALL_MACHINES if host.is_image else ()))
+            return ["mkinitcpio", "-k", release, *config, "-U" if image == preset.unified else "-g", target, *options]
         return [self.command, "-o", target, release]
 
     def builds_program(self, host: Host, release: str, image: str) -> bool:
@@ -92,6 +96,29 @@ class Generator:
             names.append(IMAGE.format(package=package))
         default = names[0] if len(names) == 1 or host.is_dir("/etc/dpkg") else FEDORA_IMAGE.format(release=release)
         return next((name for name in names if host.is_file(name)), default)
+
+    def refuse_own_machine(self, host: Host) -> None:
+        """Raises HostError where it would take for an image the drivers of the machine that bakes it, and has no option against that."""
+        if self.command != "mkinitramfs" or not host.is_image:
+            return
+        folders = ("/usr/share/initramfs-tools/conf.d", "/etc/initramfs-tools/conf.d")
+        settings = (
+            "/etc/initramfs-tools/initramfs.conf",
+            *(f"{folder}/{name}" for folder in folders for name in sorted(host.names(folder))),
+        )
+        given = [(place, Assignments.parse(host.text_or_none(place) or "").get("MODULES")) for place in settings]
+        place, value = next(((place, value) for place, value in reversed(given) if value), ("", None))
+        if value == "dep":
+            raise HostError(
+                f"{place}: with MODULES=dep mkinitramfs takes the drivers of the machine that it runs on, which is not the image's.",
+                "Write MODULES=most there, or rebuild the initramfs on the image's own machine.",
+            )
+
+
+# Over hostonly= and hostonly_cmdline= of dracut.conf; the second writes down which disk the root is on.
+_OF_NO_MACHINE = ("--no-hostonly", "--no-hostonly-cmdline")
+# The hook leaves out what the machine does not need.
+_OF_ALL_MACHINES = ("-S", "autodetect")
 
 
 def _is_there(host: Host, hook: str) -> bool:

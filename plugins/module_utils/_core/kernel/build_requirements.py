@@ -13,7 +13,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.f
     family,
     headers_package,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -21,6 +22,8 @@ if t.TYPE_CHECKING:
 # With LLVM=1, Makefile takes them for the linker and binutils; DKMS strips modules with the last one itself.
 _LLVM = (("ld.lld", "lld"), ("llvm-ar", "llvm"), ("llvm-nm", "llvm"), ("llvm-objcopy", "llvm"), ("llvm-strip", "llvm"))
 TOOLSET = "/opt/rh/gcc-toolset-{major}/root/usr/bin"
+RUNNING_CONFIG = "/proc/config.gz"
+LARGEST_CONFIG = 1 << 20
 _SECONDS = 20
 TARGET_PREFIX = re.compile(r"^[a-z0-9_]+(?:-[a-z0-9_]+){1,2}-(?=gcc|clang)")
 
@@ -33,11 +36,26 @@ class Requirement:
     package: str
 
 
-def kernel_config(host: Host, release: str) -> str | None:
-    """The configuration that a kernel was built with; None if the host does not have it."""
+def kernel_config(host: Host, release: str, *, is_whole: bool = False) -> str | None:
+    """The configuration that a kernel was built with; None if the host does not have it.
+
+    With ``is_whole`` it is one that also says what is not set.
+    """
     build = f"/lib/modules/{release}/build"
     places = (f"{build}/include/config/auto.conf", f"{build}/.config", f"/boot/config-{release}", f"/lib/modules/{release}/config")
-    return next((text for text in map(host.text_or_none, places) if text), None)
+    return next((text for text in map(host.text_or_none, places[is_whole:]) if text), None) or _running_config(host, release)
+
+
+def _running_config(host: Host, release: str) -> str | None:
+    """What the running kernel has of it (CONFIG_IKCONFIG_PROC): on Arch there is no other without the headers."""
+    if not host.is_file(RUNNING_CONFIG) or host.text_or_none(OSRELEASE) != release:
+        return None
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import unpacked_bytes
+
+    try:
+        return unpacked_bytes(host, host.head(RUNNING_CONFIG, LARGEST_CONFIG) or b"").decode("utf-8", "replace").strip() or None
+    except CorruptFileError:
+        return None
 
 
 def missing_for_change(host: Host) -> tuple[Requirement, ...]:

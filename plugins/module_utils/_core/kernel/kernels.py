@@ -272,25 +272,37 @@ def chosen_releases(host: Host, wanted: t.Sequence[str], others: t.Sequence[str]
 
     Raises HostError if that names no kernel, or, naming the release, one that is not installed.
     """
-    words = (*others, ALL, RUNNING)
+    # In an image no kernel runs.
+    words = (*others, ALL, *((RUNNING,) if host.is_file(OSRELEASE) else ()))
     if not wanted:
         raise HostError("kernels: the list is empty.", f"Give {', '.join(words)} or releases, or leave kernels out.")
     installed = installed_releases(host)
     named = (item for item in wanted if item != ALL)
-    releases = dict.fromkeys(running_release(host) if item == RUNNING and ALL not in wanted else item for item in named)
+    here = running_release(host) if RUNNING in words and ALL not in wanted else RUNNING
+    releases = dict.fromkeys(here if item == RUNNING else item for item in named)
     for release in releases:
+        if release == RUNNING and RUNNING not in words and ALL not in wanted:
+            raise HostError("kernels: no kernel runs in an image.", _allowed(installed, words))
         if release not in installed and release != RUNNING:
             raise _unknown(release, installed, words)
     return installed if ALL in wanted else tuple(releases)
 
 
-def no_kernel_error() -> HostError:
-    return HostError("kernels: this host has no kernel that is installed with its modules and its image.", "Install one.")
+def no_kernel_error(host: Host) -> HostError:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import unmounted
+
+    hint = next(iter(unmounted.said(host)), "Install one.")
+    return HostError("kernels: this host has no kernel that is installed with its modules and its image.", hint)
+
+
+def _allowed(installed: tuple[str, ...], words: t.Sequence[str]) -> str:
+    if not installed:
+        return "No kernel is installed together with its modules."
+    return f"Allowed are {', '.join(words)}, and the installed {', '.join(installed)}."
 
 
 def _unknown(release: str, installed: tuple[str, ...], words: t.Sequence[str]) -> HostError:
-    allowed = f"Allowed are {', '.join(words)}, and the installed {', '.join(installed)}."
-    there = allowed if installed else "No kernel is installed together with its modules."
+    there = _allowed(installed, words)
     name = cut(release) if release.isprintable() and release.strip() else shown(release)
     meant = difflib.get_close_matches(release.lower(), words, 1, NEAR)
     return HostError(f"kernels: kernel {name} is not installed.", f"Did you mean {meant[0]}? {there}" if meant else there)

@@ -223,7 +223,7 @@ def unknown_modules_in_lists(host: HostPolicy) -> t.Iterator[Finding]:
     """A module in a list that no installed kernel has, neither by name nor by alias: the programs that read the list ignore it."""
     for one in dict.fromkeys(_listed(host)) if host.kernels else ():
         name = normalize_module_name(one.name)
-        if name in host.modules or name in GONE or name in host.files.synonyms or not _is_site(one, host):
+        if name in host.modules or name in GONE or name in host.files.synonyms or one.is_optional or not _is_site(one, host):
             continue
         if ":" in name and any(kernel.aliased(name) for kernel in host.kernels):
             continue

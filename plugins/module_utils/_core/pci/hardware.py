@@ -28,6 +28,7 @@ IGNORED = (
     *("warnings", "vfio_nodes"),
     *("name", "next_driver", "certainty", "because", "variant_driver"),
 )
+NOWHERE = "ffff:"
 MOST = 8192
 """Entries: the addresses of a PCI domain, with one function each."""
 KNOWN_FIELDS = frozenset(("address", "modalias", "revision", "boot_vga", *TEXTS, *NUMBERS, *LISTS, *DERIVED, *IGNORED))
@@ -49,9 +50,14 @@ def parse(value: t.Sequence[object], option: str = "hardware") -> tuple[Device, 
     return tuple(sorted(found, key=lambda device: device.address))
 
 
+def is_made_up(address: str) -> bool:
+    """Whether a device was described without an address."""
+    return address.startswith(NOWHERE)
+
+
 def _made_up() -> t.Iterator[str]:
     """Addresses in a PCI domain that no host has, twice as many as entries are allowed."""
-    return (f"ffff:{bus:02x}:{slot:02x}.{function}" for function in range(2) for bus in range(256) for slot in range(32))
+    return (f"{NOWHERE}{bus:02x}:{slot:02x}.{function}" for function in range(2) for bus in range(256) for slot in range(32))
 
 
 def _entry(entry: object, place: str) -> tuple[t.Mapping[str, t.Any], str]:

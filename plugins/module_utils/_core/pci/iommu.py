@@ -110,16 +110,7 @@ def missing_option(host: Host, configuration: str | None) -> str | None:
     """
     option = OPTION_OF.get(vendor_of(host))
     options = ("CONFIG_IOMMU_SUPPORT",) if option is None else (option, "CONFIG_IOMMU_SUPPORT")
-    return next((one for one in options if f"# {one} is not set\n" in (configuration or "")), None)
-
-
-def configuration_of(host: Host, release: str) -> str | None:
-    """With what a kernel was built; None if it cannot be read."""
-    for path in (f"/boot/config-{release}", f"/lib/modules/{release}/config", f"/usr/lib/modules/{release}/config"):
-        text = host.head(path, LARGEST)
-        if text is not None:
-            return text.decode("utf-8", "replace")
-    return None
+    return next((one for one in options if f"# {one} is not set\n" in f"{configuration or ''}\n"), None)
 
 
 def vendor_of(host: Host) -> Vendor:

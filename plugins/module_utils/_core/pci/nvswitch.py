@@ -24,6 +24,10 @@ MANAGER = ("/usr/bin/nv-fabricmanager", "/usr/sbin/nv-fabricmanager", "/usr/loca
 SHARED = 1
 """The mode for guests that have cards alone, for which it gives them partitions of the switches."""
 SETTINGS = "/usr/share/nvidia/nvswitch/fabricmanager.cfg"
+MASKS = tuple(f"{folder}/systemd/system/nvidia-fabricmanager.service" for folder in ("/etc", "/run"))
+LINKED_DIRECTLY = frozenset((0x15F9, 0x1DB1, 0x1DB5, 0x1DF5))
+"""P100-SXM2 and V100-SXM2: of their form there is no board with switches, and from four cards on they are on one that links them."""
+FEWEST_LINKED = 4
 MODE = re.compile(r"^[ \t]*FABRIC_MODE[ \t]*=[ \t]*([0-9]+)", re.MULTILINE)
 
 
@@ -31,13 +35,16 @@ MODE = re.compile(r"^[ \t]*FABRIC_MODE[ \t]*=[ \t]*([0-9]+)", re.MULTILINE)
 class Fabric:
     """``switches`` are empty where they are no PCI functions of the host, as since the fourth generation of NVLink switches.
 
-    ``mode`` is the number of `FABRIC_MODE`, which ``source`` has; None without a fabric manager.
+    ``mode`` is the number of `FABRIC_MODE`, which ``source`` has; None without a fabric manager, or where it is masked by the file
+    ``masked``.  Without switches, and with ``is_direct``, the cards are linked to each other.
     """
 
     cards: tuple[Device, ...]
     switches: tuple[Device, ...]
     mode: int | None
     source: str = ""
+    masked: str = ""
+    is_direct: bool = False
 
     @classmethod
     def read(cls, host: Host, inventory: Inventory) -> Fabric | None:
@@ -47,11 +54,20 @@ class Fabric:
         switches = tuple(device for device in own if device.class_code >> 8 == CLASS_BRIDGE_OTHER)
         if len(cards) < 2:
             return None
+        linked = tuple(device for device in cards if device.device in LINKED_DIRECTLY)
+        if not switches and len(linked) >= FEWEST_LINKED:
+            return cls(linked, (), None, is_direct=True)
         managed = any(host.exists(path) for path in MANAGER)
         if not switches and not managed:
             return None
-        mode, source = _mode(host) if managed else (None, "")
-        return cls(cards, switches, mode, source)
+        masked = next((path for path in MASKS if _is_mask(host, path)), "") if managed else ""
+        mode, source = _mode(host) if managed and not masked else (None, "")
+        return cls(cards, switches, mode, source, masked)
+
+
+def _is_mask(host: Host, path: str) -> bool:
+    """As systemd takes a unit's file: empty, or a link to /dev/null."""
+    return host.link(path) == "/dev/null" or (host.is_file(path) and not host.text_or_none(path))
 
 
 def mode_in(text: str | None) -> int:

@@ -26,6 +26,7 @@ if t.TYPE_CHECKING:
 
 CERTAIN_ADVICE = "Take away what stands in the way, or accept that the next boot is not certain: require_certain: false."
 OFFERED_ADVICE = "Claim {0} with `vfs`, or let what creates them write 0 to its sriov_drivers_autoprobe before."
+CLAIMED_ADVICE = "Let {0} match no claim but one with `vfs`: the driver that creates the virtual functions is its native one."
 IOMMU_ADVICE = "Switch the IOMMU on, in the firmware and on the kernel's command line."
 
 
@@ -138,7 +139,7 @@ def _refusal(lost: t.Sequence[Outcome], plan: PolicyPlan, facts: PolicyFacts) ->
     why = (first.reasons(own) if change is None else change.line).rstrip(".")
     they = "it" if len({outcome.device for outcome in same}) == 1 else "they"
     said = f"{first.decision.claim.option('driver')} gives {devices} to {first.driver}, but on kernel {releases} {they} {first.complaint}"
-    return HostError(f"{said}{f': {why}' if why else ''}.", _advice(first, change, facts))
+    return HostError(f"{said}{f': {why}' if why else ''}.", _advice(first, change, plan, facts))
 
 
 def _key(outcome: Outcome, own: t.Sequence[str]) -> tuple[str, ...]:
@@ -146,7 +147,7 @@ def _key(outcome: Outcome, own: t.Sequence[str]) -> tuple[str, ...]:
     return outcome.decision.claim.option("driver"), outcome.driver, said
 
 
-def _advice(lost: Outcome, change: BootChange | None, facts: PolicyFacts) -> str:
+def _advice(lost: Outcome, change: BootChange | None, plan: PolicyPlan, facts: PolicyFacts) -> str:
     saved = lost.boot.later.driverctl.get(lost.device.address)
     if change is not None and saved is not None and change.line.startswith(f"{saved.source}:"):
         return f"Run `driverctl --nosave unset-override {lost.device.address}` and remove {saved.source}, or drop the claim."
@@ -157,7 +158,9 @@ def _advice(lost: Outcome, change: BootChange | None, facts: PolicyFacts) -> str
     if lost.device.address in unserved(facts.inventory.devices, lost.boot):
         return UNSERVED_ADVICE
     if lost.device.is_virtual:
-        return OFFERED_ADVICE.format(lost.device.physical_function)
+        physical = lost.device.physical_function
+        is_claimed = any(decision.device.address == physical for decision in plan.decisions)
+        return (CLAIMED_ADVICE if is_claimed else OFFERED_ADVICE).format(physical)
     return "Take away what stands in the way, or let no claim match that device."
 
 

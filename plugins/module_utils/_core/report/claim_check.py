@@ -115,7 +115,7 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
     statuses = _with_nodes(host, _guarded(host, request, statuses, inventory, kernels))
     wrong = () if request.predicted is None else request.predicted.wrong(statuses, inventory, running)
     if request.require == "winner" and not releases and (statuses or (request.claims is None and inventory.devices)):
-        raise no_kernel_error()
+        raise no_kernel_error(host)
     failures = (*_failures(request.require, statuses, running), *(wrong if request.require == "satisfied" else ()))
     unfinished = unfinished_work(host, inventory)
     old = () if request.hardware is not None else old_in_use(host, with_pending)

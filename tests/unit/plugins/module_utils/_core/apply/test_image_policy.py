@@ -61,6 +61,30 @@ def test_the_forecast_of_the_image_names_the_same_driver(tmp_path: Path) -> None
     assert [device["kernels"][DEBIAN_13]["claimed"] for device in found["devices"]] == [VARIANT]
 
 
+FSTAB = "# <file system>\nUUID=1 / ext4 defaults 0 1\nUUID=2 /boot/ ext4 defaults 0 2\n"
+UNMOUNTED = "/etc/fstab:3 mounts a partition at /boot, which is empty now: mount it."
+
+
+def test_nothing_is_said_of_a_running_kernel(tmp_path: Path) -> None:
+    (said,) = bake(image(tmp_path), devices="10de:1db1", hardware=HARDWARE)["warnings"]
+    assert "no arguments and the default initramfs are assumed" in said
+
+
+def test_a_boot_partition_that_is_not_mounted_is_named(tmp_path: Path) -> None:
+    tree = image(tmp_path).file("/etc/fstab", FSTAB)
+    tree.place(f"/boot/vmlinuz-{DEBIAN_13}").unlink()
+    with pytest.raises(HostError, match="no kernel that is installed") as caught:
+        bake(tree, devices="10de:1db1", hardware=HARDWARE)
+    assert caught.value.hint == UNMOUNTED
+    # As distributions do that keep kernels with their modules.
+    tree.file(f"/lib/modules/{DEBIAN_13}/vmlinuz", "")
+    (said,) = bake(tree, devices="10de:1db1", hardware=HARDWARE)["warnings"]
+    assert said.endswith(UNMOUNTED)
+    tree.file("/boot/README", "")
+    (said,) = bake(tree, devices="10de:1db1", hardware=HARDWARE)["warnings"]
+    assert "/etc/fstab" not in said
+
+
 def test_removal_leaves_the_image_as_it_was(tmp_path: Path) -> None:
     tree = image(tmp_path)
     before = contents(tree)
@@ -79,3 +103,11 @@ def test_an_image_without_described_devices_is_refused(tmp_path: Path, described
 def test_described_devices_of_a_running_host_are_refused(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="hardware: it describes the devices of an image, and this is a running host"):
         apply(gpu_host(tmp_path).host(), request(options_of(ARGUMENTS, devices="10de:1db1", hardware=HARDWARE)), True)
+
+
+def test_a_node_is_handed_over_by_an_address_that_has_to_be_described(tmp_path: Path) -> None:
+    tree, claims = image(tmp_path), [{"devices": "10de:1db1", "node": {"owner": "root"}}]
+    with pytest.raises(HostError, match=r"^claims\[0\]\.node: hardware describes 10de:1db1 without an address"):
+        bake(tree, claims=claims, hardware=HARDWARE)
+    bake(tree, claims=claims, hardware=[{**HARDWARE[0], "address": "0000:3b:00.0"}])
+    assert any("devices/0000:3b:00.0" in line for line in lines(tree, RULES))

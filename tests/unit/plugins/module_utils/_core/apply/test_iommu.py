@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gzip
 import typing as t
 
 import pytest
@@ -277,3 +278,17 @@ def test_under_xen_its_own_way_is_named(tmp_path: Path) -> None:
         run(tree, CLAIM)
 
     assert "xl pci-assignable-add" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("has_headers", [False, True])
+def test_what_a_kernel_does_by_itself_is_read_from_the_running_one_and_from_its_headers(tmp_path: Path, has_headers: bool) -> None:
+    """Arch has no file with its kernels' configuration but these."""
+    host, config = machine(tmp_path), b"CONFIG_INTEL_IOMMU=y\nCONFIG_INTEL_IOMMU_DEFAULT_ON=y\n"
+    host.tree.place(f"/boot/config-{NEW}").unlink()
+    host.tree.file(f"/boot/config-{OLD}", config)
+    assert call(host, check_mode=True)["arguments"] == ["intel_iommu=on"]
+    if has_headers:
+        host.tree.file(f"/lib/modules/{NEW}/build/.config", config)
+    else:
+        host.tree.file("/proc/config.gz", gzip.compress(config))
+    assert call(host, check_mode=True)["arguments"] == []

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim import nvlink_peers
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.nvswitch import Fabric
 from ansible_collections.vfio.variants.tests.unit.module_calls import device_claim
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply.model_kernel import ModelKernel
 from ansible_collections.vfio.variants.tests.unit.policy_hosts import kernel, run
@@ -91,6 +94,44 @@ def test_switches_that_are_no_functions_of_the_host_are_known_by_their_manager(t
 def test_cards_without_switches_are_no_board(tmp_path: Path) -> None:
     assert said(board(tmp_path / "plain", mode=None, switches=()), CARDS[0]) == []
     assert said(board(tmp_path / "one", cards=CARDS[:1]), CARDS[0]) == []
+
+
+@pytest.mark.parametrize("folder", ["/etc", "/run"])
+def test_a_fabric_manager_that_is_masked_configures_nothing(tmp_path: Path, folder: str) -> None:
+    mask = f"{folder}/systemd/system/nvidia-fabricmanager.service"
+    (sentence,) = said(board(tmp_path, mode=1).link(mask, "/dev/null"), CARDS[0])
+    assert f"The fabric manager is masked ({mask}); without it CUDA does not start" in sentence
+    assert "FABRIC_MODE" not in sentence
+
+
+def test_a_unit_of_the_fabric_manager_s_own_is_no_mask(tmp_path: Path) -> None:
+    tree = board(tmp_path, mode=1).file(
+        "/etc/systemd/system/nvidia-fabricmanager.service", "[Service]\nExecStart=/usr/bin/nv-fabricmanager\n"
+    )
+    (sentence,) = said(tree, CARDS[0])
+    assert "FABRIC_MODE=1" in sentence
+
+
+@pytest.mark.parametrize("model", ["10de:15f9", "10de:1db1", "10de:1db5", "10de:1df5"])
+def test_cards_that_are_linked_without_switches_are_peers_too(tmp_path: Path, model: str) -> None:
+    tree = board(tmp_path, mode=None, switches=())
+    for group, card in enumerate(CARDS, 20):
+        tree.pci(card, model, driver="nvidia", group=group)
+    host = tree.host()
+    found = Fabric.read(host, Inventory.read(host))
+    assert found is not None
+    assert nvlink_peers.sentence(found, CARDS[:1]) == (
+        "0000:1b:00.0 is one of 8 cards that such boards link to each other by NVLink: the 7 that stay with the host lose it as NVLink "
+        "peer. What goes over a link passes no IOMMU: give cards that are linked to one guest."
+    )
+    assert nvlink_peers.sentence(found, CARDS) is None
+
+
+def test_two_of_such_cards_need_not_be_linked(tmp_path: Path) -> None:
+    tree = board(tmp_path, mode=None, switches=(), cards=())
+    for group, card in enumerate(CARDS[:2], 20):
+        tree.pci(card, "10de:1db1", driver="nvidia", group=group)
+    assert Fabric.read(tree.host(), Inventory.read(tree.host())) is None
 
 
 def test_what_is_given_back_needs_no_word(tmp_path: Path) -> None:

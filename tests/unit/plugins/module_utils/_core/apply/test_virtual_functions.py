@@ -176,6 +176,20 @@ def test_what_the_kernel_does_not_show_is_said(tmp_path: Path) -> None:
     assert "sysfs has no sriov_vf_device" in refused(tree, claim(2))
 
 
+def test_a_card_that_is_claimed_beside_its_virtual_functions_is_said(tmp_path: Path) -> None:
+    tree = host(tmp_path)
+    card = {"devices": PF, "driver": "vfio-pci"}
+    said = refused(tree, card, claim(2))
+    assert said.startswith(f"claims[0].driver takes {PF} from the driver that creates its virtual functions for claims[1].vfs. ")
+    # Whoever insists is not told to claim it with `vfs` once more.
+    said = refused(tree, {**card, "guards": {"in_use": "ignore"}}, claim(2))
+    assert "vfio-pci: it is the physical function's driver, and creates virtual functions only with enable_sriov=1" in said
+    assert said.endswith(f"Let {PF} match no claim but one with `vfs`: the driver that creates the virtual functions is its native one.")
+    with pytest.raises(HostError, match=r"^claims\[0\]\.driver takes 0000:5e:00\.0 from the driver"):
+        device_claim(running(tree), True, claims=[card, claim(2)], timeout=5)
+    run(tree, {**card, "driver": "mlx5_core"}, claim(2))
+
+
 # -- on the running kernel
 
 

@@ -40,6 +40,9 @@ LATER: list[tuple[Iommu, BootArguments, str | None]] = [
     (machine(), boot("intel_iommu=sm_on,on"), None),
     (machine(), boot("intel_iommu=off intel_iommu=on"), None),
     (machine(), boot("intel_iommu=on intel_iommu=off"), "/etc/default/grub gives the kernel intel_iommu=off"),
+    (machine(now=True), boot("intel_iommu=off"), "/etc/default/grub gives the kernel intel_iommu=off"),
+    (machine(now=True), boot("intel_iommu=off", is_running=True), None),
+    (machine("amd", now=True), boot("iommu=off", is_running=True), "/etc/default/grub gives the kernel iommu=off"),
     (machine(), boot("intel_iommu=on iommu=off"), "/etc/default/grub gives the kernel iommu=off"),
     (machine(), boot(), "the kernel does not switch it on by itself, and /etc/default/grub does not give it intel_iommu=on"),
     (

@@ -168,6 +168,13 @@ OPENVAS, LINUX_HARDWARE = "the package lists of greenbone's security tests", "th
             "kernel-uek64k-devel-6.12.0-100.28.2.el10uek.aarch64",
             "Oracle's kernel-uek.spec",
         ),
+        ("ID=altlinux", "6.12.61-6.12-alt1", "kernel-headers-modules-6.12", "reports of ALT 11, and its specs"),
+        ("ID=altlinux", "5.10.109-std-def-alt1", "kernel-headers-modules-std-def", f"{LINUX_HARDWARE}, and ALT's specs"),
+        ("ID=altlinux", "5.4.68-std-def-alt1.1", "kernel-headers-modules-std-def", LINUX_HARDWARE),
+        ("ID=altlinux", "5.15.72-un-def-alt1", "kernel-headers-modules-un-def", f"{LINUX_HARDWARE}, and ALT's specs"),
+        ("ID=altlinux", "6.12.77-6.12-alt1.forge.rv64", "kernel-headers-modules-6.12", "an extlinux.conf of ALT on RISC-V"),
+        ("ID=manjaro\nID_LIKE=arch", "6.6.93-1-rt55-MANJARO", "linux66-rt-headers", "Manjaro's linux66-rt"),
+        ("ID=cachyos\nID_LIKE=arch", "6.12.66-2-cachyos-lts", "linux-cachyos-lts-headers", "CachyOS's packages"),
     ],
 )
 def test_headers_are_called_as_outside_sources_call_them(tmp_path: Path, os_release: str, release: str, package: str, source: str) -> None:

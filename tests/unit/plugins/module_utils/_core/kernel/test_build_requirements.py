@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_r
     missing_for_kernel,
 )
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
-from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, Tree
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, Tree
 
 
 def headers(tree: Tree, config: str, release: str = DEBIAN_12) -> Tree:
@@ -133,3 +134,18 @@ def test_a_kernel_without_headers_still_shows_its_configuration(tmp_path: Path) 
     assert kernel_config(tree.host(), DEBIAN_12) is None
     tree.file(f"/boot/config-{DEBIAN_12}", "CONFIG_PCI=y\n")
     assert kernel_config(tree.host(), DEBIAN_12) == "CONFIG_PCI=y"
+
+
+def test_the_running_kernel_may_have_its_configuration_itself_as_on_arch(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_12, running=True).kernel(DEBIAN_13)
+    tree.file("/proc/config.gz", gzip.compress(b"CONFIG_IKCONFIG_PROC=y\nCONFIG_INTEL_IOMMU_DEFAULT_ON=y\n"))
+    assert kernel_config(tree.host(), DEBIAN_12) == "CONFIG_IKCONFIG_PROC=y\nCONFIG_INTEL_IOMMU_DEFAULT_ON=y"
+    assert kernel_config(tree.host(), DEBIAN_13) is None
+    tree.file(f"/boot/config-{DEBIAN_12}", "CONFIG_PCI=y\n")
+    assert kernel_config(tree.host(), DEBIAN_12) == "CONFIG_PCI=y"
+
+
+@pytest.mark.parametrize("content", [b"", gzip.compress(b"CONFIG_PCI=y\n")[:-6], b"\x1f\x8b\x08broken"])
+def test_a_configuration_that_cannot_be_unpacked_is_none(tmp_path: Path, content: bytes) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_12, running=True).file("/proc/config.gz", content)
+    assert kernel_config(tree.host(), DEBIAN_12) is None

@@ -227,9 +227,17 @@ def test_a_kernel_without_modules_is_refused_even_while_it_runs(tmp_path: Path) 
         chosen_releases(tree.host(), ["running"])
 
 
+def test_no_kernel_runs_in_an_image(tmp_path: Path) -> None:
+    host = Tree(tmp_path).kernel(DEBIAN_12).kernel(DEBIAN_13).host()
+    with pytest.raises(HostError, match=r"^kernels: no kernel runs in an image\. Allowed are all, and the installed 6\.1\.0"):
+        chosen_releases(host, ["running"])
+    assert chosen_releases(host, ["running", "all"]) == (DEBIAN_12, DEBIAN_13)
+
+
 def test_a_host_without_kernels_says_so(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match="No kernel is installed"):
-        chosen_releases(Tree(tmp_path).host(), [DEBIAN_13])
+    for name in (DEBIAN_13, "running"):
+        with pytest.raises(HostError, match="No kernel is installed"):
+            chosen_releases(Tree(tmp_path).host(), [name])
 
 
 def test_an_unknown_module_is_told_with_one_that_is_built_in(tmp_path: Path) -> None:

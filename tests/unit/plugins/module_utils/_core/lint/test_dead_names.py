@@ -139,6 +139,11 @@ def test_a_listed_name_that_nobody_has_is_told() -> None:
     assert kinds(boot(), files=told("nouvaeu")) == ["unknown-listed-module"]
 
 
+def test_a_listed_name_that_a_kernel_may_lack_is_fine() -> None:
+    optional = ListedModule("mlx5_vfio_pci", "/etc/mkinitcpio.conf:1", written="mlx5_vfio_pci?")
+    assert kinds(boot(), files=PolicyFiles(for_image=(optional,))) == []
+
+
 def test_listed_modules_aliases_and_what_a_package_lists_are_fine() -> None:
     assert kinds(boot(load=["vfio-pci", "e1000e"]), files=told("vfio-pci")) == []
     assert kinds(boot(load=["crc32c"]), files=PolicyFiles(synonyms={"crc32c": frozenset({"crc32c_generic"})})) == []
