@@ -79,7 +79,7 @@ options:
   natives:
     description:
       - The native modules for the strategies V(ids) and V(blacklist), in place of those whose aliases match the devices.
-      - V(-) and V(_) are equivalent, as for modprobe. A module that none of the kernels has is an error.
+      - V(-) and V(_) are equivalent, as for modprobe. A module that none of the kernels has is an error, and so is one of VFIO.
     type: list
     elements: str
   allow_shared_native:

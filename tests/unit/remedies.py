@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 NEXT = ", then "
+COMMAND = re.compile(r" Run `[^`]+`(?:;[^.]*hostonly[^`]*)?\.?$")
+"""By which what the last step says is done; what it makes is in the image then."""
 REMOVE_LINE = re.compile(r"remove (/\S+?):(\d+) \(.+\)", re.DOTALL)
 REMOVE_FILE = re.compile(r"remove (/\S+)")
 REMOVE_ARGUMENT = re.compile(r"remove (\S+) from the command line \(.+\)")
@@ -33,7 +35,7 @@ class Followed:
 def follow(sentence: str, files: Mapping[str, str], cmdline: tuple[str, ...]) -> Followed:
     """Raises ValueError where the words do not say what is to be done, or to what."""
     done = Followed(dict(files), cmdline)
-    for step in sentence.rstrip(".").split(NEXT):
+    for step in COMMAND.sub("", sentence).rstrip(".").split(NEXT):
         done = _followed(step[:1].lower() + step[1:], done)
     return done
 

@@ -243,8 +243,6 @@ FINE: dict[str, Files] = {
     "what another variable says": {"/etc/initramfs-tools/initramfs.conf": "MODULES=${SITE_MODULES}\n"},
     "settings that are put aside": {"/etc/initramfs-tools/conf.d/site.dpkg-old": "MODULES=vfio-pci\n"},
     "a list of nothing": {"/etc/initramfs-tools/modules.d/README": "Put lists of modules here.\n"},
-    "settings of dracut": {"/etc/dracut.conf.d/vfio.conf": 'force_drivers+=" vfio-pci "\n'},
-    "settings of mkinitcpio": {"/etc/mkinitcpio.conf": "MODULES=(vfio_pci)\nHOOKS=(base udev modconf)\n"},
     "a rule of interfaces": rule('SUBSYSTEM=="net", ACTION=="add", KERNELS=="0000:02:00.0", NAME="lan0"'),
     "a rule of interfaces by their device": rule('SUBSYSTEM=="net", ACTION=="add", ATTRS{vendor}=="0x8086", NAME="lan0"'),
     "a rule of cards by their device": rule('SUBSYSTEM=="drm", KERNEL=="card*", KERNELS=="0000:3b:00.0", SYMLINK+="dri/guest"'),

@@ -42,7 +42,7 @@ SITE_RULES = ("/etc/udev/rules.d", "/usr/local/lib/udev/rules.d")
 SITE_LISTS = ("/etc/modules-load.d", "/usr/local/lib/modules-load.d")
 READ_FOLDERS: t.Mapping[str, tuple[str, ...]] = {"/etc": ("modprobe.d", "modules-load.d", "driverctl.d"), "/etc/udev": ("rules.d",)}
 LOOK_ALIKE: t.Mapping[str, tuple[str, ...]] = {
-    "/etc": ("modprobe.conf.d", "modprobe.conf", "modules-load.conf", "modules.load.d", "modules-load", "driverctl.conf.d"),
+    "/etc": ("modprobe.conf.d", "modprobe.conf", "modules-load.conf", "modules.load.d", "modules-load", "driverctl.conf.d", "modules.d"),
     "/etc/udev": ("rules", "rules.conf.d", "rule.d"),
 }
 """Names that are taken for those of directories that are read."""
@@ -55,7 +55,7 @@ TMPFILES = "/etc/tmpfiles.d"
 IMAGES = ("/boot/initrd.img-{0}", "/boot/initramfs-{0}.img", "/boot/initrd-{0}")
 # An array, or a string, of which it makes one.
 _MKINITCPIO_MODULES = re.compile(r"^[ \t]*MODULES\+?=(?:\(([^()#]*)\)|[\"']([^\"'#\n]*))", re.MULTILINE)
-_DRACUT_MODULES = re.compile(r"^[ \t]*(?:add_drivers|force_drivers)\+?=[\"']?([^\"'#\n]*)", re.MULTILINE)
+_DRACUT_MODULES = re.compile(r"^[ \t]*(?:add_drivers|force_drivers)\+?=([\"'][^\"'#\n]*|[^\s\"'#]*)", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +106,7 @@ class PolicyFiles:
     """By release."""
     initramfs_tools: bool = False
     dracut: bool = False
+    mkinitcpio: bool = False
     rebuilding: str = "Rebuild that image."
     """How a person has an image built again, with {release} and {image} to be filled in."""
     packaged: frozenset[str] = frozenset()
@@ -149,6 +150,7 @@ def read_policy_files(host: Host, boots: t.Sequence[Boot], kernels: t.Sequence[K
         images={kernel.release: image for kernel in kernels for image in (_image(host, kernel.release),) if image is not None},
         initramfs_tools=host.is_dir("/etc/initramfs-tools") and host.which("mkinitramfs") is not None,
         dracut=host.which("dracut") is not None,
+        mkinitcpio=host.which("mkinitcpio") is not None,
         rebuilding=programs.rebuilding(host),
         packaged=_packaged(host, (*modprobe, *rules_files)),
         grub=(*reader.files((SETTINGS,)), *reader.of((FOLDER,))),
@@ -213,13 +215,18 @@ def _folders(host: Host, place: str) -> t.Iterator[str]:
 
 
 def _generator_lists(host: Host) -> t.Iterator[ListedModule]:
-    """initramfs-tools' modules, one per line, with options; dracut's add_drivers and force_drivers; mkinitcpio's MODULES."""
-    if host.is_file(INITRAMFS_MODULES):
+    """initramfs-tools' modules, one per line, with options; dracut's add_drivers and force_drivers; mkinitcpio's MODULES.
+
+    What is there for a generator that the host does not have is in none of its images.
+    """
+    there = [one for one in programs.SERVED if one.is_installed(host)] or programs.SERVED
+    if programs.INITRAMFS_TOOLS in there and host.is_file(INITRAMFS_MODULES):
         for _path, number, line in lines_of_lists(host, (INITRAMFS_MODULES,)):
             words = line.split("#", 1)[0].split()
             if words:
                 yield ListedModule(words[0], f"{INITRAMFS_MODULES}:{number}")
-    for (single, directory), pattern in ((DRACUT, _DRACUT_MODULES), (MKINITCPIO, _MKINITCPIO_MODULES)):
+    kinds = ((programs.DRACUT, DRACUT, _DRACUT_MODULES), (programs.MKINITCPIO, MKINITCPIO, _MKINITCPIO_MODULES))
+    for (single, directory), pattern in ((places, pattern) for program, places, pattern in kinds if program in there):
         found = [single, *(f"{directory}/{name}" for name in sorted(host.names(directory)) if name.endswith(".conf"))]
         for path in found:
             text = text_in(host, path)

@@ -30,6 +30,8 @@ _BUILTIN_LINE = re.compile(r"^(?:[^\n]*/)?([^/\n]+?)\.ko$", re.MULTILINE)
 IMAGES = ("/boot/vmlinuz-{0}", "/boot/vmlinux-{0}", "/boot/Image-{0}", "/lib/modules/{0}/vmlinuz")
 VARIANT_SUFFIX = "_vfio_pci"
 """How the modules of VFIO drivers for certain devices end."""
+OF_VFIO = ("vfio", "vfio_pci_core", "vfio_iommu_type1", "vfio_virqfd", "vfio_mdev", "mdev", "iommufd")
+"""Modules that guides load beside vfio-pci, and that register no driver of the PCI bus."""
 PENDING = ""
 """The path of a module that is not installed yet."""
 

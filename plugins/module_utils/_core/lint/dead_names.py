@@ -46,7 +46,7 @@ def unknown_modules(host: HostPolicy) -> t.Iterator[Finding]:
         for entry in root.config.directives:
             if not _is_judged(entry, host):
                 continue
-            for word in named_modules(entry.command, _without_comment(entry)):
+            for word in named_modules(entry.command, _placed(entry)):
                 name = normalize_module_name(word)
                 takes_synonyms = entry.command != "blacklist"
                 is_defined = name in aliases or (name in installs and entry.command != "install")
@@ -67,6 +67,13 @@ def _without_comment(entry: Directive) -> tuple[str, ...]:
         if entry.command == "softdep"
         else entry.arguments
     )
+
+
+def _placed(entry: Directive) -> tuple[str, ...]:
+    """The words of a directive; of a softdep that lists natives before its `pre:`, without these, which kmod drops."""
+    words = _without_comment(entry)
+    place = next((number for number, word in enumerate(words) if word in ("pre:", "post:")), 1) if entry.command == "softdep" else 1
+    return (*words[:1], *words[place:])
 
 
 def comments_behind_softdeps(host: HostPolicy) -> t.Iterator[Finding]:
@@ -206,6 +213,7 @@ def modules_that_are_gone(host: HostPolicy) -> t.Iterator[Finding]:
 
     initramfs generators warn about it or fail.  On an older kernel that has it, it is loaded as a dependency anyway.
     """
+    optional = {one.source for one in _listed(host) if one.is_optional}
     named = [(one.source, normalize_module_name(one.name)) for one in _listed(host)]
     for _boot, root in host.roots:
         for entry in root.config.directives:
@@ -214,7 +222,7 @@ def modules_that_are_gone(host: HostPolicy) -> t.Iterator[Finding]:
                 named += [(str(entry.source), normalize_module_name(word)) for word in words]
     for source, name in dict.fromkeys(named):
         without = [kernel.release for kernel in host.kernels if not kernel.has(name)]
-        if name in GONE and without:
+        if name in GONE and without and source not in optional:
             said = f"{source} names {name}, which {listed(without)} {'does' if len(without) == 1 else 'do'} not have: {GONE[name]}."
             yield Finding("stale-module", source, f"{said} Remove it; a kernel that still has it loads it as a dependency.")
 
@@ -227,8 +235,9 @@ def unknown_modules_in_lists(host: HostPolicy) -> t.Iterator[Finding]:
             continue
         if ":" in name and any(kernel.aliased(name) for kernel in host.kernels):
             continue
-        nearest = host.nearest(name)
-        advice = _advice(one.name, nearest)
+        parts = [part for part in name.split(",") if part]
+        are_modules = "," in name and all(part in host.modules or part in GONE for part in parts)
+        advice = "Write one module in each line." if are_modules else _advice(one.name, host.nearest(name))
         said = f"{one.source} names the module {one.said}, which no installed kernel has ({listed(host.releases)})."
         yield Finding("unknown-listed-module", one.source, f"{said} {advice}")
 

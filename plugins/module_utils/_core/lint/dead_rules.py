@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.driverctl
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import NEAR
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN_DRIVERS, plain_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OF_VFIO
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import (
     Finding,
     listed,
@@ -40,8 +41,6 @@ ABOUT_DEVICE = frozenset(
 MOST_RULES = 64
 NO_DRIVER = ("none", "")
 """Names that are used to keep a device from being bound to any driver."""
-OF_VFIO = ("vfio", "vfio_pci_core", "vfio_iommu_type1", "vfio_virqfd", "vfio_mdev", "mdev", "iommufd")
-"""Modules that guides load beside vfio-pci, and that register no driver of the PCI bus."""
 NOT_COPIED = ("/usr/lib/", "/lib/", "/run/", "/usr/local/")
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import DRIVERCTL, IDS, RULE, Finding
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import DRIVERCTL, IDS, RULE, Finding, pinned_address
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy, PolicyClaim
@@ -21,19 +21,23 @@ def overrides_that_disagree(host: HostPolicy) -> t.Iterator[Finding]:
         for address, claims in by_device.items():
             rules, saved, ids = ([claim for claim in claims if claim.by == kind] for kind in (RULE, DRIVERCTL, IDS))
             if rules:
-                yield from _rules_disagree(address, rules)
+                pinned = {str(rule) for rule, _driver in host.setting_overrides(root) if pinned_address(rule) == address}
+                yield from _rules_disagree(address, rules, pinned)
             if saved and rules and saved[-1].driver != rules[-1].driver:
                 yield _driverctl_disagrees(address, rules[-1], saved[-1])
             for final in (saved or rules)[-1:]:
                 yield from (_ids_disagree(address, claim, final) for claim in ids if claim.driver != final.driver)
 
 
-def _rules_disagree(address: str, rules: list[PolicyClaim]) -> t.Iterator[Finding]:
-    """Rules in the same file are not reported: a rule for one device after one for many is how exceptions are written."""
+def _rules_disagree(address: str, rules: list[PolicyClaim], pinned: t.Collection[str]) -> t.Iterator[Finding]:
+    """Rules in the same file are not reported: a rule for one device after one for many is how exceptions are written.
+
+    Two that are both for that one address, those in ``pinned``, are.
+    """
     last = rules[-1]
     for claim in rules[:-1]:
         one_file = claim.source.rpartition(":")[0] == last.source.rpartition(":")[0]
-        if claim.driver != last.driver and not one_file:
+        if claim.driver != last.driver and not (one_file and not {claim.source, last.source} <= {*pinned}):
             said = (
                 f"{claim.source} sets driver_override={claim.driver} for {address}, and {last.source} after it {last.driver}, which counts."
             )

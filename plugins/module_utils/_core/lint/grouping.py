@@ -27,7 +27,7 @@ GENERAL = frozenset(
         *("unknown-module", "unknown-listed-module", "ignored-line", "wildcard-name", "ids-malformed"),
         *("softdep-without-place", "softdep-two-blanks"),
         *("ids-without-value", "rule-without-device", "override-for-absent-device", "softdep-without-ids"),
-        "override-for-changed-device",
+        *("override-for-changed-device", "unknown-parameter"),
     )
 )
 """Kinds that say that something is not understood; of the same line another kind says why."""
@@ -35,7 +35,7 @@ APART = frozenset(("ids-not-loaded", "unknown-parameter"))
 """Kinds about what a line leaves out or says besides: they explain nothing else."""
 LONGEST = 1000
 """Characters of a sentence: it can show a word of the file, and a file can consist of one word."""
-OF_WHOLE_FILE = frozenset(("line-ends",))
+OF_WHOLE_FILE = frozenset(("line-ends", "encoding"))
 
 
 def without_consequences(findings: t.Sequence[Finding]) -> tuple[Finding, ...]:

@@ -31,6 +31,7 @@ LINE = re.compile(
     r"^[ \t]*(?:export[ \t]+)?(?P<name>(?:GRUB|grub)\w*)(?P<before>[ \t]*)(?P<operator>\+?=)(?P<after>[ \t]*)(?P<value>.*)$", re.MULTILINE
 )
 QUOTED = re.compile(r"([\"'])(.*?)(?<!\\)\1")
+LISTED = re.compile(r"((?:\.ids|[._]blacklist|\.pre|load)=[^\s\"';]*);(?=[\w:-]+(?:[\s\"',;]|$))")
 OUTSIDE = re.compile(r"(?<!\\)[;&|]")
 SettingLine = tuple[str, "re.Match[str]"]
 
@@ -46,6 +47,8 @@ def mistakes_in_settings(host: HostPolicy) -> t.Iterator[Finding]:
 
 def _mistake(match: re.Match[str]) -> tuple[str, str] | None:
     name, value = match["name"], match["value"].strip()
+    # In a list of one word a comma is meant.
+    value = LISTED.sub(r"\1,", value)
     words = " ".join(_words(value))
     meant = f'{name}{match["operator"]}"{words}"'
     if name not in (*VARIABLES, *OTHERS):
@@ -57,7 +60,9 @@ def _mistake(match: re.Match[str]) -> tuple[str, str] | None:
         return "has typographic quotes, which are none for the shell", meant
     if value[:1] not in ('"', "'") and len(value.split("#")[0].split()) > 1:
         return "has no quotes, so that its first word alone counts", meant
-    quoted = QUOTED.match(value)
+    quoted = QUOTED.match(match["value"].strip())
+    if quoted is None and value[:1] in ('"', "'") and "GRUB_" in match.string[match.end() :].partition(value[0])[0]:
+        return "has no closing quote, so that the next lines count as a part of it", meant
     ends = None if quoted is None else OUTSIDE.search(quoted[2])
     return None if ends is None else (f"has `{ends[0]}`, at which GRUB ends the kernel's command line", meant)
 

@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, ROOT
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import NOTHING_READ, SITE, PolicyFiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import NOTHING_READ, SITE, PolicyFile, PolicyFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_image import rebuilt
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import wording
@@ -56,6 +56,7 @@ def listed(words: t.Sequence[str]) -> str:
     return wording.listed(words, 4)
 
 
+SYSTEM_LIST = "/etc/modules"
 STUBS = frozenset(("pci_stub", "pciback", "xen_pciback"))
 """Stub drivers: they take ids= as vfio_pci does, but have no `vfio_pci:` alias."""
 WITHOUT_IDS = dict.fromkeys(("vfio", "vfio_pci_core", "vfio_iommu_type1", "vfio_virqfd", "kvm"), "vfio-pci")
@@ -114,6 +115,12 @@ class HostPolicy:
     def is_site(self, path: str) -> bool:
         """Whether the file is the administrator's: below /etc, /run or /usr/local, and not unchanged from a package."""
         return path.startswith(SITE) and path not in self.files.packaged
+
+    @functools.cached_property
+    def lists(self) -> tuple[PolicyFile, ...]:
+        """The lists of modules, without Debian's link to /etc/modules."""
+        system = next((file.text for file in self.files.lists if file.path == SYSTEM_LIST), None)
+        return tuple(file for file in self.files.lists if file.name != "modules.conf" or file.text != system)
 
     # -- names
 

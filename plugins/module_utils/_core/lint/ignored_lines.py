@@ -29,6 +29,7 @@ if t.TYPE_CHECKING:
 PUT_ASIDE = re.compile(
     r"^\.|\.conf\.|~$|\.(?:alias|bak|backup|dis|disabled|dpkg-\w+|example|md|off|old|orig|rpm\w+|sample|save|swp|txt|ucf-\w+)$|^README"
 )
+LIKE_CONF = re.compile(r"\.(?:cfg|cnf|conf\w*|config|list)$", re.IGNORECASE)
 # A line with one of kmod's commands.
 DIRECTIVE = re.compile(r"^[ \t]*(?:alias|blacklist|install|options|softdep)[ \t]+\S", re.MULTILINE)
 
@@ -110,8 +111,11 @@ def softdeps_without_effect(host: HostPolicy) -> t.Iterator[Finding]:
                 said = f"{entry.source}: there are two blanks before `{first.strip()}`, which makes kmod 30 ignore the softdep of {module}."
                 yield Finding("softdep-two-blanks", str(entry.source), f"{said} Use one blank.")
             elif first not in ("pre:", "post:") and not re.fullmatch(r"(?:pre|post)[;.,=]\S*", first):
+                placed = next((number for number, word in enumerate(entry.arguments) if word in ("pre:", "post:")), None)
+                meant = f"pre: {first}" if placed is None else " ".join(entry.arguments[placed:])
+                also = f", and a line of its own for {first}" if placed is not None and normalize_module_name(first) in host.modules else ""
                 said = f"{entry.source}: `{entry}` has no `pre:` or `post:` before {first}, so kmod ignores that word."
-                yield Finding("softdep-without-place", str(entry.source), f"{said} Write `softdep {module} pre: {first}`.")
+                yield Finding("softdep-without-place", str(entry.source), f"{said} Write `softdep {module} {meant}`{also}.")
 
 
 def files_that_kmod_does_not_read(host: HostPolicy) -> t.Iterator[Finding]:
@@ -122,10 +126,8 @@ def files_that_kmod_does_not_read(host: HostPolicy) -> t.Iterator[Finding]:
     for file in host.files.modprobe:
         unread = not is_modprobe_file(file.name) and not PUT_ASIDE.search(file.name)
         if unread and host.is_site(file.path) and file.text is not None and DIRECTIVE.search(file.text):
-            said = (
-                f"{file.path}: kmod does not read it, because its name does not end in .conf. Rename it to {file.path}.conf, or remove it."
-            )
-            yield Finding("no-conf-suffix", file.path, said)
+            said = f"{file.path}: kmod does not read it, because its name does not end in .conf."
+            yield Finding("no-conf-suffix", file.path, f"{said} Rename it to {LIKE_CONF.sub('', file.path)}.conf, or remove it.")
 
 
 def files_that_hide_others(host: HostPolicy) -> t.Iterator[Finding]:

@@ -7,10 +7,12 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import TMPFILES
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ignored_lines, is_configuration
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import WORDS, ignored_lines, is_configuration
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import WITHOUT_IDS, Finding
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.ignored_lines import PUT_ASIDE
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_line import CURLY
 
 if t.TYPE_CHECKING:
@@ -18,7 +20,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
 
 MARK = "\ufeff"
-COMMAND = re.compile(r"[ \t]*(alias|blacklist|install|options|remove|softdep|weakdep)(?![\w.=-])", re.IGNORECASE)
+FIRST_SIGNS = 512
+COMMAND = re.compile(rf"[ \t]*({'|'.join(sorted(WORDS))})(?![\w.=-])", re.IGNORECASE)
 DASHES, BLANKS = "\u2010\u2011\u2012\u2013\u2014\u2212", "\u00a0\u2007\u202f"
 UNSEEN = {
     **dict.fromkeys(BLANKS, "a no-break space"),
@@ -36,8 +39,10 @@ NumberedLine = tuple[str, int, str]
 
 
 def line_ends(host: HostPolicy) -> t.Iterator[Finding]:
-    """CR LF in files whose readers take the CR as a part of the last word: kmod, the shell scripts of initramfs-tools, driverctl."""
-    for file in (*_configurations(host), *(one for one in host.files.lists if "/initramfs-tools/" in one.path), *host.files.saved):
+    """CR LF in files whose readers take the CR as a part of the last word: kmod, driverctl, and shells, as for GRUB's settings."""
+    by_shell = (one for one in host.files.settings if one.directory != TMPFILES)
+    lists = (one for one in host.files.lists if "/initramfs-tools/" in one.path)
+    for file in (*_configurations(host), *lists, *host.files.saved, *by_shell, *host.files.grub):
         lines = (file.text or "").split("\n")
         number = next((place for place, line in enumerate(lines, 1) if line.endswith("\r") and line.strip() and line[0] != "#"), None)
         if number is not None and host.is_site(file.path):
@@ -45,6 +50,19 @@ def line_ends(host: HostPolicy) -> t.Iterator[Finding]:
             word = lines[number - 1].split()[-1] if lines[number - 1].split() else ""
             said = f"{source}: line ends in CR LF, so that the CR counts as a part of the last word, `{word}`."
             yield Finding("line-ends", source, f"{said} Write the file with the line ends of Unix (LF).")
+
+
+def other_encodings(host: HostPolicy) -> t.Iterator[Finding]:
+    """UTF-16, as editors of Windows write it: each second byte is a NUL, and no program reads a line of it."""
+    files = host.files
+    for file in (*files.modprobe, *files.rules, *host.lists, *files.saved, *files.settings, *files.grub):
+        if "\0" in (file.text or "")[:FIRST_SIGNS] and host.is_site(file.path) and not PUT_ASIDE.search(file.name):
+            said = f"{file.path} is written in UTF-16, or is not a text, so that nothing in it has an effect."
+            yield Finding("encoding", file.path, f"{said} Write it in UTF-8, as by `iconv -f UTF-16 -t UTF-8`, or remove it.")
+    for file in (*host.lists, *files.settings, *files.grub):
+        if (file.text or "").startswith(MARK):
+            said = f"{file.path}:1 begins with a byte order mark, which counts as a part of its first word."
+            yield Finding("unseen-character", f"{file.path}:1", f"{said} Write the file without it.")
 
 
 def unseen_characters(host: HostPolicy) -> t.Iterator[Finding]:
@@ -167,16 +185,52 @@ def _has_wrong_place(rest: str) -> bool:
     return re.match(r"(?:pre|post)(?:\s+:|:(?=\S)|[;.,=]|\s+(?!:)\S)", rest, re.IGNORECASE) is not None
 
 
+def words_behind_options(host: HostPolicy) -> t.Iterator[Finding]:
+    """A second line's words behind `options`, or what lspci shows beside an ID: the module is given them, and ignores them."""
+    for path, number, line in _lines(host):
+        words = line.split()
+        if len(words) < 3 or words[0] != "options" or "#" in line or normalize_module_name(words[1]) not in host.vfio_modules:
+            continue
+        source, others = f"{path}:{number}", list(enumerate(words[2:], 2))
+        place, command = next(((place, word) for place, word in others if word in WORDS), (0, ""))
+        stray = next((word for _place, word in others if word[0] in "([{" or word[-1] in ")]}"), None)
+        if command:
+            said = f"{source}: `{command}` in `{line.strip()}` begins another line, and kmod takes it for a parameter of {words[1]}."
+            yield Finding("line-joined", source, f"{said} Write `{' '.join(words[place:])}` into a line of its own.")
+        elif stray is not None:
+            said = f"{source}: `{stray}` in `{line.strip()}` is not a parameter of {words[1]}, and has no effect."
+            yield Finding("word-behind-options", source, f"{said} Remove it.")
+
+
 def lines_of_another_file(host: HostPolicy) -> t.Iterator[Finding]:
-    """A line for the kernel's command line, or a module's name alone: neither is for modprobe.d."""
+    """A line for the kernel's command line, for a list of modules, or without its command: none is for modprobe.d."""
     for file in _configurations(host):
         for place, line in ignored_lines(file.text or "", file.path):
-            word = line.strip()
-            source = str(place)
-            if re.fullmatch(r"[\w-]+\.[\w-]+=\S*", word):
-                module, _dot, option = word.partition(".")
-                said = f"{source}: `{word}` is in the form of the kernel's command line, and kmod ignores it here."
-                yield Finding("line-of-another-file", source, f"{said} Write `options {module} {option}`.")
+            found = _of_another_file(line.strip(), host)
+            if found is not None:
+                why, meant = found
+                yield Finding("line-of-another-file", str(place), f"{place}: `{line.strip()}` {why}, and kmod ignores it here. {meant}.")
+
+
+def _of_another_file(line: str, host: HostPolicy) -> tuple[str, str] | None:
+    """What a line that kmod ignores is, and what to do about it; None where that is not known."""
+    first, *others = line.split()
+    parameter = re.fullmatch(r"([\w-]+)\.([\w-]+=\S*)", line)
+    if parameter is not None:
+        on_line = "is in the form of the kernel's command line"
+        if parameter[1] in ("modprobe", "rd") and parameter[2].startswith("blacklist="):
+            names = [name for name in parameter[2].partition("=")[2].split(",") if name]
+            return on_line, f"Write {' and '.join(f'`blacklist {name}`' for name in names)}{' in lines of their own' * (len(names) > 1)}"
+        return on_line, f"Write `options {parameter[1]} {parameter[2]}`"
+    if first in ("//", ";", "--", "/*"):
+        return "does not begin with `#`, as a comment does", f"Write `# {' '.join(others)}`"
+    if normalize_module_name(first) in host.modules:
+        if others and all("=" in word for word in others):
+            return "has no command", f"Write `options {line}`"
+        if not others:
+            return "is a module's name alone, as in a list of modules", "Move it to a file in /etc/modules-load.d whose name ends in .conf"
+    commands = [word for word in WORDS if others and f"{first}{others[0]}".lower() == word]
+    return ("has its command in two words", f"Write `{commands[0]} {' '.join(others[1:])}`") if commands else None
 
 
 def _configurations(host: HostPolicy) -> t.Iterator[PolicyFile]:

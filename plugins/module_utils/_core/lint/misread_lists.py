@@ -8,15 +8,18 @@ import posixpath
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import WORDS
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.dead_names import GONE
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.ignored_lines import PUT_ASIDE
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.misread_lines import IDENTIFIER
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_values import ADDRESS
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import PolicyFile
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
 
-DIRECTIVES = ("alias", "blacklist", "install", "options", "remove", "softdep", "weakdep")
 FOR_IMAGE = "/initramfs-tools/"
 LIST_DIRECTORY = "/modules-load.d/"
 FULL = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")
@@ -34,18 +37,33 @@ def directives_in_lists(host: HostPolicy) -> t.Iterator[Finding]:
 
 def is_directive(words: t.Sequence[str]) -> bool:
     """Whether the words are a line of modprobe.d."""
-    return len(words) > 1 and words[0].lower() in DIRECTIVES
+    return len(words) > 1 and words[0].lower() in WORDS
 
 
 def words_after_modules(host: HostPolicy) -> t.Iterator[Finding]:
     """systemd-modules-load takes a whole line as the module's name, with options, comments and further names (modules-load.c)."""
     for file, number, line in _lines(host):
         words = line.split()
-        if FOR_IMAGE in file.path or len(words) < 2 or is_directive(words):
+        if len(words) < 2 or is_directive(words):
             continue
         source = f"{file.path}:{number}"
+        if FOR_IMAGE in file.path:
+            yield from _for_image(source, line.split("#", maxsplit=1)[0].split(), host)
+            continue
         said = f"{source}: systemd-modules-load takes the whole line `{line.strip()}` as the name of a module, and loads nothing."
         yield Finding("words-after-module", source, f"{said} {_advice(words)}")
+
+
+def _for_image(source: str, words: t.Sequence[str], host: HostPolicy) -> t.Iterator[Finding]:
+    """initramfs-tools gives a whole line to modprobe (load_modules() in scripts/functions): one module, and options of it."""
+    modules = [word for word in words[1:] if normalize_module_name(word) in host.modules or normalize_module_name(word) in GONE]
+    stray = next((word for word in words[1:] if IDENTIFIER.fullmatch(word)), None)
+    if modules:
+        said = f"{source}: initramfs-tools loads {words[0]} alone, and gives it {modules[0]} as an option."
+        yield Finding("words-after-module", source, f"{said} Write one module in each line.")
+    elif stray is not None:
+        said = f"{source}: `{stray}` stands alone, so it is not a part of ids=, and has no effect."
+        yield Finding("words-after-module", source, f"{said} Write the list of ids= without blanks.")
 
 
 def _advice(words: t.Sequence[str]) -> str:
@@ -92,7 +110,7 @@ def saved_overrides_that_are_not_read(host: HostPolicy) -> t.Iterator[Finding]:
 
 def _lines(host: HostPolicy) -> t.Iterator[tuple[PolicyFile, int, str]]:
     """The lines of the lists that are read, but for comments."""
-    for file in host.files.lists:
+    for file in host.lists:
         if LIST_DIRECTORY in file.path and not file.name.endswith(".conf"):
             continue
         for number, line in enumerate((file.text or "").splitlines(), 1):

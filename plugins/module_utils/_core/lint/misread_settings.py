@@ -20,9 +20,11 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_fi
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.numbered_matches import numbered_matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import WORDS
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.ignored_lines import PUT_ASIDE
-from ansible_collections.vfio.variants.plugins.module_utils._core.lint.misread_lists import names_a_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.misread_lists import is_directive, names_a_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_line import CURLY
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import PolicyFile
@@ -60,20 +62,25 @@ def mistakes_of_dracut(host: HostPolicy) -> t.Iterator[Finding]:
     for file in host.files.settings:
         if not file.path.startswith(DRACUT[0]):
             continue
+        for number, text in enumerate((file.text or "").split("\n"), 1):
+            if is_directive(text.split()) and text.split()[0] in WORDS and _matters(file, host):
+                source = f"{file.path}:{number}"
+                said = f"{source}: `{text.strip()}` is a line for /etc/modprobe.d, and dracut takes it for a command."
+                yield Finding("dracut-misread", source, f"{said} Move it to a file in /etc/modprobe.d whose name ends in .conf.")
         for line, match in numbered_matches(ASSIGNED, file.text or "", "name"):
             name, value = match["name"], match["value"].strip()
             source = f"{file.path}:{line}"
-            words = value.split("#")[0].strip().strip("\"'").split()
-            if not any(normalize_module_name(word.strip(",")) in host.contenders for word in words):
+            words = re.split(r"[\s,]+", value.split("#")[0].strip().strip(f"\"'{CURLY}").strip())
+            if not any(normalize_module_name(word) in host.contenders for word in words):
                 continue
-            found = _of_dracut(match, name, words)
+            found = _of_dracut(match, name)
             if found is not None:
                 why, meant = found
-                joined = " ".join(word.strip(",") for word in words)
+                joined = " ".join(word for word in words if word)
                 yield Finding("dracut-misread", source, f'{source}: `{match[0].strip()}` {why}. Write `{meant}+=" {joined} "`.')
 
 
-def _of_dracut(match: re.Match[str], name: str, words: t.Sequence[str]) -> tuple[str, str] | None:
+def _of_dracut(match: re.Match[str], name: str) -> tuple[str, str] | None:
     value = match["value"].split("#")[0].strip()
     if name == "add_dracutmodules":
         return "names kernel modules, and takes dracut's own modules", "add_drivers"
@@ -84,7 +91,9 @@ def _of_dracut(match: re.Match[str], name: str, words: t.Sequence[str]) -> tuple
         return "is a setting that dracut does not know", near
     if match["before"] or match["after"] or match["operator"] == "=+":
         return "is not an assignment for the shell that reads it", name
-    if any("," in word for word in words) and name in DRIVERS:
+    if value[:1] and value[0] in CURLY:
+        return "has typographic quotes, which are none for the shell", name
+    if "," in value and name in DRIVERS:
         return "has commas, and dracut takes names between blanks", name
     quoted = value[:1] in ('"', "'")
     if match["operator"] == "+=" and name in DRIVERS and not (quoted and value[1:2].isspace()):

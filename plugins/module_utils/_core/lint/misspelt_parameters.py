@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import WORDS
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.misspelt_words import misspelt
@@ -23,6 +24,14 @@ OF_VFIO: t.Mapping[str, tuple[str, ...]] = {
     "vfio_iommu_type1": ("allow_unsafe_interrupts", "disable_hugepages", "dma_entry_limit"),
     "vfio": ("enable_unsafe_noiommu_mode",),
 }
+OF_KVM: t.Mapping[str, tuple[str, ...]] = {
+    "kvm": ("ignore_msrs", "report_ignored_msrs"),
+    "kvm_amd": ("nested",),
+    "kvm_intel": ("nested", "emulate_invalid_guest_state", "enable_apicv", "preemption_timer", "unrestricted_guest"),
+}
+"""Some of what guides give to modules that drive no PCI function, so that their files are not read."""
+MOVED = {("kvm", "allow_unsafe_assigned_interrupts"): ("4.12", "vfio_iommu_type1", "allow_unsafe_interrupts")}
+"""Parameters that a version of Linux dropped, and what took their place ("KVM: x86: drop legacy device assignment")."""
 """What each kernel's module may have, whether or not its file is read."""
 OF_ALL = ("async_probe", "dyndbg")
 """What the kernel takes for any module."""
@@ -50,6 +59,7 @@ def _misspelt(module: str, parameters: t.Sequence[Parameter], known: t.Sequence[
             said = f"{source}: kmod knows no comment behind `options`, and gives its words to {module}, which ignores them."
             yield Finding("comment-behind-options", source, f"{said} Put the comment into a line of its own.")
         # What is not a name is told as what it is.
+        with_comments |= {source} if given.source.line and given.name in WORDS else set()
         is_told = source in with_comments or not NAME.fullmatch(given.name) or (not given.source.line and misspelt(str(given)) is not None)
         if not is_told and name not in known and name not in OF_ALL:
             yield from _unknown(module, given, name, known)
@@ -58,7 +68,7 @@ def _misspelt(module: str, parameters: t.Sequence[Parameter], known: t.Sequence[
 def _parameters(boot: Boot, module: str) -> tuple[str, ...]:
     facts = boot.modules.get(module)
     types = () if facts is None or not facts.types else tuple(facts.types)
-    return tuple(dict.fromkeys((*types, *OF_VFIO.get(module, ()))))
+    return tuple(dict.fromkeys((*types, *OF_VFIO.get(module, OF_KVM.get(module, ())))))
 
 
 def _unknown(module: str, given: Parameter, name: str, known: t.Sequence[str]) -> t.Iterator[Finding]:
@@ -66,8 +76,16 @@ def _unknown(module: str, given: Parameter, name: str, known: t.Sequence[str]) -
     value = "" if given.value is None else f"={given.value}"
     owner = next((other for other, names in OF_VFIO.items() if module in OF_VFIO and name in names), None)
     said = f"{source}: {module} has no parameter {given.name}, so `{given}` has no effect."
+    moved = MOVED.get((module, name))
+    if moved is not None:
+        version, other, meant = moved
+        written = f"options {other} {meant}{value}" if given.source.line else f"{other}.{meant}{value}"
+        said = f"{source}: {module} has no parameter {given.name} since Linux {version}, so `{given}` has no effect."
+        yield Finding("unknown-parameter", source, f"{said} Write `{written}`.")
+        return
     if owner is not None:
-        yield Finding("unknown-parameter", source, f"{said} It is one of {owner}: write `options {owner} {name}{value}`.")
+        written = f"options {owner} {name}{value}" if given.source.line else f"{owner}.{name}{value}"
+        yield Finding("unknown-parameter", source, f"{said} It is one of {owner}: write `{written}`.")
         return
     near = next(iter(difflib.get_close_matches(name, known, 1, NEAR)), None)
     if near is not None:

@@ -59,6 +59,12 @@ NATIVES = frozenset(
 YES, NO = ("1", "on", "true", "y", "yes"), ("0", "off", "no", "n", "false", "disable", "disabled", "none", "blacklist", "blacklisted")
 OFF_OPTIONS, ON_OPTIONS = ("off", "disable", "disabled", "blacklist", "blacklisted"), ("enable", "enabled", "on")
 """What is written as if each driver had such a parameter."""
+ALONE = {
+    "allow_unsafe_interrupts": "vfio_iommu_type1",
+    "enable_unsafe_noiommu_mode": "vfio",
+    **dict.fromkeys(("disable_vga", "disable_idle_d3", "disable_denylist", "nointxmask"), "vfio-pci"),
+}
+"""Parameters of VFIO's modules that no other word is called."""
 FLAT = {re.sub(r"[-_.]", "", word): word for word in READ}
 
 
@@ -101,6 +107,8 @@ def misspelt(argument: str) -> tuple[str, str] | None:
         return "nothing reads", of_driver
     if not equals:
         return _without_value(argument.strip('"'))
+    if key in ALONE:
+        return "nothing reads", f"{ALONE[key]}.{key}={value}"
     of_module = re.fullmatch(r"([\w-]+)\.blacklist", key)
     if of_module is not None and value.lower() in ("1", "on", "true", "y", "yes") and of_module[1] not in ("modprobe", "module"):
         return "nothing reads", f"modprobe.blacklist={of_module[1].replace('-', '_')}"
@@ -139,6 +147,9 @@ def _without_value(argument: str) -> tuple[str, str] | None:
         return "the kernel reads no value in", "intel_iommu=on"
     if argument in LISTS:
         return "nothing stands behind", f"{argument}=MODULE"
+    if argument.startswith("nomodeset"):
+        # The kernel compares no more of the word (obsolete_checksetup() in init/main.c).
+        return None
     near = next(iter(difflib.get_close_matches(argument, FLAGS, 1, 0.85)), None)
     return ("nothing reads", near) if near and near != argument else None
 

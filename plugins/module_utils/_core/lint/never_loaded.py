@@ -11,7 +11,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.install_command import loads_nothing
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.dead_names import NO_MODULE
-from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import IDS, Finding, listed
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import DRIVERCTL, IDS, RULE, Finding, listed
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
@@ -40,6 +40,43 @@ def ids_that_nothing_loads(host: HostPolicy) -> t.Iterator[Finding]:
                 said = f"{source} gives {listed(addresses)} to {spelt}, but {missing}."
                 advice = f"Add `softdep {native} pre: {spelt}` to a file in /etc/modprobe.d whose name ends in .conf."
                 yield Finding("ids-not-loaded", source, f"{said} {advice}", tuple(addresses))
+
+
+def claimed_modules_that_nothing_loads(host: HostPolicy) -> t.Iterator[Finding]:
+    """An override, or `ids=` beside a blacklist, and nothing that loads the module: the devices stay without a driver."""
+    for boot, root in host.roots:
+        taken: dict[tuple[str, str, str], list[str]] = {}
+        claims = host.claims(boot, root)
+        saved = {claim.device.address for claim in claims if claim.by == DRIVERCTL}
+        for claim in claims:
+            module = host.module_of(boot, claim.driver)
+            is_ours = module in host.vfio_modules & root.kernel.modules.keys() and module not in root.kernel.builtins
+            if is_ours and claim.device.address not in saved and (claim.by == RULE or _is_kept_out(root, claim)):
+                taken.setdefault((claim.source, module, claim.by), []).append(claim.device.address)
+        for (source, module, by), addresses in taken.items():
+            if root.config.blacklisted(module) or root.config.installs(module) or _is_loaded(host, boot, module):
+                continue
+            spelt = module.replace("_", "-") if module == "vfio_pci" else module
+            which = "it has" if len(addresses) == 1 else "they have"
+            said = f"{source} gives {listed(addresses)} to {spelt}, but nothing loads {spelt}, so that {which} no driver."
+            in_rule = f'`RUN{{builtin}}+="kmod load {spelt}"` to that rule'
+            advice = f"Add {in_rule if by == RULE else f'`{spelt}` to a file in /etc/modules-load.d whose name ends in .conf'}."
+            yield Finding("nothing-loads", source, f"{said} {advice}", tuple(addresses))
+
+
+def _is_kept_out(root: Stage, claim: PolicyClaim) -> bool:
+    """Whether lines of modprobe.d keep each native driver out, which are modules and would have loaded the claimed one before them."""
+    natives = [match.module for match in root.kernel.natives(claim.device.modalias)]
+    config = root.config
+    return (
+        bool(natives)
+        and all(
+            name in root.kernel.modules
+            and (config.blacklisted(name) or any(loads_nothing(line, name) for line in config.installs(name)[:1]))
+            for name in natives
+        )
+        and not config.aliases(claim.device.modalias)
+    )
 
 
 def _it(names: t.Sized) -> str:

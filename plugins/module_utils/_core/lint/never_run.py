@@ -31,6 +31,9 @@ ABOUT_DRIVERS = re.compile(r"/sys/bus/pci/|driver_override|\b(?:modprobe|insmod|
 COMMENT = re.compile(r"^[ \t]*[#;].*$", re.MULTILINE)
 UNIT = re.compile(r"\.(?:service|socket|timer|path|target|mount|automount|swap|slice|scope|device)$")
 EXEC = re.compile(r"^[ \t]*(?P<key>Exec\w+)[ \t]*=[ \t]*(?P<command>.*)$", re.MULTILINE)
+NOT_OF_SYSTEMD = re.compile(
+    r"^[ \t]*(?P<word>\[(?i:unit|service|install)\](?=[ \t]*$)|(?:Exec|ExecStarts?|ExecRun)(?=[ \t]*=))", re.MULTILINE
+)
 SHELL = re.compile(r"(?:^|/)(?:ba|da|z|k)?sh\s+-\w*c\b|(?:^|/)(?:busybox|env)\s")
 REDIRECTION = re.compile(r"\s(?:>>?|\||&&|\|\|)\s|>\s*/sys/")
 
@@ -38,7 +41,8 @@ REDIRECTION = re.compile(r"\s(?:>>?|\||&&|\|\|)\s|>\s*/sys/")
 def files_that_nothing_runs(host: HostPolicy) -> t.Iterator[Finding]:
     """By their names or their modes."""
     for file in host.files.start.files:
-        if not ABOUT_DRIVERS.search(COMMENT.sub("", file.text)):
+        is_unit = file.folder == UNITS and NAMED_FOR_DRIVERS.search(file.name)
+        if not is_unit and not ABOUT_DRIVERS.search(COMMENT.sub("", file.text)):
             continue
         found = _why_not(file, host)
         if found is not None:
@@ -91,6 +95,20 @@ def redirections_without_a_shell(host: HostPolicy) -> t.Iterator[Finding]:
             yield Finding("without-shell", source, f"{said} Write `{match['key']}=/bin/sh -c '{plain}'`.")
 
 
+def settings_that_systemd_ignores(host: HostPolicy) -> t.Iterator[Finding]:
+    """`[service]` and `Exec=` in a unit about drivers: names of sections and settings are compared letter by letter."""
+    for file in host.files.start.files:
+        if file.folder != UNITS or not UNIT.search(file.name):
+            continue
+        for line, match in numbered_matches(NOT_OF_SYSTEMD, file.text, "word"):
+            word = match["word"]
+            meant = f"[{word[1:-1].capitalize()}]" if word.startswith("[") else "ExecStart"
+            if word != meant and (ABOUT_DRIVERS.search(file.text) or NAMED_FOR_DRIVERS.search(file.text)):
+                source = f"{file.path}:{line}"
+                what = "section" if word.startswith("[") else "setting"
+                yield Finding("unit-misread", source, f"{source}: systemd does not know the {what} {word}, and ignores it. Write {meant}.")
+
+
 def programs_that_cannot_run(host: HostPolicy) -> t.Iterator[Finding]:
     """Scripts about drivers that a unit, or a rule of udev, has run, and which are not there or not executable."""
     units = [(file.path, file.text) for file in host.files.start.files if file.folder == UNITS and UNIT.search(file.name)]
@@ -106,6 +124,9 @@ def programs_that_cannot_run(host: HostPolicy) -> t.Iterator[Finding]:
             elif file is not None and not file.is_executable and ABOUT_DRIVERS.search(COMMENT.sub("", file.text)):
                 said = f"{source} runs {program}, which is not executable, so that nothing of it is done."
                 yield Finding("never-run", source, f"{said} Run `chmod +x {program}`.")
+            elif file is not None and file.text.startswith("#!") and file.text.partition("\n")[0].endswith("\r"):
+                said = f"{source} runs {program}, whose first line ends in CR LF, so that the kernel finds no interpreter of that name."
+                yield Finding("never-run", source, f"{said} Write {program} with the line ends of Unix (LF).")
             elif file is not None and file.text[:2] != "#!" and "\0" not in file.text and ABOUT_DRIVERS.search(COMMENT.sub("", file.text)):
                 said = f"{source} runs {program}, whose first line names no interpreter, so that the kernel does not run it."
                 yield Finding("never-run", source, f"{said} Write `#!/bin/sh` into its first line.")

@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import LoadList
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import INITRAMFS_MODULES, named_modules
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import DRACUT, INITRAMFS_MODULES, named_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding, listed
@@ -87,6 +87,20 @@ def images_without_what_dracut_shall_take_in(host: HostPolicy) -> t.Iterator[Fin
             if is_wanted and not image.kernel.has(name):
                 said = f"{image.place} is older than {one.source}: it does not contain {one.name}."
                 yield Finding("stale-image", one.source, f"{said} {_rebuild(boot.release, image.place, host)}")
+
+
+def images_without_what_the_command_line_loads(host: HostPolicy) -> t.Iterator[Finding]:
+    """`rd.driver.pre=` for a module of VFIO that the image does not have: dracut's modprobe finds nothing."""
+    for boot, image, root in host.images if host.files.dracut else ():
+        is_asked_for = {normalize_module_name(one.name) for one in host.files.for_image}
+        names = [name for value in boot.cmdline.values("rd.driver.pre") for name in value.split(",")]
+        for name in dict.fromkeys(names):
+            module = normalize_module_name(name)
+            is_there = image.kernel.has(module) or module in is_asked_for
+            if module in host.vfio_modules and root.kernel.has(module) and not is_there:
+                said = f"{boot.cmdline_source}: `rd.driver.pre={name}` has no effect, because {image.place} does not contain {name}."
+                advice = f'Add `add_drivers+=" {name} "` to a file in {DRACUT[1]}. {_rebuild(boot.release, image.place, host)}'
+                yield Finding("stale-image", boot.cmdline_source, f"{said} {advice}")
 
 
 def images_without_the_modules_to_load(host: HostPolicy) -> t.Iterator[Finding]:

@@ -42,6 +42,8 @@ LIMITS = frozenset((*(("ATTR", name) for name in IDENTITY), *(("ENV", name) for 
 NEVER_REMOVED = frozenset(("ATTR", "ENV", "RUN", "SYSCTL"))
 AT_BOOT = ("add", "bind")
 """Actions of the events that a device has at boot, if a driver takes it."""
+OLD_KEYS = {"BUS": "SUBSYSTEM", "SYSFS": "ATTR"}
+"""Keys that udev dropped in version 174."""
 KO = re.compile(r"\.ko(?:\.(?:gz|xz|zst))?(?=\s|$)")
 BUILT_IN = re.compile(r"kmod\s+load\b")
 LOADS = re.compile(r"\bkmod\s+load\b|\bmodprobe\b")
@@ -87,8 +89,13 @@ def jumps_without_labels(host: HostPolicy) -> t.Iterator[Finding]:
         lines = list(lines_of(file.text or "", file.path))
         for place, line in enumerate(lines if any(one.is_about_drivers for one in lines) else ()):
             target = line.assigned("GOTO")
-            labels = [key.value for one in lines[place + 1 :] for key in one.keys if key.name == "LABEL"]
-            if target is not None and target.value not in labels:
+            named = [key for one in lines[place + 1 :] for key in one.keys if key.name == "LABEL"]
+            labels = [key.value for key in named if not key.is_match]
+            compared = next((key for key in named if key.is_match and target is not None and key.value == target.value), None)
+            if target is not None and compared is not None and target.value not in labels:
+                said = f"{line.source}: `{target.text}` finds no label, because `{compared.text}` behind it compares."
+                yield Finding("udev-line-refused", line.source, f"{said} Write `{compared.said('=')}`.")
+            elif target is not None and target.value not in labels:
                 said = f'{line.source}: `{target.text}` has no `LABEL="{target.value}"` behind it, so udev goes on with the next line.'
                 near = _nearest(target.value, labels, 0.6)
                 yield Finding(
@@ -193,7 +200,7 @@ def _names(line: UdevLine) -> t.Iterator[Mistake]:
         if key.brackets != "{}":
             yield "udev-key", f"{_shown(key.text)} needs braces, so udev ignores the whole line. Write `{key.said()}`."
         elif key.name not in UDEV_KEYS:
-            near = _nearest(key.name.upper(), sorted(UDEV_KEYS), 0.6)
+            near = OLD_KEYS.get(key.name) or _nearest(key.name.upper(), sorted(UDEV_KEYS), 0.6)
             meant = f" Write {near}." if near else ""
             yield "udev-key", f"udev does not know the key {key.name} and ignores the whole line.{meant}"
 

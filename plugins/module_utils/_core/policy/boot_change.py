@@ -179,8 +179,9 @@ def with_softdeps(boot: Boot, natives: t.Sequence[str], module: str) -> BootChan
 
 
 def _with_first(module: str, words: t.Sequence[str]) -> tuple[str, ...]:
-    """The words of a softdep with a module before all others."""
-    kept = tuple(word.strip() for word in words)
+    """The words of a softdep with a module before all others, which is no longer loaded afterwards."""
+    kept = tuple(word.strip() for word in words if normalize_module_name(word.strip()) != normalize_module_name(module))
+    kept = kept[:-1] if kept[-1:] == ("post:",) else kept
     if "pre:" not in kept:
         return ("pre:", module, *kept)
     place = kept.index("pre:") + 1

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import unknown_module_error
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OF_VFIO, unknown_module_error
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import ARGUMENT
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy import texts
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision, natives_of
@@ -87,6 +87,7 @@ def make_plan(
 
 def _natives(request: PolicyRequest, decisions: t.Sequence[Decision], facts: PolicyFacts) -> dict[str, tuple[str, ...]]:
     """The native modules of each decided device, by address."""
+    _refuse_vfio(request, facts)
     for name in request.natives:
         if not any(kernel.has(name) for kernel in facts.kernels):
             raise unknown_module_error(name, facts.kernels, "natives")
@@ -98,6 +99,17 @@ def _natives(request: PolicyRequest, decisions: t.Sequence[Decision], facts: Pol
         )
     named = tuple(dict.fromkeys(normalize_module_name(name) for name in request.natives))
     return {decision.device.address: named or natives_of(decision, facts) for decision in using}
+
+
+def _refuse_vfio(request: PolicyRequest, facts: PolicyFacts) -> None:
+    """A module of VFIO is not a native driver: a policy against it would work against itself."""
+    of_vfio = frozenset(OF_VFIO).union(*(kernel.vfio_modules for kernel in facts.kernels))
+    for name in request.natives:
+        if normalize_module_name(name) in of_vfio:
+            raise HostError(
+                f"natives: {name} is a module of VFIO, which the policy is to have loaded, and not that of a native driver.",
+                "Name the native drivers' modules, as in nouveau, or leave natives out.",
+            )
 
 
 def _by_strategy(

@@ -9,6 +9,7 @@ is, or becomes certain for the driver that the host's policy claims that device 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import types
 import typing as t
@@ -140,8 +141,11 @@ class Search:
         switches += without_switches(boot)
         yield from switches
         removed = list(self._removals(device, module))
-        added = list(_additions(boot, device, driver if normalize_module_name(driver) == module else module))
-        small = (*removed, *added)
+        spelt = driver if normalize_module_name(driver) == module else module
+        together = list(self._claimed_together(device, driver))
+        listed = with_listed(boot, spelt)
+        added = [*_additions(boot, together[0], spelt), *(() if listed is None else (listed,))]
+        small = (*removed, *added, *(change for devices in together[1:] for change in _additions(boot, devices, spelt)))
         yield from small
         image = next((stage for stage in boot.stages if stage.name == INITRAMFS), None)
         rebuild = "" if image is None else f"rebuild {image.place}"
@@ -149,7 +153,7 @@ class Search:
             yield BootChange(f"Rebuild {image.place}: it does not have what the root's files say.", self._rebuilt(boot))
             for change in small:
                 yield change.then(rebuild, self._rebuilt(change.boot))
-        for devices in self._claimed_together(device, driver):
+        for devices in together:
             yield from self._claims(devices, driver, module, (*switches, *removed), rebuild)
 
     def _rebuilt(self, boot: Boot, *modules: str) -> Boot:
@@ -259,23 +263,21 @@ def _kept_out(fact: str) -> t.Iterator[str]:
         yield from (normalize_module_name(name) for name in words[1:2])
 
 
-def _additions(boot: Boot, device: Device, module: str) -> t.Iterator[BootChange]:
-    """Where the driver's `ids=` name the device: load the driver before the native modules, or at all."""
+def _additions(boot: Boot, devices: t.Sequence[Device], module: str) -> t.Iterator[BootChange]:
+    """Where the driver's `ids=` name the devices: load the driver before the native modules of one, or of all."""
     root = boot.stages[-1]
-    if normalize_module_name(module) not in Registrar(boot).with_dynamic_id(root, device):
+    if not all(normalize_module_name(module) in Registrar(boot).with_dynamic_id(root, device) for device in devices):
         return
-    loadable = dict.fromkeys(match.module for match in root.kernel.natives(device.modalias) if match.module in root.kernel.modules)
-    missing = [native for native in loadable if not _loads_first(boot, native, module)]
-    for native in missing:
+    found = (match.module for device in devices for match in root.kernel.natives(device.modalias))
+    missing = [native for native in dict.fromkeys(found) if native in root.kernel.modules and not _loads_first(boot, native, module)]
+    for native in missing if len(devices) == 1 else ():
         yield with_softdeps(boot, (native,), module)
     if len(missing) > 1:
         yield with_softdeps(boot, missing, module)
-    listed = with_listed(boot, module)
-    if listed is not None:
-        yield listed
 
 
 def _loads_first(boot: Boot, native: str, module: str) -> bool:
-    """Whether the first softdep of the native names the module already."""
+    """Whether the first softdep of the native has the module before its `post:` already."""
     softdeps = boot.stages[-1].config.softdeps(native)
-    return bool(softdeps) and normalize_module_name(module) in map(normalize_module_name, softdeps[0].arguments[1:])
+    before = itertools.takewhile(lambda word: word.strip() != "post:", softdeps[0].arguments[1:] if softdeps else ())
+    return normalize_module_name(module) in map(normalize_module_name, before)

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read as reading
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import unread_files
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, ROOT, UNKNOWN, Winner
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, INITRAMFS, ROOT, UNKNOWN, Winner
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import NOTHING_READ, PolicyFiles, read_policy_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
@@ -211,7 +211,15 @@ class HostForecast:
             )
         except OutOfBudgetError:
             return NOT_SEARCHED
-        return None if sentence is None else sentence.replace(device.address, MARK)
+        return None if sentence is None else self._with_command(sentence, release).replace(device.address, MARK)
+
+    def _with_command(self, sentence: str, release: str) -> str:
+        """Followed by the command by which this host's images are built again, where that is a part of the change and known."""
+        image = next((stage.place for stage in self.boots[release].stages if stage.name == INITRAMFS), None)
+        command = self.policy.files.rebuilding
+        if image is None or f"ebuild {image}" not in sentence or command == NOTHING_READ.rebuilding:
+            return sentence
+        return f"{sentence} {command.format(release=release, image=image)}"
 
     def _search(self, release: str) -> Search:
         from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import Search

@@ -192,6 +192,13 @@ class TestBlacklist:
         assert "nouveu" in message
         assert "Did you mean nouveau" in message
 
+    @pytest.mark.parametrize("strategy", ["override", "ids", "blacklist"])
+    @pytest.mark.parametrize("name", ["vfio-pci", "vfio_pci_core", "vfio"])
+    def test_a_module_of_vfio_is_not_a_native(self, tmp_path: Path, strategy: str, name: str) -> None:
+        tree = kernel(gpu_host(tmp_path), modules={**BUILT, "vfio": [], "vfio_pci_core": []})
+        message = refused(tree, V100, strategy=strategy, natives=["nouveau", name])
+        assert message.startswith(f"natives: {name} is a module of VFIO")
+
     def test_natives_without_a_claim_that_uses_them_are_refused(self, tmp_path: Path) -> None:
         assert "natives" in refused(gpu_host(tmp_path), V100, natives=["nouveau"])
 

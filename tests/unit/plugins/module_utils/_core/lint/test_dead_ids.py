@@ -172,7 +172,7 @@ def test_a_softdep_the_other_way_round_is_told_once() -> None:
 @pytest.mark.parametrize("options", ["", "options vfio-pci ids=10de:1db1\n"])
 def test_a_softdep_the_other_way_round_is_told_of_devices_that_no_rule_gives_away(options: str) -> None:
     given, left = device("0000:3b:00.0", driver="nouveau"), device("0000:5e:00.0", driver="nouveau")
-    rules = 'ACTION=="add", KERNEL=="0000:3b:00.0", ATTR{driver_override}="vfio-pci"\n'
+    rules = 'ACTION=="add", KERNEL=="0000:3b:00.0", ATTR{driver_override}="vfio-pci", RUN{builtin}+="kmod load vfio-pci"\n'
     line = f"{options}softdep vfio-pci pre: nouveau\n"
     told = {"softdep-too-late", "softdep-reversed"}
     assert told.isdisjoint(kinds(boot(modprobe=line, rules=rules), devices=[given]))

@@ -18,7 +18,7 @@ TOOLS = PolicyFiles(initramfs_tools=True)
 
 
 def rule(keys: str = 'KERNEL=="0000:3b:00.0"', driver: str = "vfio-pci") -> str:
-    return f'ACTION=="add", SUBSYSTEM=="pci", {keys}, ATTR{{driver_override}}="{driver}"\n'
+    return f'ACTION=="add", SUBSYSTEM=="pci", {keys}, ATTR{{driver_override}}="{driver}", RUN{{builtin}}+="kmod load vfio-pci"\n'
 
 
 def saved(driver: str, address: str = "0000:3b:00.0") -> Later:

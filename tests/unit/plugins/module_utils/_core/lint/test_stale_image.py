@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.tests.unit.judged import kinds, sentence
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13
 
 V100 = device("0000:3b:00.0", driver="nouveau")
-RULE = 'KERNEL=="0000:3b:00.0", ATTR{driver_override}="vfio-pci"\n'
+RULE = 'KERNEL=="0000:3b:00.0", ATTR{driver_override}="vfio-pci", RUN{builtin}+="kmod load vfio-pci"\n'
 IMAGE = image_path()
 
 

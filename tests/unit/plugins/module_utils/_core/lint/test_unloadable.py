@@ -17,7 +17,7 @@ VARIANT = "nvlink2gpu_vfio_pci"
 WITH_VARIANT = {**STOCK, VARIANT: [V100_VARIANT]}
 V100 = device("0000:3b:00.0", driver="nouveau")
 NIC = device("0000:02:00.0", "8086:10d3", class_code=0x020000)
-RULE = 'KERNEL=="0000:3b:00.0", ATTR{driver_override}="vfio-pci"\n'
+RULE = 'KERNEL=="0000:3b:00.0", ATTR{driver_override}="vfio-pci", RUN{builtin}+="kmod load vfio-pci"\n'
 REFUSED = {VARIANT: ModuleFacts((PciDriver(VARIANT),), refused="it is not signed, and the kernel is locked down")}
 
 

@@ -209,3 +209,29 @@ def test_a_device_of_another_group_and_a_bridge_are_no_company() -> None:
     found = boot(rules=STOCK_RULES)
     now = forecast(cards, found)[card.address]
     assert would_change(card, "vfio-pci", cards, found, now) == "Claim 0000:01:00.0 for vfio-pci with boot_policy."
+
+
+AUDIO = device("0000:01:00.1", "8086:1533", class_code=0x020000)
+WITH_AUDIO = {**STOCK, "igb": ["pci:v00008086d00001533sv*sd*bc*sc*i*"]}
+BOTH_IDS = "options vfio-pci ids=10de:1db1,8086:1533\n"
+
+
+def test_of_cards_whose_natives_differ_each_gets_a_softdep() -> None:
+    found = boot(rules=STOCK_RULES, modprobe=BOTH_IDS, modules=WITH_AUDIO)
+    cards = [CARD, AUDIO]
+    search = Search(cards, found, {card.address: "vfio-pci" for card in cards})
+    said = would_change(CARD, "vfio-pci", cards, found, forecast(cards, found)[CARD.address], search)
+    assert said == f"{SOFTDEP}, then add `softdep igb pre: vfio-pci` to /etc/modprobe.d/00-vfio.conf."
+
+
+def test_a_softdep_that_loads_the_driver_afterwards_is_turned_round() -> None:
+    late = boot(rules=STOCK_RULES, modprobe=f"{IDS}softdep nouveau post: vfio-pci\n")
+    assert advice(late) == "Replace /etc/modprobe.d/site.conf:2 by `softdep nouveau pre: vfio-pci`."
+
+
+def test_an_override_whose_driver_nothing_loads_wants_a_list() -> None:
+    claimed = f'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="{CARD.address}", ATTR{{driver_override}}="vfio-pci"'
+    # Without it in the initramfs the list may be loaded before the rule has been seen.
+    early = boot(stage(INITRAMFS, rules=rules(claimed)), stage(ROOT, rules=rules(claimed)))
+    assert advice(early) == "Add `vfio-pci` to /etc/modules-load.d/vfio.conf."
+    assert advice(boot(rules=rules(claimed))) == f"Claim {CARD.address} for vfio-pci with boot_policy."
