@@ -230,7 +230,7 @@ def _generator_lists(host: Host) -> t.Iterator[ListedModule]:
         found = [single, *(f"{directory}/{name}" for name in sorted(host.names(directory)) if name.endswith(".conf"))]
         for path in found:
             text = text_in(host, path)
-            for line_number, match in numbered_matches(pattern, text, 1):
+            for line_number, match in numbered_matches(pattern, text):
                 words = [word.strip("\"'") for word in match[match.lastindex or 1].split()]
                 place = f"{path}:{line_number}"
                 yield from (_listed(word, place, single) for word in words if word and not word.startswith(("=", "$")))

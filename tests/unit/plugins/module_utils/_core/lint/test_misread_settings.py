@@ -88,7 +88,7 @@ def test_a_list_of_what_to_write_at_boot_that_is_not_read_is_named_if_it_is_abou
 
 def test_the_files_are_read_and_mkinitcpio_s_modules_are_listed(tmp_path: Path) -> None:
     tree = Tree(tmp_path).file(MKINITCPIO, 'MODULES=(vfio_pci "vfio") # first\nHOOKS=(base)\n').file(DRACUT, 'add_drivers+=" nvme "\n')
-    tree.file(TMPFILES, "").file("/etc/mkinitcpio.conf.d/a.conf", "MODULES+=(nouveau 'mlx5_vfio_pci?')\nMODULES=\"igb?\"\n")
+    tree.file(TMPFILES, "").file("/etc/mkinitcpio.conf.d/a.conf", "MODULES+=(nouveau 'mlx5_vfio_pci?')\nMODULES=\"igb?\"\n\nMODULES+=(e1000e)\n")
     files = read_policy_files(tree.host(), (), (), Inventory((), {}))
     assert [file.path for file in files.settings] == [MKINITCPIO, DRACUT, "/etc/mkinitcpio.conf.d/a.conf", TMPFILES]
     found = [(one.name, one.source) for one in files.for_image]
@@ -99,5 +99,6 @@ def test_the_files_are_read_and_mkinitcpio_s_modules_are_listed(tmp_path: Path) 
         ("nouveau", "/etc/mkinitcpio.conf.d/a.conf:1"),
         ("mlx5_vfio_pci", "/etc/mkinitcpio.conf.d/a.conf:1"),
         ("igb", "/etc/mkinitcpio.conf.d/a.conf:2"),
+        ("e1000e", "/etc/mkinitcpio.conf.d/a.conf:4"),
     ]
     assert [one.name for one in files.for_image if one.is_optional] == ["mlx5_vfio_pci", "igb"]
