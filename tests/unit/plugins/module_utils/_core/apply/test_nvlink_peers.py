@@ -104,7 +104,7 @@ def test_a_fabric_manager_that_is_masked_configures_nothing(tmp_path: Path, fold
     assert "FABRIC_MODE" not in sentence
 
 
-def test_a_unit_of_the_fabric_manager_s_own_is_no_mask(tmp_path: Path) -> None:
+def test_a_unit_of_the_fabric_manager_s_own_does_not_mask_it(tmp_path: Path) -> None:
     tree = board(tmp_path, mode=1).file(
         "/etc/systemd/system/nvidia-fabricmanager.service", "[Service]\nExecStart=/usr/bin/nv-fabricmanager\n"
     )
