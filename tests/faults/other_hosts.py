@@ -100,13 +100,18 @@ def _generators() -> Iterator[Scenario]:
     kind = "an image is built"
     yield Scenario("image by dracut", kind, (), _rebuild, make=_dracut, has_policy=False, faults=SOME)
     write: Action = functools.partial(_policy, claim=V100)
-    yield Scenario("image by mkinitcpio", kind, (write,), _rebuild, make=mkinitcpio_hosts.arch_host, has_policy=False, faults=SOME)
+    yield Scenario("image by mkinitcpio", kind, (write,), _rebuild, make=_arch, has_policy=False, faults=SOME)
 
 
 def _dracut(root: Path) -> Tree:
     machine = Machine(root, "dracut", image="/boot/initramfs-{}.img").has_policy()
+    machine.tree.directory("/var/lib")
     return machine.has_image(machine.content(options=None)).will_build(machine.content()).tree
 
 
 def _rebuild(tree: Tree) -> None:
     sync_images(tree.host(Commands(tree.root)), SyncRequest(timeout=TIMEOUT), check_mode=False)
+
+
+def _arch(root: Path) -> Tree:
+    return mkinitcpio_hosts.arch_host(root).directory("/var/lib")

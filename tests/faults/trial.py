@@ -115,8 +115,9 @@ class Bench:
         yield from self._next_run()
 
     def _is_undone(self, seen: hosts.Snapshot) -> bool:
-        """What a boot loader's hook has copied is the hook's: it can run again, but not back."""
-        return all(seen.get(path) == self.before.get(path) for path in seen.keys() | self.before.keys() if path != hosts.LOADER_COPY)
+        """Or was done when it failed.  What a boot loader's hook has copied is the hook's: it can run again, but not back."""
+        paths = (seen.keys() | self.before.keys()) - {hosts.LOADER_COPY}
+        return seen == self.after or all(seen.get(path) == self.before.get(path) for path in paths)
 
     def _unsafe(self, seen: hosts.Snapshot) -> Iterator[str]:
         read = {path: state for path, state in seen.items() if not path.startswith(JOURNAL) and not any(word in path for word in LEFTOVERS)}

@@ -338,8 +338,8 @@ def _with_functions(
         claims, numbers = virtual_functions.removals_of(request.claims, real, earlier)
         virtual_functions.refuse_removal(numbers, request.claims, real, uses)
         gone = {address for number in numbers for address in number.physical.virtual_functions}
-        left = Inventory(tuple(device for device in real.devices if device.address not in gone), real.drivers)
-        return claims, left, numbers
+        others = Inventory(tuple(device for device in real.devices if device.address not in gone), real.drivers)
+        return claims, others, numbers
     made = expanded(request.claims, real)
     return made.claims, made.inventory, virtual_functions.changes_of(made.creations, real, uses, earlier)
 

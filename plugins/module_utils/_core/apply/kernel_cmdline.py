@@ -23,6 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.builders 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, FileState, diff, digest_of, needed
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import remove_if_empty
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline, cut_off, name_and_value
 
@@ -229,9 +230,9 @@ def _carry_out(
     folders = tuple(folder for folder in folders if not host.exists(folder))
     touched = {path: state for path, state in snapshot.items() if path not in grubby.ENVIRONMENTS} if plan.way.method == GRUBBY else {}
     remake = (tuple(item.id for item in plan.way.items), () if plan.way.method == GRUBBY else plan.commands)
-    record.begin(host, request.change, needed(plan.changes), touched, folders, request.for_iommu, remake)
     applied: Applied | None = None
     try:
+        record.begin(host, request.change, needed(plan.changes), touched, folders, request.for_iommu, remake)
         applied = file_transaction.apply(host, plan.changes)
         for argv in plan.commands:
             host.run(argv, request.timeout)
@@ -242,7 +243,7 @@ def _carry_out(
         before = {**snapshot, **{one.path: one.before for one in plan.changes}}
         record.finish(host, request.change, _exact(plan, before), folders, request.for_iommu)
     except BaseException as error:
-        ended = PUT_BACK if _is_undone(host, request, plan, applied, snapshot, record) else STUCK
+        ended = PUT_BACK if _is_undone(host, request, plan, applied, snapshot, record, folders) else STUCK
         if isinstance(error, HostError):
             raise HostError(error.msg, ended if error.hint is None else f"{error.hint} {ended}", error.facts) from error
         raise
@@ -322,13 +323,21 @@ def _is_undone(
     applied: Applied | None,
     snapshot: t.Mapping[str, FileState | None],
     record: CmdlineRecord,
+    folders: t.Iterable[str],
 ) -> bool:
     """Settings first; then the program makes its entries from them again; then text files that it had changed.
 
     Whether all is as before: if not, the record stays, for the next run and for those who ask.
     """
     with uninterrupted():
-        if applied is not None:
+        if applied is None:
+            # A signal can come between the last of them and the end of the call that makes them.
+            for one in reversed(needed(plan.changes)):
+                with contextlib.suppress(HostError):
+                    put(host, one.path, one.before)
+            for folder in folders:
+                remove_if_empty(host, folder)
+        else:
             applied.undo()
             for argv in plan.commands if plan.way.method != GRUBBY else ():
                 with contextlib.suppress(HostError):

@@ -60,7 +60,7 @@ class Journal:
         text = json.dumps({"version": FORMAT, "boot": boot, **record}, indent=1, sort_keys=True)
         try:
             self._host.write_atomic(self.path, f"{text}\n".encode(), 0o600)
-        except HostError:
+        except BaseException:
             remove_if_empty(self._host, DIRECTORY)
             raise
 
