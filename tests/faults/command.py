@@ -9,33 +9,47 @@ import ctypes
 import errno
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ansible_collections.vfio.variants.tests.faults import library, report, small_disk
-from ansible_collections.vfio.variants.tests.faults.library import Fault
-from ansible_collections.vfio.variants.tests.faults.scenarios import Scenario, scenarios
+from ansible_collections.vfio.variants.tests.faults.library import HANGS, Fault
+from ansible_collections.vfio.variants.tests.faults.scenario import Scenario
+from ansible_collections.vfio.variants.tests.faults.scenarios import scenarios
 from ansible_collections.vfio.variants.tests.faults.trial import Bench
 
-ERRORS = {"EIO": (errno.EIO, False), "ENOSPC": (errno.ENOSPC, True), "EROFS": (errno.EROFS, True)}
+FAULTS = {
+    "killed": (0, False),
+    "EIO": (errno.EIO, False),
+    "EACCES": (errno.EACCES, False),
+    "ENOSPC": (errno.ENOSPC, True),
+    "EDQUOT": (errno.EDQUOT, True),
+    "EROFS": (errno.EROFS, True),
+    "SIGTERM": (-signal.SIGTERM, False),
+    "SIGINT": (-signal.SIGINT, False),
+    "hangs": (HANGS, False),
+}
 MEMORY = "/dev/shm"
-DISTURBED_BY_ERRORS = ("none to mixed", "mixed to none", "image of blacklist with")
-"""Scenarios in which calls fail, too; in all others processes are only killed."""
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="tests/faults/run", description=__doc__)
     parser.add_argument("--scenario", default="", help="only scenarios with this text in their names")
     parser.add_argument("--every", type=int, default=1, help="only every n-th call")
+    parser.add_argument("--fault", choices=tuple(FAULTS), help="this fault alone, in all of them")
     parser.add_argument("--record", action="store_true", help="write docs/reliability.md and what it is made of")
     parser.add_argument("--resume", action="store_true", help="leave out the scenarios that are recorded")
     options = parser.parse_args(arguments)
     known = report.known() if options.resume else {}
     chosen = [scenario for scenario in scenarios() if options.scenario in scenario.name and scenario.name not in known]
+    if options.fault:
+        chosen = [replace(scenario, faults=(options.fault,)) for scenario in chosen]
     if "FAULT_STATE" not in os.environ:
         _start_again(mounts=any(scenario.small_disk for scenario in chosen))
     begun = time.monotonic()
@@ -44,8 +58,8 @@ def main(arguments: list[str]) -> int:
     for scenario in chosen:
         row: Counter[str] = Counter()
         wrong += _go_through(scenario, options.every, row)
-        points += sum(row[name] for name in ("killed", *ERRORS))
-        if options.record and options.every == 1:
+        points += sum(row[name] for name in FAULTS)
+        if options.record and options.every == 1 and not options.fault:
             report.record(scenario.name, scenario.kind, row)
     print("\n".join(wrong))
     print(f"{points} points in {time.monotonic() - begun:.0f} s")
@@ -86,9 +100,6 @@ def _points(scenario: Scenario, every: int) -> Iterator[tuple[Bench, Fault, str]
             return
         bench = Bench(*parts)
         bench.prepare()
-        for at in range(1, bench.calls + 1, every):
-            yield bench, Fault(at), "killed"
-        if any(word in scenario.name for word in DISTURBED_BY_ERRORS):
-            for name, (number, lasting) in ERRORS.items():
-                for at in range(1, bench.calls + 1, every):
-                    yield bench, Fault(at, number, lasting), name
+        for name in scenario.faults:
+            for at in range(1, bench.calls + 1, every):
+                yield bench, Fault(at, *FAULTS[name]), name

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 /*
  * Loaded into a process (LD_PRELOAD), this counts the calls by which it and the programs that it starts change files below one folder.
- * At the call that is asked for it kills them all, or lets that call, or that one and all after it, fail.
+ * At the call that is asked for it kills them all, sends the first of them a signal, lets a program that was started never go on, or lets
+ * that call, or that one and all after it, fail.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -18,11 +19,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define HANGS 10000
+
 /* One page that all processes of a trial share; trial.py writes it. */
 struct state {
 	int count;   /* calls so far */
 	int at;      /* the call that is disturbed; 0 for none */
-	int error;   /* 0 to kill, else the errno */
+	int error;   /* 0 to kill, the errno, the negative number of a signal, or HANGS */
 	int lasting; /* whether all later calls fail as well */
 	int group;   /* the process group to kill */
 	char below[PATH_MAX];
@@ -86,6 +89,15 @@ static int fails(int folder, const char *path)
 		kill(-state->group, SIGKILL);
 		kill(0, SIGKILL);
 		pause();
+	}
+	if (state->error < 0) {
+		kill(state->group, -state->error);
+		return 0;
+	}
+	if (state->error == HANGS) {
+		while (getpid() != state->group)
+			pause();
+		return 0;
 	}
 	errno = state->error;
 	return 1;

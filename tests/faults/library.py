@@ -15,6 +15,8 @@ from pathlib import Path
 SOURCE = Path(__file__).with_name("fault.c")
 HEAD = struct.Struct("iiiii")
 PAGE = 8192
+HANGS = 10000
+"""In place of an error: a program that was started never goes on."""
 
 
 def build() -> Path:
@@ -31,7 +33,10 @@ def build() -> Path:
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens at call ``at``: the process is killed if ``error`` is 0, else the call fails; with ``lasting`` all later ones too."""
+    """What happens at call ``at``: the process is killed if ``error`` is 0, else the call fails; with ``lasting`` all later ones too.
+
+    A negative ``error`` is a signal that the run gets.
+    """
 
     at: int
     error: int = 0

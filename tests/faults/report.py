@@ -16,8 +16,17 @@ SOURCE = Path(__file__)
 COUNTS = ROOT / "tests/faults/observed/counts.json"
 PAGE = ROOT / "docs/reliability.md"
 BEGIN, END = "<!-- faults: written by tests/faults/run --record -->", "<!-- end of faults -->"
-COLUMNS = ("killed", "EIO", "ENOSPC", "EROFS", "wrong")
-HEAD = "| what is disturbed | scenarios | killed | one call fails (EIO) | disk full | read-only | wrong afterwards |"
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "killed": ("killed",),
+    "ended by a signal": ("SIGTERM", "SIGINT"),
+    "a program hangs": ("hangs",),
+    "one call fails (EIO, EACCES)": ("EIO", "EACCES"),
+    "disk or quota full": ("ENOSPC", "EDQUOT"),
+    "read-only": ("EROFS",),
+    "wrong afterwards": ("wrong",),
+}
+"""Each column of the table, with the counts that are summed up in it."""
+HEAD = f"| what is disturbed | scenarios | {' | '.join(COLUMNS)} |"
 Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
 """By kind and scenario."""
 
@@ -38,7 +47,7 @@ def record(name: str, kind: str, row: Mapping[str, int]) -> None:
     with SOURCE.open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         found = counts()
-        found.setdefault(kind, {})[name] = {column: row.get(column, 0) for column in COLUMNS}
+        found.setdefault(kind, {})[name] = {name: row.get(name, 0) for names in COLUMNS.values() for name in names}
         COUNTS.parent.mkdir(exist_ok=True)
         COUNTS.write_text(json.dumps(dict(sorted(found.items())), indent=1) + "\n", encoding="utf-8")
         PAGE.write_text(page(found, PAGE.read_text(encoding="utf-8")), encoding="utf-8")
@@ -51,11 +60,11 @@ def page(shown: Counts, text: str) -> str:
 
 def table(shown: Counts) -> str:
     every = [row for rows in shown.values() for row in rows.values()]
-    lines = [HEAD, "|---|--:|--:|--:|--:|--:|--:|"]
+    lines = [HEAD, f"|---|--:{'|--:' * len(COLUMNS)}|"]
     lines += [_line(kind, list(rows.values())) for kind, rows in shown.items()]
     return "\n".join([*lines, _line("**all**", every), ""])
 
 
 def _line(kind: str, rows: Sequence[Mapping[str, int]]) -> str:
-    numbers = [len(rows), *(sum(row[column] for row in rows) for column in COLUMNS)]
+    numbers = [len(rows), *(sum(row.get(name, 0) for row in rows for name in names) for names in COLUMNS.values())]
     return f"| {kind} | {' | '.join(map(str, numbers))} |"

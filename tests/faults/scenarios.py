@@ -7,31 +7,14 @@ from __future__ import annotations
 import functools
 import itertools
 import typing as t
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from ansible_collections.vfio.variants.tests.faults import hosts
+from ansible_collections.vfio.variants.tests.faults import hosts, other_hosts
+from ansible_collections.vfio.variants.tests.faults.scenario import Action, Scenario
 from ansible_collections.vfio.variants.tests.unit.policy_hosts import NIC, V100
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
-Action = Callable[[Tree], None]
 VFIO = {**V100, "driver": "vfio-pci"}
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """``before`` is done undisturbed, ``action`` is disturbed and then done again."""
-
-    name: str
-    kind: str
-    before: tuple[Action, ...]
-    action: Action
-    loader_hooks: bool = False
-    several_tasks: bool = False
-    bare: bool = False
-    """Folders of the policy's files are missing."""
-    small_disk: bool = False
-    """The host is on a file system of its own, which is full or read-only."""
 
 
 def _policy(strategy: str, *claims: dict[str, t.Any]) -> Action:
@@ -55,20 +38,33 @@ STATES: dict[str, Action] = {
     "mixed": _policy("override", {**V100, "strategy": "blacklist"}, {**NIC, "strategy": "ids"}),
     "one card": _policy("blacklist", NIC),
 }
+_FAILS = (("none", "mixed"), ("mixed", "none"))
+_FAILING = ("killed", "EIO", "ENOSPC", "EROFS")
+"""Of some scenarios calls fail, too; in all others processes are only killed."""
 IMAGE_STATES = ("override", "ids", "blacklist")
 
 
 def scenarios() -> Iterator[Scenario]:
+    yield from _policies()
+    yield from _images()
+    yield from other_hosts.scenarios()
+
+
+def _policies() -> Iterator[Scenario]:
     for old, new in itertools.permutations(STATES, 2):
         before = () if old == "none" else (STATES[old],)
         kind = "a policy is written" if old == "none" else "a policy is removed" if new == "none" else "a policy is replaced"
-        yield Scenario(f"{old} to {new}", kind, before, STATES[new])
+        yield Scenario(f"{old} to {new}", kind, before, STATES[new], faults=_FAILING if (old, new) in _FAILS else ("killed",))
     kind = "a policy whose folders are missing"
     yield Scenario("override written with its folders", kind, (), STATES["override"], bare=True)
     yield Scenario("override removed with its folders", kind, (STATES["override"],), STATES["none"], bare=True)
+
+
+def _images() -> Iterator[Scenario]:
     for name, loader_hooks in itertools.product(IMAGE_STATES, (False, True)):
         end = " with a boot loader's hooks" if loader_hooks else ""
-        yield Scenario(f"image of {name}{end}", "an image is built", (STATES[name],), hosts.rebuild_images, loader_hooks)
+        faults = _FAILING if name == "blacklist" and loader_hooks else ("killed",)
+        yield Scenario(f"image of {name}{end}", "an image is built", (STATES[name],), hosts.rebuild_images, loader_hooks, faults=faults)
     for name in IMAGE_STATES:
         converge = functools.partial(_all, actions=(STATES[name], hosts.rebuild_images))
         remove = functools.partial(_all, actions=(hosts.remove_policy, hosts.rebuild_images))

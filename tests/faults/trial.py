@@ -8,6 +8,7 @@ import ctypes
 import hashlib
 import os
 import shutil
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -15,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import interruptible
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, interruptible
 from ansible_collections.vfio.variants.tests.faults import hosts
-from ansible_collections.vfio.variants.tests.faults.library import Fault, Page
-from ansible_collections.vfio.variants.tests.faults.scenarios import Scenario
+from ansible_collections.vfio.variants.tests.faults.library import HANGS, Fault, Page
+from ansible_collections.vfio.variants.tests.faults.scenario import Scenario
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 LEFTOVERS = (".vfio-variants-", ".vfio-variants-new-", ".vfio-variants-old")
@@ -47,18 +48,27 @@ class Bench:
 
     def prepare(self) -> None:
         """The state before, a copy of it, and the undisturbed run's result and number of calls."""
-        tree = hosts.make_host(self.root, self.scenario.loader_hooks, self.scenario.bare)
-        if not self.scenario.loader_hooks:
-            hosts.build_first_image(tree)
+        tree = self._laid_out()
         for action in self.scenario.before:
             action(tree)
-        self.before, before = hosts.snapshot(self.root), hosts.owners(self.root)
+        self.before, before = hosts.snapshot(self.root), self._owners()
         shutil.copytree(self.root, self.place / "prepared", symlinks=True)
         said = self.disturbed(Fault(NEVER))
         if said != "done":
             raise RuntimeError(f"{self.scenario.name} fails undisturbed: {said}")
         self.calls = self.page.count
-        self.after, self.owners = hosts.snapshot(self.root), (before, hosts.owners(self.root))
+        self.after, self.owners = hosts.snapshot(self.root), (before, self._owners())
+
+    def _laid_out(self) -> Tree:
+        if self.scenario.make is not None:
+            return self.scenario.make(self.root)
+        tree = hosts.make_host(self.root, self.scenario.loader_hooks, self.scenario.bare)
+        if not self.scenario.loader_hooks:
+            hosts.build_first_image(tree)
+        return tree
+
+    def _owners(self) -> hosts.Owners:
+        return hosts.owners(self.root) if self.scenario.has_policy else {}
 
     def reset(self) -> None:
         shutil.rmtree(self.root)
@@ -105,13 +115,14 @@ class Bench:
         yield from self._next_run()
 
     def _is_undone(self, seen: hosts.Snapshot) -> bool:
-        """What a boot loader's hook has copied is the hook's: it can run again, but not back."""
-        return all(seen.get(path) == self.before.get(path) for path in seen.keys() | self.before.keys() if path != hosts.LOADER_COPY)
+        """Or was done when it failed.  What a boot loader's hook has copied is the hook's: it can run again, but not back."""
+        paths = (seen.keys() | self.before.keys()) - {hosts.LOADER_COPY}
+        return seen == self.after or all(seen.get(path) == self.before.get(path) for path in paths)
 
     def _unsafe(self, seen: hosts.Snapshot) -> Iterator[str]:
         read = {path: state for path, state in seen.items() if not path.startswith(JOURNAL) and not any(word in path for word in LEFTOVERS)}
         key = hashlib.sha256(repr(sorted(read.items())).encode()).hexdigest()
-        now = self.forecasts.get(key) or self.forecasts.setdefault(key, hosts.owners(self.root))
+        now = self.forecasts.get(key) or self.forecasts.setdefault(key, self._owners())
         for address, outcomes in now.items():
             allowed = self.owners[0][address] | self.owners[1][address]
             if not outcomes <= allowed:
@@ -121,7 +132,11 @@ class Bench:
         for path in self.before.keys() | self.after.keys() | seen.keys():
             if seen.get(path) in (self.before.get(path), self.after.get(path)) or path.startswith(JOURNAL):
                 continue
-            if not any(word in path for word in LEFTOVERS) and not self._is_step(path, seen):
+            if (
+                not any(word in path for word in LEFTOVERS)
+                and not self._is_step(path, seen)
+                and not path.startswith(self.scenario.of_programs)
+            ):
                 yield f"{path} is neither as before nor as after"
 
     def _is_step(self, path: str, seen: hosts.Snapshot) -> bool:
@@ -149,7 +164,8 @@ class Bench:
             return
         now = hosts.snapshot(self.root)
         for path in sorted(now.keys() | self.after.keys()):
-            if now.get(path) != self.after.get(path):
+            is_empty_folder = path == JOURNAL and not any(one.startswith(f"{JOURNAL}/") for one in now)
+            if now.get(path) != self.after.get(path) and not is_empty_folder:
                 yield f"after the next run {path} is not as after an undisturbed one"
 
 
@@ -163,6 +179,8 @@ def _said(scenario: Scenario, root: Path) -> str:
             scenario.action(Tree(root))
     except HostError as error:
         return str(error)
+    except Interrupted as ended:
+        return f"The run was ended by {ended.name}."
     except BaseException:
         return "".join(traceback.format_exception(*sys.exc_info()))
     return "done"
@@ -178,4 +196,6 @@ def _misbehaviour(said: str, fault: Fault) -> Iterator[str]:
 
 
 def _name(fault: Fault) -> str:
+    if fault.error < 0 or fault.error == HANGS:
+        return "a program hangs" if fault.error == HANGS else signal.Signals(-fault.error).name
     return "killed" if not fault.error else f"{os.strerror(fault.error)}{' from then on' if fault.lasting else ''}"

@@ -138,17 +138,23 @@ def update(text):
         return " ".join([word for word in words if word.partition("=")[0] not in names] + value.split())
     return " ".join(word for word in words if word not in value.split())
 
+def replace(place, text):
+    # As sed -i does it.
+    new = place.with_name("sedAbCdEf")
+    new.write_text(text)
+    new.replace(place)
+
 settings, last = root / "etc/default/grub", ""
 common = re.search('^GRUB_CMDLINE_LINUX="(.+)"$', settings.read_text(), re.M) if settings.exists() else None
 if common:
-    settings.write_text(re.sub("(?m)^GRUB_CMDLINE_LINUX.*", f'GRUB_CMDLINE_LINUX="{update(common[1])}"', settings.read_text()))
+    replace(settings, re.sub("(?m)^GRUB_CMDLINE_LINUX.*", f'GRUB_CMDLINE_LINUX="{update(common[1])}"', settings.read_text()))
 for place in sorted((root / "boot/loader/entries").glob("*.conf")):
     lines = place.read_text().splitlines()
     for number, line in enumerate(lines):
         if line.startswith("options "):
             last = update(line[8:])
             lines[number] = f"options {last}"
-    place.write_text("\\n".join(lines) + "\\n")
+    replace(place, "\\n".join(lines) + "\\n")
 # As newer ones do, which say /etc/kernel/cmdline.
 LINE.write_text(update(LINE.read_text() if LINE.exists() else last) + "\\n")
 if (root / "refuse-late").exists():

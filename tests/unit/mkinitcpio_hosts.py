@@ -83,7 +83,8 @@ for name in "${FILES[@]}"; do
 done
 printf 'MODULES="%s"\n' "${added[*]}" > "$stage/config"
 touch "$stage/init_functions"
-(cd "$stage" && find . -mindepth 1 | cpio --quiet -o -H newc) > "$stage.cpio"
+(cd "$stage" && find . -mindepth 1 -exec touch -h -d @0 {} +)
+(cd "$stage" && find . -mindepth 1 | LC_ALL=C sort | cpio --quiet --reproducible -o -H newc) > "$stage.cpio"
 if [[ -n "$unify" ]]; then
     "$root/unify.py" "$stage.cpio" "$target" "$release"
 else

@@ -21,7 +21,13 @@ LEAST_KILLS = 600
 @pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("scenario", "every"),
-    [("override to blacklist", 6), ("mixed to none", 12), ("image of ids with", 8), ("converge on a small disk", 900)],
+    [
+        ("override to blacklist", 6),
+        ("mixed to none", 12),
+        ("image of ids with", 8),
+        ("converge on a small disk", 900),
+        ("arguments by kernel-install", 12),
+    ],
 )
 def test_a_run_that_is_killed_leaves_a_safe_host_and_the_next_run_converges(scenario: str, every: int) -> None:
     variables = {name: value for name, value in os.environ.items() if name != "FAULT_STATE"}

@@ -9,7 +9,7 @@ import itertools
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding, nodes
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, UnfinishedBindings
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import NUMBERS, OPERATION, UnfinishedBindings
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.guard_check import GuardCheck
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.lost_options import lost_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel
@@ -27,6 +27,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.recovery 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import Accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Journal
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import untold
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovered, Recovery
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
@@ -40,6 +41,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector i
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.vfio_nodes import described
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.apply.number_journal import UnfinishedNumbers
     from ansible_collections.vfio.variants.plugins.module_utils._core.apply.virtual_functions import NumberChange
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim, ClaimState
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -148,6 +150,8 @@ class JudgedBinding:
     inventory: Inventory
     """With the virtual functions that there will be."""
     numbers: tuple[NumberChange, ...]
+    left: UnfinishedNumbers | None
+    """Numbers that an earlier run has left in between."""
     planned: tuple[Binding, ...]
     handed: nodes.Handed
     steps: t.Mapping[str, str]
@@ -205,7 +209,8 @@ def _judged(host: Host, request: BindRequest, check_mode: bool) -> JudgedBinding
     kernel = read_kernel(host, running_release(host), Cache(host, not check_mode)).with_pending(request.pending_modules)
     real = Inventory.read(host)
     earlier = UnfinishedBindings.read(host, real)
-    claims, inventory, numbers = _with_functions(host, request, real)
+    left = _left_numbers(host, real)
+    claims, inventory, numbers = _with_functions(host, request, real, left)
     judge = GuardCheck(host, inventory, claims, request.group == "claim")
     # Before a module is loaded to learn its driver's name.
     planned = _bindings(host, request, claims, inventory, kernel, earlier.ours, load=False)
@@ -216,7 +221,7 @@ def _judged(host: Host, request: BindRequest, check_mode: bool) -> JudgedBinding
     handed = nodes.planned(host, _whole(request, claims, inventory), inventory, request.state == "absent")
     warnings = _warnings(reloads, judge, planned, kernel)
     steps = handed.steps(host, planned)
-    return JudgedBinding(kernel, real, earlier, claims, inventory, numbers, planned, handed, steps, warnings, reloads)
+    return JudgedBinding(kernel, real, earlier, claims, inventory, numbers, left, planned, handed, steps, warnings, reloads)
 
 
 def _reloads(host: Host, inventory: Inventory, kernel: Kernel, planned: t.Sequence[Binding], judge: GuardCheck) -> Reloads:
@@ -231,7 +236,7 @@ def _reloads(host: Host, inventory: Inventory, kernel: Kernel, planned: t.Sequen
 
 def _predicted(recovery: Recovery, found: JudgedBinding) -> BindResult:
     host, bindings, real = recovery.host, found.planned, found.real
-    recovered = _end_earlier(host, found.earlier, bindings, check_mode=True)
+    recovered = (*_ended_numbers(found), *_end_earlier(host, found.earlier, bindings, check_mode=True))
     later = _result(bindings, _as_planned(found.inventory, bindings), found.kernel, _with(recovery, recovered))
     predicted = _with_nodes(host, _without_new_groups(later, real), found.steps, found.handed)
     return dataclasses.replace(_with_removed(predicted, real, found.numbers), warnings=found.warnings, reloads=found.reloads)
@@ -239,21 +244,41 @@ def _predicted(recovery: Recovery, found: JudgedBinding) -> BindResult:
 
 def _make(host: Host, request: BindRequest, found: JudgedBinding, tell: Tell) -> Bound:
     """Bind, within the lock.  Numbers of virtual functions are changed first; a binding that fails puts them back."""
-    if not found.numbers:
+    if not found.numbers and found.left is None:
         bindings, recovered = _bind(host, request, found, (found.claims, found.inventory, found.handed), tell)
         return Bound(bindings, Inventory.read(host), recovered, found.warnings)
-    from ansible_collections.vfio.variants.plugins.module_utils._core.apply import virtual_functions
+    from ansible_collections.vfio.variants.plugins.module_utils._core.apply import number_journal, virtual_functions
 
+    if found.left is not None:
+        virtual_functions.put_back(host, found.left.others(_changing(found)))
     virtual_functions.make(host, found.numbers, request.timeout)
     try:
-        claims, inventory, _numbers = _with_functions(host, request, Inventory.read(host))
+        claims, inventory, _numbers = _with_functions(host, request, Inventory.read(host), None)
         handed = nodes.planned(host, _whole(request, claims, inventory), inventory, request.state == "absent")
         bindings, recovered = _bind(host, request, found, (claims, inventory, handed), tell)
-    except BaseException:
-        virtual_functions.undo(host, found.numbers)
+        number_journal.end(host)
+    except BaseException as error:
+        virtual_functions.undo(host, found.numbers, error)
         raise
+    recovered = (*_ended_numbers(found), *recovered)
     judge = GuardCheck(host, inventory, claims, request.group == "claim")
     return Bound(found.planned, Inventory.read(host), recovered, _warnings(found.reloads, judge, bindings, found.kernel))
+
+
+def _left_numbers(host: Host, real: Inventory) -> UnfinishedNumbers | None:
+    if Journal(host, NUMBERS).read() is None:
+        return None
+    from ansible_collections.vfio.variants.plugins.module_utils._core.apply.number_journal import UnfinishedNumbers
+
+    return UnfinishedNumbers.read(host, real)
+
+
+def _changing(found: JudgedBinding) -> set[str]:
+    return {number.physical.address for number in found.numbers}
+
+
+def _ended_numbers(found: JudgedBinding) -> tuple[Recovered, ...]:
+    return () if found.left is None else found.left.ended(_changing(found))
 
 
 def _bind(
@@ -297,22 +322,26 @@ def _with_nodes(host: Host, result: BindResult, steps: t.Mapping[str, str], plan
     return dataclasses.replace(result, devices=tuple(found))
 
 
-def _with_functions(host: Host, request: BindRequest, real: Inventory) -> tuple[tuple[Claim, ...], Inventory, tuple[NumberChange, ...]]:
+def _with_functions(
+    host: Host, request: BindRequest, real: Inventory, left: UnfinishedNumbers | None
+) -> tuple[tuple[Claim, ...], Inventory, tuple[NumberChange, ...]]:
     """The claims of virtual functions in place of their physical ones, the inventory with these, and which numbers have to change."""
     if all(claim.vfs is None for claim in request.claims):
         return request.claims, real, ()
     from ansible_collections.vfio.variants.plugins.module_utils._core.apply import virtual_functions
+    from ansible_collections.vfio.variants.plugins.module_utils._core.apply.number_journal import UnfinishedNumbers
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.virtual_functions import expanded
 
+    earlier = left or UnfinishedNumbers()
     uses = GuardCheck(host, real, request.claims).uses
     if request.state == "absent":
-        claims, numbers = virtual_functions.removals_of(request.claims, real)
+        claims, numbers = virtual_functions.removals_of(request.claims, real, earlier)
         virtual_functions.refuse_removal(numbers, request.claims, real, uses)
         gone = {address for number in numbers for address in number.physical.virtual_functions}
-        left = Inventory(tuple(device for device in real.devices if device.address not in gone), real.drivers)
-        return claims, left, numbers
+        others = Inventory(tuple(device for device in real.devices if device.address not in gone), real.drivers)
+        return claims, others, numbers
     made = expanded(request.claims, real)
-    return made.claims, made.inventory, virtual_functions.changes_of(made.creations, real, uses)
+    return made.claims, made.inventory, virtual_functions.changes_of(made.creations, real, uses, earlier)
 
 
 def _warnings(reloads: Reloads | None, judge: GuardCheck, bindings: t.Sequence[Binding], kernel: Kernel) -> tuple[str, ...]:

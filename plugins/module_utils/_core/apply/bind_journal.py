@@ -17,6 +17,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 
 OPERATION = "device_claim"
+NUMBERS = "virtual_functions"
+"""The journal of their numbers, which change before what is bound."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import made_folders
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, FileState, digest_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_transaction import read_state
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import UNREADABLE, Journal, remove_if_empty, texts
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import recorded, unrecorded
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import SWEEP, recorded, unrecorded
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -36,6 +38,12 @@ class CmdlineRecord:
     """The words of the run that has not come to its end."""
     touched: t.Mapping[str, FileState | None] = dataclasses.field(default_factory=dict)
     """Before that run, the state of files that its program may have changed in its own way."""
+    sweep: tuple[str, ...] = ()
+    """The folders in which that run has written files."""
+    entries: tuple[str, ...] = ()
+    """The entries before that run."""
+    commands: tuple[tuple[str, ...], ...] = ()
+    """By which that run has made them again."""
 
     @classmethod
     def read(cls, host: Host) -> CmdlineRecord:
@@ -49,7 +57,7 @@ class CmdlineRecord:
             for path, entry in (entries.items() if isinstance(entries, dict) else ())
             if isinstance(entry, dict)
         }
-        touched = record.get("touched")
+        touched, commands = record.get("touched"), record.get("commands")
         return cls(
             texts(record.get("words")),
             files,
@@ -58,6 +66,9 @@ class CmdlineRecord:
             texts(record.get("iommu")),
             texts(record.get("asked")),
             {path: unrecorded(state) for path, state in (touched.items() if isinstance(touched, dict) else ())},
+            texts(record.get(SWEEP)),
+            texts(record.get("entries")),
+            tuple(map(texts, commands if isinstance(commands, list) else ())),
         )
 
     def base(self, host: Host, change: ArgumentChange) -> dict[str, FileState | None]:
@@ -74,13 +85,20 @@ class CmdlineRecord:
         touched: t.Mapping[str, FileState | None],
         folders: t.Sequence[str],
         for_iommu: bool = False,
+        remake: tuple[t.Sequence[str], t.Sequence[tuple[str, ...]]] = ((), ()),
     ) -> None:
-        """What is going to be done, on disk before it is; ``folders`` are those that will be made."""
+        """What is going to be done, on disk before it is; ``folders`` are those that will be made.
+
+        ``remake`` are the entries that are there, and the commands that make them again from files of ours.
+        """
         begun = dataclasses.replace(
             self,
             is_pending=True,
             asked=change.words,
             touched=touched,
+            sweep=tuple(dict.fromkeys(posixpath.dirname(path) for path in (*(one.path for one in changes), *touched))),
+            entries=tuple(remake[0]),
+            commands=tuple(remake[1]),
             folders=tuple(dict.fromkeys((*self.folders, *folders))),
             iommu=self._of_iommu(change, for_iommu),
         )
@@ -103,7 +121,8 @@ class CmdlineRecord:
             # While the record is there, the next run removes them.
             for folder in self.folders:
                 remove_if_empty(host, folder)
-            Journal(host, OPERATION).close()
+            if made_folders.remember(host, [folder for folder in self.folders if host.is_dir(folder)]):
+                Journal(host, OPERATION).close()
             return
         files = dict(self.files)
         for path, state in before.items():
@@ -113,10 +132,14 @@ class CmdlineRecord:
             known = files.pop(path, None)
             if known is not None and digest_of(state) in (known[1], digest_of(known[0])):
                 files[path] = (known[0], digest)
-            elif known is None and not self.words:
+            elif known is None and (not self.words or self._is_begun_again(path)):
                 files[path] = (state, digest)
         iommu = self._of_iommu(change, for_iommu) if change.wanted else self._left(change, self.iommu)
         CmdlineRecord(words, files, tuple(dict.fromkeys((*self.folders, *folders))), iommu=iommu).write(host)
+
+    def _is_begun_again(self, path: str) -> bool:
+        """Whether the run that has not come to its end was the first to add these words, and would have written the file."""
+        return self.is_pending and path in self.touched and set(self.words) == set(self.asked)
 
     def _of_iommu(self, change: ArgumentChange, for_iommu: bool) -> tuple[str, ...]:
         added = (word for word in change.words if for_iommu and change.wanted and word not in self.words)
@@ -142,6 +165,9 @@ class CmdlineRecord:
             "pending": self.is_pending,
             "iommu": list(self.iommu),
             "asked": list(self.asked),
+            SWEEP: list(self.sweep),
+            "entries": list(self.entries),
+            "commands": [list(command) for command in self.commands],
             "touched": {path: recorded(state) for path, state in self.touched.items()},
         }
         Journal(host, OPERATION).write(record)

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import CmdlineRecord
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery import recover
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished_arguments import before_unfinished, put
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished_arguments import before_unfinished, make_again, put
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import cmdline_settings, cmdline_way, grubby, next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_loading import as_argument
@@ -21,8 +21,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.r
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import file_transaction
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.builders import locked_for_building
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, FileState, diff, needed
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, FileState, diff, digest_of, needed
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import remove_if_empty
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline, cut_off, name_and_value
 
@@ -34,6 +35,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.argument_change import ArgumentChange
 
 PUT_BACK = "Everything was put back."
+STUCK = "Not everything could be put back; run this again, which does that first."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +86,8 @@ def apply(host: Host, request: CmdlineRequest, check_mode: bool) -> Result:
     refuse(host, "arguments", request.allow_unsupported)
     with contextlib.nullcontext() if check_mode else locked_for_building(host, request.timeout):
         recovery, record = recover(host, check_mode), CmdlineRecord.read(host)
+        if not check_mode:
+            make_again(host, record, request.timeout)
         before, done = before_unfinished(recovery.host, record, check_mode)
         recovery = dataclasses.replace(recovery, host=before, done=(*recovery.done, *done))
         return recovery.added_to(_apply(before, request, record, check_mode))
@@ -225,9 +229,10 @@ def _carry_out(
     folders = tuple(one.path.rpartition("/")[0] for one in plan.changes if one.before is None and one.after is not None)
     folders = tuple(folder for folder in folders if not host.exists(folder))
     touched = {path: state for path, state in snapshot.items() if path not in grubby.ENVIRONMENTS} if plan.way.method == GRUBBY else {}
-    record.begin(host, request.change, needed(plan.changes), touched, folders, request.for_iommu)
+    remake = (tuple(item.id for item in plan.way.items), () if plan.way.method == GRUBBY else plan.commands)
     applied: Applied | None = None
     try:
+        record.begin(host, request.change, needed(plan.changes), touched, folders, request.for_iommu, remake)
         applied = file_transaction.apply(host, plan.changes)
         for argv in plan.commands:
             host.run(argv, request.timeout)
@@ -238,10 +243,9 @@ def _carry_out(
         before = {**snapshot, **{one.path: one.before for one in plan.changes}}
         record.finish(host, request.change, _exact(plan, before), folders, request.for_iommu)
     except BaseException as error:
-        _undo(host, request, plan, applied, snapshot)
-        record.put_back(host)
+        ended = PUT_BACK if _is_undone(host, request, plan, applied, snapshot, record, folders) else STUCK
         if isinstance(error, HostError):
-            raise HostError(error.msg, PUT_BACK if error.hint is None else f"{error.hint} {PUT_BACK}", error.facts) from error
+            raise HostError(error.msg, ended if error.hint is None else f"{error.hint} {ended}", error.facts) from error
         raise
     return tuple(path for path, state in snapshot.items() if file_transaction.read_state(host, path) != state), after
 
@@ -312,20 +316,49 @@ def _lost(before: t.Sequence[str], after: t.Sequence[str]) -> list[str]:
     return lost
 
 
-def _undo(
-    host: Host, request: CmdlineRequest, plan: ArgumentPlan, applied: Applied | None, snapshot: t.Mapping[str, FileState | None]
-) -> None:
-    """Settings first; then the program makes its entries from them again; then text files that it had changed."""
+def _is_undone(
+    host: Host,
+    request: CmdlineRequest,
+    plan: ArgumentPlan,
+    applied: Applied | None,
+    snapshot: t.Mapping[str, FileState | None],
+    record: CmdlineRecord,
+    folders: t.Iterable[str],
+) -> bool:
+    """Settings first; then the program makes its entries from them again; then text files that it had changed.
+
+    Whether all is as before: if not, the record stays, for the next run and for those who ask.
+    """
     with uninterrupted():
         if applied is None:
-            return
-        applied.undo()
-        for argv in plan.commands if plan.way.method != GRUBBY else ():
-            with contextlib.suppress(HostError):
-                host.run(argv, request.timeout)
-        for place, state in snapshot.items():
-            with contextlib.suppress(HostError):
-                put(host, place, state)
+            # A signal can come between the last of them and the end of the call that makes them.
+            for one in reversed(needed(plan.changes)):
+                with contextlib.suppress(HostError):
+                    put(host, one.path, one.before)
+            for folder in folders:
+                remove_if_empty(host, folder)
+        else:
+            applied.undo()
+            for argv in plan.commands if plan.way.method != GRUBBY else ():
+                with contextlib.suppress(HostError):
+                    host.run(argv, request.timeout)
+            for place, state in snapshot.items():
+                with contextlib.suppress(HostError):
+                    put(host, place, state)
+        with contextlib.suppress(HostError):
+            if _is_as_before(host, plan, snapshot):
+                record.put_back(host)
+                return True
+    return False
+
+
+def _is_as_before(host: Host, plan: ArgumentPlan, snapshot: t.Mapping[str, FileState | None]) -> bool:
+    """Raises HostError where that can no longer be read."""
+    before = {**snapshot, **{one.path: one.before for one in needed(plan.changes)}}
+    if any(digest_of(file_transaction.read_state(host, path)) != digest_of(state) for path, state in before.items()):
+        return False
+    now = () if plan.way.is_hidden else _entries(host, cmdline_way.find(host))
+    return plan.way.is_hidden or {(one.name, one.cmdline) for one in now} == {(one.name, one.cmdline) for one in plan.entries}
 
 
 # -- the answer

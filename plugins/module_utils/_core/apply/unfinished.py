@@ -10,14 +10,15 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, UnfinishedBindings
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import OPERATION as CMDLINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import CmdlineRecord
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.number_journal import UnfinishedNumbers
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import recovery as packages
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import made_folders
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import (
     FILES,
-    SWEPT,
     hooks_wait,
     image_records,
+    leftovers,
     read_undo,
     waiting_image,
 )
@@ -83,9 +84,10 @@ def _images(host: Host) -> tuple[str, ...]:
 
 
 def _bindings(host: Host, inventory: Inventory) -> tuple[str, ...]:
-    return tuple(sentence for item in UnfinishedBindings.read(host, inventory).as_left() for sentence in item.what)
+    bindings = tuple(sentence for item in UnfinishedBindings.read(host, inventory).as_left() for sentence in item.what)
+    return (*UnfinishedNumbers.read(host, inventory).as_left(), *bindings)
 
 
 def _temporary(host: Host) -> tuple[str, ...]:
-    left = tuple(path for folder in SWEPT for path in host.leftovers(folder))
+    left = leftovers(host)
     return (f"{', '.join(left)} {'is' if len(left) == 1 else 'are'} left; the next run removes such files.",) if left else ()

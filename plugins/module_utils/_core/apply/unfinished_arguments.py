@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import OPERATION
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import cmdline_way
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import KERNEL_INSTALL as LINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import SETTINGS, VARIABLES
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_transaction import read_state
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.planned_host import PlannedHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovered
@@ -18,6 +21,25 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import CmdlineRecord
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileState
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+
+def make_again(host: Host, record: CmdlineRecord, timeout: float) -> None:
+    """Have the programs make the entries again if they were killed while they wrote one: without it nothing would name its kernel.
+
+    The settings that they read are whole, since they are replaced as one.
+    """
+    if record.is_pending and record.commands and not set(record.entries) <= _entries(host):
+        for argv in record.commands:
+            with contextlib.suppress(HostError):
+                host.run(argv, timeout)
+
+
+def _entries(host: Host) -> set[str]:
+    """None where what boots cannot be read, as after a kill in the only one."""
+    try:
+        return {item.id for item in cmdline_way.find(host).items}
+    except HostError:
+        return set()
 
 
 def before_unfinished(host: Host, record: CmdlineRecord, check_mode: bool) -> tuple[Host, tuple[Recovered, ...]]:
@@ -45,6 +67,9 @@ def _as_done(record: CmdlineRecord, restores: t.Mapping[str, FileState | None]) 
 
 def is_by_run(path: str, before: FileState | None, now: FileState | None, asked: t.Sequence[str]) -> bool:
     """Whether a file is other than before only by what these arguments change in it: grubby joins words by single blanks."""
+    if path == LINE and now is not None and not now.content.strip():
+        # grubby writes into the file that is there, and was killed before it had.
+        return True
     if path == LINE and (before is None or now is None):
         return now is None or any(word in now.content.decode("utf-8", "surrogateescape") for word in asked)
     if before is None or now is None:

@@ -88,14 +88,20 @@ def _perhaps(settings: t.Sequence[NetworkSetting], own: NamesOfDevice, is_read: 
 
 def without_hidden(settings: t.Sequence[NetworkSetting]) -> tuple[NetworkSetting, ...]:
     """Without those for interfaces all of which an earlier one, by their names alone, has already."""
-    patterns: list[str] = []
+    plain: set[str] = set()
+    patterns: dict[str, None] = {}
     hidden: set[NetworkSetting] = set()
     for one in _ranked(settings):
-        if one.names and all(not WILDCARDS & set(name) and matches_any(patterns, name) for name in one.names):
+        if one.names and all(_is_plain(name) and (name in plain or matches_any(tuple(patterns), name)) for name in one.names):
             hidden.add(one)
         elif not (one.is_vague or one.addresses or one.paths or any(name.startswith("!") for name in one.names)):
-            patterns += one.names
+            plain.update(filter(_is_plain, one.names))
+            patterns.update(dict.fromkeys(name for name in one.names if not _is_plain(name)))
     return tuple(one for one in settings if one not in hidden) if hidden else tuple(settings)
+
+
+def _is_plain(name: str) -> bool:
+    return not WILDCARDS & set(name) and "\\" not in name
 
 
 def applied(settings: t.Sequence[NetworkSetting], device: NamesOfDevice) -> tuple[NetworkSetting, ...]:

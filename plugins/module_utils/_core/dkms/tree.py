@@ -13,6 +13,7 @@ in /lib/modules is the one that DKMS built.
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
@@ -21,7 +22,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.command i
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import compiler_folder
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import dep_lines
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, dep_lines
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import FILE_NAME, is_same_file
 
 if t.TYPE_CHECKING:
@@ -204,12 +205,24 @@ class DkmsCommand:
         return self.host.run(argv, seconds, ok=ok, env={"PATH": path})
 
 
+OF_DEPMOD = re.compile(r"modules\.[a-z.]+\.([0-9]{1,7})\.[0-9]{1,6}\.[0-9]{9,12}", re.ASCII)
+
+
 def run_depmod(host: Host, release: str) -> None:
     """Run depmod for a kernel, with the kernel's symbols if they are installed."""
     symbols = f"/boot/System.map-{release}"
     known = ("-F", symbols) if host.is_file(symbols) else ()
+    for path in depmods_leftovers(host, release):
+        host.remove(path)
     host.run(["depmod", "-a", *known, release], SECONDS, env={"PATH": PATH})
 
 
 def _kernel(release: str, arch: str) -> tuple[str, ...]:
     return ("-k", release, "-a", arch)
+
+
+def depmods_leftovers(host: Host, release: str) -> tuple[str, ...]:
+    """What a depmod that was killed has not renamed any more: `modules.dep.PID.MICROSECONDS.SECONDS` (kmod: tools/depmod.c)."""
+    folder = f"{MODULES}/{release}"
+    found = ((name, OF_DEPMOD.fullmatch(name)) for name in host.names(folder))
+    return tuple(f"{folder}/{name}" for name, match in found if match is not None and not host.start_time(int(match[1])))

@@ -14,6 +14,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 
 TEMPORARY = ".vfio-variants-"
 """How the names of temporary files begin, which a run that was killed leaves behind."""
@@ -25,7 +26,16 @@ UNSUPPORTED = (errno.EINVAL, errno.EOPNOTSUPP)
 
 
 def replace_file(place: str, path: str, data: bytes, mode: int) -> None:
-    """Replace the file at ``place``: after a crash it has the old content or the new.  Raises HostError, which calls it ``path``."""
+    """Replace the file at ``place``: after a crash it has the old content or the new.  Raises HostError, which calls it ``path``.
+
+    A signal waits until it is replaced, so that it cannot come between making the temporary file and seeing to its removal.
+    """
+    with uninterrupted():
+        _replace(place, path, data, mode)
+        _settle(place, f"{path} was written")
+
+
+def _replace(place: str, path: str, data: bytes, mode: int) -> None:
     try:
         handle, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=os.path.dirname(place))
         try:
@@ -41,7 +51,6 @@ def replace_file(place: str, path: str, data: bytes, mode: int) -> None:
             raise
     except OSError as error:
         raise HostError(f"{path} cannot be written: {error.strerror}.") from error
-    _settle(place, f"{path} was written")
 
 
 def remove_file(place: str, path: str) -> None:

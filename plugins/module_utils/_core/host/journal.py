@@ -58,7 +58,11 @@ class Journal:
             self._host.make_directory(DIRECTORY, 0o700)
         boot = self._host.text_or_none(BOOT_ID) or ""
         text = json.dumps({"version": FORMAT, "boot": boot, **record}, indent=1, sort_keys=True)
-        self._host.write_atomic(self.path, f"{text}\n".encode(), 0o600)
+        try:
+            self._host.write_atomic(self.path, f"{text}\n".encode(), 0o600)
+        except BaseException:
+            remove_if_empty(self._host, DIRECTORY)
+            raise
 
     def close(self) -> None:
         """The operation is complete, or undone.  A journal that cannot be removed does no harm: the next run finds that nothing is left."""

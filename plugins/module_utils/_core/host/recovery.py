@@ -43,6 +43,8 @@ SWEPT = (
     "/etc/cmdline.d",
 )
 """The folders that files are written to, and so those in which temporary files can be left."""
+SWEEP = "sweep"
+"""In a journal: further ones, until its operation has ended."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,16 +101,27 @@ def recover(host: Host, check_mode: bool) -> Recovery:
     done = () if undo is None else (undo.as_done(),)
     done = (*done, *_images(host, check_mode))
     if check_mode:
-        left = tuple(path for folder in SWEPT for path in host.leftovers(folder))
+        left = leftovers(host)
         planned = host if undo is None or not undo.restores else PlannedHost(host, *undo.planned())
         return Recovery(planned, (*done, *_swept(left)))
     # First what would keep a folder from being empty.
-    removed = host.sweep(SWEPT)
+    removed = host.sweep(swept(host))
     if undo is not None:
         undo.carry_out(host)
     made_folders.remove_empty(host)
     remove_if_empty(host, DIRECTORY)
     return Recovery(host, (*done, *_swept(removed)))
+
+
+def swept(host: Host) -> tuple[str, ...]:
+    """The folders in which temporary files can be left: those of the journals' files, too, wherever a boot loader has its entries."""
+    records = (Journal(host, name[: -len(".json")]).read() or {} for name in _journal_names(host))
+    return (*SWEPT, *(folder for record in records for folder in texts(record.get(SWEEP)) if folder not in SWEPT))
+
+
+def leftovers(host: Host) -> tuple[str, ...]:
+    """The temporary files that runs which were killed have left."""
+    return tuple(path for folder in swept(host) for path in host.leftovers(folder))
 
 
 def _swept(paths: tuple[str, ...]) -> tuple[Recovered, ...]:

@@ -9,6 +9,8 @@ import typing as t
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.tests.unit import cmdline_hosts as hosts
 from ansible_collections.vfio.variants.tests.unit.kill_points import STEPS, killed
 
@@ -98,3 +100,73 @@ def test_what_somebody_has_changed_after_the_kill_stays(tmp_path: Path, monkeypa
 
     assert "mine" in host.text(entry)
     assert WORDS[0] not in host.text(entry)
+
+
+@pytest.mark.parametrize("make", [hosts.rocky, hosts.fedora, hosts.arch_entries])
+def test_after_a_kill_and_a_run_that_adds_them_a_removal_brings_every_byte_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], CmdlineHost]
+) -> None:
+    for at in range(4, 60, 3):
+        host = make(tmp_path / str(at))
+        before = host.files()
+        with killed(monkeypatch, at) as hit:
+            host.call(*WORDS)
+        if not hit:
+            break
+        host.call(*WORDS)
+        host.call(*WORDS, state="absent")
+        assert host.files() == before, at
+
+
+def test_a_file_that_grubby_was_killed_in_is_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = hosts.fedora(tmp_path)
+    before = host.text("/etc/kernel/cmdline")
+    _killed_in_the_program(host, monkeypatch, "/etc/kernel/cmdline")
+    host.call(*WORDS, state="absent")
+    assert host.text("/etc/kernel/cmdline") == before
+
+
+@pytest.mark.parametrize(
+    ("make", "torn"),
+    [
+        (hosts.arch_unified, "/boot/EFI/Linux/arch-linux.efi"),
+        (hosts.kernel_install, f"/boot/loader/entries/{hosts.MACHINE}-{hosts.OLD}.conf"),
+    ],
+)
+@pytest.mark.parametrize("then", ["present", "absent"])
+def test_an_entry_that_its_program_was_killed_in_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], CmdlineHost], torn: str, then: str
+) -> None:
+    host = make(tmp_path / "host")
+    _killed_in_the_program(host, monkeypatch, torn)
+    host.call(*WORDS, state=then)
+    wanted = made(make, tmp_path / "wanted", then == "present")
+    assert host.tree.place(torn).read_bytes() == wanted.tree.place(torn).read_bytes()
+
+
+def _killed_in_the_program(host: CmdlineHost, monkeypatch: pytest.MonkeyPatch, torn: str) -> None:
+    """As all is after it has emptied the file that it writes: before, nothing of it is there."""
+    for at in range(1, 60):
+        with killed(monkeypatch, at) as hit:
+            host.call(*WORDS)
+        if (
+            hit
+            and was_pending(host.files())
+            and any(WORDS[0].encode() in content for path, content in host.files().items() if path != RECORD)
+        ):
+            break
+        host.tree.place(RECORD).unlink(missing_ok=True)
+    host.tree.file(torn, "")
+
+
+def test_temporary_files_beside_entries_are_swept_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = hosts.arch_entries(tmp_path)
+    with killed(monkeypatch, 6):
+        host.call(*WORDS)
+    left = "/boot/loader/entries/.vfio-variants-oi41g72m"
+    host.tree.file(left, "half")
+    assert was_pending(host.files())
+    told = unfinished_work(host.tree.host(), Inventory.read(host.tree.host()))
+    assert any(left in sentence for work in told for sentence in work.what)
+    host.call(*WORDS)
+    assert not host.tree.place(left).exists()

@@ -229,9 +229,9 @@ class SriovKernel(ModelKernel):
         return list(self._functions(f"/sys/devices/pci0000:5e/{PF}").values())
 
 
-def running(tree: Tree) -> SriovKernel:
+def running(tree: Tree, kind: type[SriovKernel] = SriovKernel) -> t.Any:
     loadable = {"vfio_pci": ["vfio-pci"], "mlx5_vfio_pci": ["mlx5_vfio_pci"], "mlx5_core": ["mlx5_core"]}
-    return SriovKernel(tree, {PF: "mlx5_core", OTHER: "mlx5_core"}, loadable)
+    return kind(tree, {PF: "mlx5_core", OTHER: "mlx5_core"}, loadable)
 
 
 def bind(kernel: SriovKernel, count: object, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
@@ -330,6 +330,107 @@ def test_what_other_cards_lose_is_said_beside_them_too(tmp_path: Path) -> None:
     assert predicted == done
     given_back = device_claim(kernel, False, claims=claims, timeout=5, state="absent")
     assert not any("NVSwitch" in one for one in given_back.get("warnings", []))
+
+
+# -- runs that do not come to their end
+
+
+class _KilledError(BaseException):
+    """As SIGKILL: what would undo a failure fails as well."""
+
+
+class StoppedKernel(SriovKernel):
+    """Its run ends before or after write ``at``: for good, or by an error that the next write does not have."""
+
+    at = 0
+    error: type[BaseException] = _KilledError
+    writes = 0
+
+    def write_attribute(self, path: str, value: str, timeout: float) -> None:
+        self._stop()
+        super().write_attribute(path, value, timeout)
+        self._stop()
+
+    def _stop(self) -> None:
+        self.writes += 1
+        if self.writes == self.at or (self.writes > self.at > 0 and self.error is _KilledError):
+            raise self.error(5, "Input/output error")
+
+
+def number_state(kernel: SriovKernel) -> tuple[int, str | None]:
+    return len(kernel.functions), kernel.text_or_none(f"/sys/bus/pci/devices/{PF}/sriov_drivers_autoprobe")
+
+
+def stopped(tree: Tree, at: int, error: type[BaseException], count: int, **options: t.Any) -> tuple[SriovKernel, bool]:
+    """The host after a run that has ended there, and whether it has."""
+    kernel = running(tree, StoppedKernel)
+    kernel.at, kernel.error = at, error
+    try:
+        bind(kernel, count, **options)
+    except (HostError, error):
+        return running(tree), True
+    return running(tree), False
+
+
+ENDS = ((0, 3, "present"), (4, 2, "present"), (2, 4, "present"), (3, 3, "absent"))
+
+
+@pytest.mark.sampled(4)
+@pytest.mark.parametrize("then", ["present", "absent", "another", "told"])
+@pytest.mark.parametrize(("first", "count", "state"), ENDS)
+def test_a_number_that_a_killed_run_has_left_in_between_is_finished_or_put_back(
+    tmp_path: Path, first: int, count: int, state: str, then: str
+) -> None:
+    for at in range(1, 60):
+        tree = host(tmp_path / str(at)).file("/proc/sys/kernel/random/boot_id", "this-boot\n")
+        before = (0, "1")
+        if first:
+            bind(running(tree), first)
+            before = (first, "0")
+        kernel, hit = stopped(tree, at, _KilledError, count, state=state)
+        if not hit:
+            break
+        half = number_state(kernel) not in (before, (count, "0"), (0, "1"))
+        if then == "another":
+            result = device_claim(kernel, devices=OTHER, driver="vfio-pci", timeout=5, guards={"in_use": "ignore"})
+            assert not half or number_state(kernel) == before, at
+            assert not half or any(item["outcome"] == "undone" for item in result["recovered"]), at
+        elif then == "told":
+            found = [what for item in claim_info(kernel, devices=PF)["unfinished"] for what in item["what"]]
+            assert any("virtual functions, to which drivers are not offered" in what for what in found) is half, (at, found)
+        else:
+            bind(kernel, count, state=then)
+            assert number_state(kernel) == ((count, "0") if then == "present" else (0, "1")), at
+            assert then == "absent" or owners(kernel) == {"mlx5_vfio_pci"}, at
+            assert not bind(kernel, count, state=then)["changed"], at
+        if then != "told":
+            assert not tree.place("/var/lib/vfio-variants").exists(), at
+    assert at > 4
+
+
+@pytest.mark.sampled(4)
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+@pytest.mark.parametrize(("first", "count", "state"), ENDS)
+def test_a_number_is_put_back_by_a_run_that_fails(tmp_path: Path, first: int, count: int, state: str, error: type[BaseException]) -> None:
+    for at in range(1, 60):
+        tree = host(tmp_path / str(at))
+        if first:
+            bind(running(tree), first)
+        before = number_state(running(tree))
+        kernel, hit = stopped(tree, at, error, count, state=state)
+        if not hit:
+            break
+        assert number_state(kernel) == before, at
+        assert not tree.place("/var/lib/vfio-variants/virtual_functions.json").exists(), at
+    assert at > 4
+
+
+def test_functions_of_others_come_back_if_nothing_is_claimed_after_the_kill(tmp_path: Path) -> None:
+    tree = host(tmp_path, made=2)
+    kernel, _hit = stopped(tree, 3, _KilledError, 4)
+    assert number_state(kernel) == (0, "1") or number_state(kernel)[1] == "0"
+    bind(kernel, 4, state="absent")
+    assert number_state(kernel) == (2, "1")
 
 
 # -- other programs that create them

@@ -85,8 +85,11 @@ class ModelDkms:
             if path.stat().st_size > 4:
                 info = ModuleInfo.parse(path.read_bytes(), str(path))
                 alias += "".join(f"alias {pattern} {path.stem.replace('-', '_')}\n" for pattern in info.aliases)
-        (here / "modules.dep").write_text(dep)
-        (here / "modules.alias").write_text(alias)
+        # As the real one does it, which leaves the first of the two behind if it is killed between them.
+        for name, text in (("modules.dep", dep), ("modules.alias", alias)):
+            new = here / f"{name}.{os.getpid()}.532177.1796086161"
+            new.write_text(text)
+            new.rename(here / name)
         return 0, "", ""
 
 

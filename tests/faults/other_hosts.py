@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is disturbed on further hosts: kernel arguments by each way, the IOMMU, device nodes, virtual functions, other generators."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply import iommu
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import SyncRequest, sync_images
+from ansible_collections.vfio.variants.tests.faults.scenario import Action, Scenario
+from ansible_collections.vfio.variants.tests.unit import cmdline_hosts, mkinitcpio_hosts
+from ansible_collections.vfio.variants.tests.unit.commands import Commands
+from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply import test_iommu as machines
+from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply import test_nodes as nodes
+from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply import test_virtual_functions as functions
+from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply.image_machine import Machine
+from ansible_collections.vfio.variants.tests.unit.policy_hosts import V100, gpu_host, run
+from ansible_collections.vfio.variants.tests.unit.trees import Tree
+
+WORDS = ("intel_iommu=on", "iommu=pt")
+TIMEOUT = 3
+"""Seconds: what hangs in a trial hangs for so long."""
+EVERY = ("killed", "EIO", "EACCES", "ENOSPC", "EDQUOT", "EROFS", "SIGTERM", "SIGINT", "hangs")
+LOADERS: dict[str, tuple[Callable[[Path], cmdline_hosts.CmdlineHost], tuple[str, ...]]] = {
+    "GRUB of Debian": (cmdline_hosts.debian, ("boot/grub/",)),
+    "GRUB of openSUSE": (cmdline_hosts.opensuse, ("boot/grub2/",)),
+    "grubby": (cmdline_hosts.fedora, ("boot/loader/", "etc/kernel/cmdline", "etc/default/grub")),
+    "grubby and settings of GRUB": (cmdline_hosts.rocky, ("boot/loader/", "etc/kernel/cmdline", "etc/default/grub")),
+    "entries of a person": (cmdline_hosts.arch_entries, ()),
+    "a unified image": (cmdline_hosts.arch_unified, ("boot/EFI/",)),
+    "kernel-install": (cmdline_hosts.kernel_install, ("boot/",)),
+    "sdbootutil": (cmdline_hosts.opensuse_sdbootutil, ("boot/efi/",)),
+    "GRUB with entries": (cmdline_hosts.opensuse_grub_entries, ("boot/efi/",)),
+    "proxmox-boot-tool": (cmdline_hosts.proxmox, ()),
+    "u-boot-menu": (cmdline_hosts.u_boot, ("boot/extlinux/",)),
+    "extlinux": (cmdline_hosts.extlinux, ()),
+}
+SOME = ("killed", "hangs")
+WITH_EVERY_FAULT = ("GRUB of Debian", "kernel-install")
+
+
+def scenarios() -> Iterator[Scenario]:
+    yield from _arguments()
+    yield from _policies()
+    yield from _generators()
+
+
+def _arguments() -> Iterator[Scenario]:
+    kind = "kernel arguments"
+    for name, (make, places) in LOADERS.items():
+        add, remove = (functools.partial(_call, state=state) for state in ("present", "absent"))
+        faults = EVERY if name in WITH_EVERY_FAULT else EVERY[:1]
+        parts = {"make": _tree_of(make), "has_policy": False, "of_programs": places}
+        yield Scenario(f"arguments by {name}", kind, (), add, faults=faults, **parts)
+        yield Scenario(f"arguments taken back by {name}", kind, (add,), remove, **parts)
+    parts = {"make": _tree_of(machines.machine), "has_policy": False, "of_programs": ("boot/grub/",)}
+    add, remove = (functools.partial(_iommu, state=state) for state in ("present", "absent"))
+    yield Scenario("arguments for the IOMMU", kind, (), add, **parts)
+    yield Scenario("arguments for the IOMMU taken back", kind, (add,), remove, **parts)
+
+
+def _tree_of(make: Callable[[Path], cmdline_hosts.CmdlineHost]) -> Callable[[Path], Tree]:
+    return lambda root: make(root).tree.directory("/var/lib")
+
+
+def _call(tree: Tree, state: str) -> None:
+    cmdline_hosts.CmdlineHost(tree, Commands(tree.root)).call(*WORDS, state=state, timeout=TIMEOUT)
+
+
+def _iommu(tree: Tree, state: str) -> None:
+    request = iommu.IommuRequest(state == "present", timeout=TIMEOUT)
+    iommu.apply(tree.host(Commands(tree.root)), request, check_mode=False)
+
+
+def _policies() -> Iterator[Scenario]:
+    kind = "device nodes and virtual functions"
+    handed = functools.partial(_policy, claim={**V100, "node": {**nodes.NODE, "memlock": "64G"}})
+    numbered = functools.partial(_policy, claim=functions.claim(3))
+    for name, make, write in (("device nodes", _with_accounts, handed), ("virtual functions", _with_functions, numbered)):
+        yield Scenario(f"policy of {name}", kind, (), write, make=make)
+        yield Scenario(f"policy of {name} removed", kind, (write,), _remove, make=make)
+
+
+def _with_accounts(root: Path) -> Tree:
+    return nodes.accounts(gpu_host(root)).directory("/var/lib").directory("/etc/udev/rules.d")
+
+
+def _policy(tree: Tree, claim: dict[str, object]) -> None:
+    run(tree, claim)
+
+
+def _remove(tree: Tree) -> None:
+    run(tree, state="absent")
+
+
+def _generators() -> Iterator[Scenario]:
+    kind = "an image is built"
+    yield Scenario("image by dracut", kind, (), _rebuild, make=_dracut, has_policy=False, faults=SOME)
+    write: Action = functools.partial(_policy, claim=V100)
+    yield Scenario("image by mkinitcpio", kind, (write,), _rebuild, make=_arch, has_policy=False, faults=SOME)
+
+
+def _dracut(root: Path) -> Tree:
+    machine = Machine(root, "dracut", image="/boot/initramfs-{}.img").has_policy()
+    machine.tree.directory("/var/lib")
+    return machine.has_image(machine.content(options=None)).will_build(machine.content()).tree
+
+
+def _rebuild(tree: Tree) -> None:
+    sync_images(tree.host(Commands(tree.root)), SyncRequest(timeout=TIMEOUT), check_mode=False)
+
+
+def _arch(root: Path) -> Tree:
+    return mkinitcpio_hosts.arch_host(root).directory("/var/lib")
+
+
+def _with_functions(root: Path) -> Tree:
+    return functions.host(root).directory("/var/lib")
