@@ -88,7 +88,8 @@ def test_a_list_of_what_to_write_at_boot_that_is_not_read_is_named_if_it_is_abou
 
 def test_the_files_are_read_and_mkinitcpio_s_modules_are_listed(tmp_path: Path) -> None:
     tree = Tree(tmp_path).file(MKINITCPIO, 'MODULES=(vfio_pci "vfio") # first\nHOOKS=(base)\n').file(DRACUT, 'add_drivers+=" nvme "\n')
-    tree.file(TMPFILES, "").file("/etc/mkinitcpio.conf.d/a.conf", "MODULES+=(nouveau 'mlx5_vfio_pci?')\nMODULES=\"igb?\"\n\nMODULES+=(e1000e)\n")
+    more = "MODULES+=(nouveau 'mlx5_vfio_pci?')\nMODULES=\"igb?\"\n\nMODULES+=(e1000e)\n"
+    tree.file(TMPFILES, "").file("/etc/mkinitcpio.conf.d/a.conf", more)
     files = read_policy_files(tree.host(), (), (), Inventory((), {}))
     assert [file.path for file in files.settings] == [MKINITCPIO, DRACUT, "/etc/mkinitcpio.conf.d/a.conf", TMPFILES]
     found = [(one.name, one.source) for one in files.for_image]
