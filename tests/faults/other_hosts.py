@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import typing as t
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -53,13 +55,14 @@ def _arguments() -> Iterator[Scenario]:
     for name, (make, places) in LOADERS.items():
         add, remove = (functools.partial(_call, state=state) for state in ("present", "absent"))
         faults = EVERY if name in WITH_EVERY_FAULT else EVERY[:1]
-        parts = {"make": _tree_of(make), "has_policy": False, "of_programs": places}
-        yield Scenario(f"arguments by {name}", kind, (), add, faults=faults, **parts)
-        yield Scenario(f"arguments taken back by {name}", kind, (add,), remove, **parts)
-    parts = {"make": _tree_of(machines.machine), "has_policy": False, "of_programs": ("boot/grub/",)}
-    add, remove = (functools.partial(_iommu, state=state) for state in ("present", "absent"))
-    yield Scenario("arguments for the IOMMU", kind, (), add, **parts)
-    yield Scenario("arguments for the IOMMU taken back", kind, (add,), remove, **parts)
+        added = Scenario(f"arguments by {name}", kind, (), add, make=_tree_of(make), has_policy=False, of_programs=places)
+        yield dataclasses.replace(added, faults=faults)
+        yield dataclasses.replace(added, name=f"arguments taken back by {name}", before=(add,), action=remove)
+    on, off = (functools.partial(_iommu, state=state) for state in ("present", "absent"))
+    machine = _tree_of(machines.machine)
+    added = Scenario("arguments for the IOMMU", kind, (), on, make=machine, has_policy=False, of_programs=("boot/grub/",))
+    yield added
+    yield dataclasses.replace(added, name="arguments for the IOMMU taken back", before=(on,), action=off)
 
 
 def _tree_of(make: Callable[[Path], cmdline_hosts.CmdlineHost]) -> Callable[[Path], Tree]:
@@ -88,7 +91,7 @@ def _with_accounts(root: Path) -> Tree:
     return nodes.accounts(gpu_host(root)).directory("/var/lib").directory("/etc/udev/rules.d")
 
 
-def _policy(tree: Tree, claim: dict[str, object]) -> None:
+def _policy(tree: Tree, claim: dict[str, t.Any]) -> None:
     run(tree, claim)
 
 

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.tests.unit import cmdline_hosts as hosts
+from ansible_collections.vfio.variants.tests.unit.boot_menus import OLD
 from ansible_collections.vfio.variants.tests.unit.kill_points import STEPS, killed
 
 if t.TYPE_CHECKING:
@@ -130,7 +131,7 @@ def test_a_file_that_grubby_was_killed_in_is_put_back(tmp_path: Path, monkeypatc
     ("make", "torn"),
     [
         (hosts.arch_unified, "/boot/EFI/Linux/arch-linux.efi"),
-        (hosts.kernel_install, f"/boot/loader/entries/{hosts.MACHINE}-{hosts.OLD}.conf"),
+        (hosts.kernel_install, f"/boot/loader/entries/{hosts.MACHINE}-{OLD}.conf"),
     ],
 )
 @pytest.mark.parametrize("then", ["present", "absent"])
