@@ -49,7 +49,7 @@ def record(name: str, kind: str, row: Mapping[str, int]) -> None:
         found = counts()
         found.setdefault(kind, {})[name] = {name: row.get(name, 0) for names in COLUMNS.values() for name in names}
         COUNTS.parent.mkdir(exist_ok=True)
-        COUNTS.write_text(json.dumps(dict(sorted(found.items())), indent=1) + "\n", encoding="utf-8")
+        COUNTS.write_text(_laid_out(found), encoding="utf-8")
         PAGE.write_text(page(found, PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
@@ -68,3 +68,12 @@ def table(shown: Counts) -> str:
 def _line(kind: str, rows: Sequence[Mapping[str, int]]) -> str:
     numbers = [len(rows), *(sum(row.get(name, 0) for row in rows for name in names) for names in COLUMNS.values())]
     return f"| {kind} | {' | '.join(map(str, numbers))} |"
+
+
+def _laid_out(found: Counts) -> str:
+    """As JSON, with a line for each scenario."""
+    kinds = []
+    for kind, rows in sorted(found.items()):
+        lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items())
+        kinds.append(f" {json.dumps(kind)}: {{\n{lines}\n }}")
+    return "{\n" + ",\n".join(kinds) + "\n}\n"

@@ -36,16 +36,17 @@ from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 CARD: t.Mapping[str, t.Any] = {"devices": [GPU, SOUND], "driver": "vfio-pci"}
 GENERATOR = """\
 #!/bin/sh
-# mkinitramfs -o IMAGE RELEASE, or dracut --force --kver RELEASE IMAGE
+# mkinitramfs -o IMAGE RELEASE, or dracut --force --kver RELEASE IMAGE --no-hostonly --no-hostonly-cmdline
 set -e
-while [ $# -gt 1 ]; do
+while [ $# -gt 0 ]; do
   case $1 in
     -o) image=$2; shift ;;
     --kver) shift ;;
+    -*) ;;
+    *) : "${image:=$1}" ;;
   esac
   shift
 done
-: "${image:=$1}"
 cd /
 {
   cat /usr/share/image-without-configuration

@@ -90,13 +90,13 @@ HOSTS: dict[str, Decided] = {
     ),
     "nobody, by driverctl": Decided({SAVED: "none\n"}, "", None, f"{SAVED}: driverctl binds {CARD} to none", None),
     "nobody, by a rule": Decided({RULE: f'{THIS}, ATTR{{driver_override}}="none"\n'}, "", None, f"{RULE}:1: driver_override=none", None),
-    # Without it nouveau would have the other card, which it has not now.
+    # Without the rule nouveau would have the other card, which it has not now.
     "a rule that clears what others run": Decided(
         {**BY_RULE, EARLY_RULE: 'SUBSYSTEM=="pci", RUN:="/bin/true"\n'},
         "",
         None,
         f'{EARLY_RULE}:1: RUN:="/bin/true": udev does not load vfio_pci, for which another rule asks',
-        None,
+        "Add `vfio-pci` to /etc/modules-load.d/vfio.conf.",
     ),
 }
 

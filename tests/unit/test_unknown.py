@@ -32,7 +32,7 @@ IMAGE, MENU = f"/boot/initrd.img-{DEBIAN_13}", "/boot/grub/grub.cfg"
 
 Files = dict[str, str | bytes | None]
 HOSTS: dict[str, tuple[Files, Files]] = {
-    "a program": ({UNIT: STARTS, STARTED: STARTS, PROGRAM: COMPILED}, {PROGRAM: SCRIPT}),
+    "a program": ({UNIT: STARTS, PROGRAM: COMPILED}, {PROGRAM: SCRIPT}),
     "no initramfs": ({IMAGE: None}, {}),
     "a damaged initramfs": ({IMAGE: b"no image\n"}, {}),
     "no entry": ({MENU: None}, {}),
@@ -47,7 +47,7 @@ def with_files(tree: Tree, files: Files) -> Tree:
             place.unlink()
         else:
             tree.file(path, content, mode=0o755 if path == PROGRAM else 0o644)
-    return tree
+    return tree.link(STARTED, UNIT) if UNIT in files else tree
 
 
 def asked(tree: Tree, *kernels: str) -> dict[str, t.Any]:

@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import CmdlineRecord
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import OPERATION, CmdlineRecord
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished_arguments import before_unfinished, make_again, put
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import cmdline_settings, cmdline_way, grubby, next_boot
@@ -23,7 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.builders 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, FileState, diff, digest_of, needed
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import remove_if_empty
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Journal, remove_if_empty
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline, cut_off, name_and_value
 
@@ -345,10 +345,14 @@ def _is_undone(
             for place, state in snapshot.items():
                 with contextlib.suppress(HostError):
                     put(host, place, state)
+        is_undone = False
         with contextlib.suppress(HostError):
-            if _is_as_before(host, plan, snapshot):
+            is_undone = _is_as_before(host, plan, snapshot)
+        with contextlib.suppress(HostError):
+            # A signal can come once the record is closed, with which the folder that a file was in may have gone.
+            if is_undone or Journal(host, OPERATION).read() is None:
                 record.put_back(host)
-                return True
+            return is_undone
     return False
 
 

@@ -82,8 +82,8 @@ _OF_ARCH = _headers(
     (r"[^-]+(?:-[^-\d]*\d[^-]*)*-(?P<flavour>lts|zen|hardened|rt|rt-lts|cachyos(?:-[a-z]+)*)", "linux-{flavour}-headers"),
     (r".*", "linux-headers"),
 )
-# The flavour is what is between the version and the release of the package, and has been the kernel's series since 6.
-_OF_ALT = _headers((r"[\d.]+(?:-rc\d+)?-(?P<flavour>\S+)-alt\d\S*", "kernel-headers-modules-{flavour}"), (r".*", "kernel-headers-modules"))
+# ALT's flavour is between the version and the release of the package, and has been the kernel's series since 6.
+_OF_OTHERS = (*_headers((r"[\d.]+(?:-rc\d+)?-(?P<flavour>\S+)-alt\d\S*", "kernel-headers-modules-{flavour}")), *_OF_DEBIAN)
 _OF_ALPINE = _headers((r".+-(?P<flavour>[a-z]+)", "linux-{flavour}-dev"), (r".*", "linux-lts-dev"))
 _OF_VOID = _headers((r"(?P<series>\d+\.\d+)\..*", "linux{series}-headers"), (r".*", "linux-headers"))
 _OF_GENTOO = _headers((r".*-gentoo-dist.*", "sys-kernel/gentoo-kernel"), (r".*", "sys-kernel/gentoo-sources"))
@@ -150,14 +150,12 @@ FAMILIES = (
         ("mkinitcpio", "dracut"),
         _OF_ARCH,
     ),
-    # Its images are built by make-initrd, which is none of the generators here.
-    Family("ALT", ("altlinux", "alt", "simply"), ANY, "change them as its documentation says", ("dracut",), _OF_ALT),
     Family("Alpine", ("alpine", "postmarketos"), (), "set `default_kernel_opts` and run `update-extlinux`", ("mkinitfs",), _OF_ALPINE),
     Family("Void", ("void",), ANY, "change them as its handbook says", ("dracut",), _OF_VOID),
     Family("Gentoo", ("gentoo",), ANY, "change them as its handbook says", ("dracut", "genkernel"), _OF_GENTOO),
 )
 OTHER = Family(
-    "another distribution", (), ANY, "change them as the documentation of its boot loader says", ("initramfs-tools", "dracut"), _OF_DEBIAN
+    "another distribution", (), ANY, "change them as the documentation of its boot loader says", ("initramfs-tools", "dracut"), _OF_OTHERS
 )
 PACKAGE = "/lib/modules/{release}/pkgbase"
 """On Arch and its derivatives it names the package that a kernel is from."""
