@@ -8,7 +8,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import takes
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import is_made_up
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import NOWHERE
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
 
 if t.TYPE_CHECKING:
@@ -31,7 +31,7 @@ def nodes_of(claims: t.Iterable[Claim], inventory: Inventory) -> dict[str, Node]
         for device in select(inventory, claim.selectors, allow_missing=True):
             if not takes(claim, device):
                 continue
-            if is_made_up(device.address):
+            if device.address.startswith(NOWHERE):
                 raise HostError(
                     f"{claim.option('node')}: hardware describes {device.id} without an address, by which its group's node is known.",
                     "Describe the device with its address, or leave node out.",

@@ -8,12 +8,14 @@ import os
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import head_text
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
-MOUNTS = "/proc/self/mountinfo"
+MOUNTS, FSTAB = "/proc/self/mountinfo", "/etc/fstab"
+MOST_ROWS = 20_000
 LARGEST = 4 << 20
 ESCAPE = re.compile(r"\\([0-7]{3})")
 
@@ -33,6 +35,20 @@ class MountedPlace(t.NamedTuple):
 def mounted(host: Host, process: str = "self", most: int = LARGEST) -> t.Iterator[MountedPlace]:
     """What a process has mounted, in order, of at most so many bytes of its table."""
     return _read(raw_lines(host, f"/proc/{process}/mountinfo", most))
+
+
+def rows_of(host: Host, path: str) -> t.Iterator[tuple[int, list[str]]]:
+    """The number and the fields of each line of a table such as fstab and crypttab, but for remarks and what has one field alone.
+
+    Raises HostError for a table that is longer than any host's.
+    """
+    lines = raw_lines(host, path)
+    if len(lines) > MOST_ROWS:
+        raise HostError(f"{path} cannot be read: it has more than {MOST_ROWS} lines.")
+    for number, line in enumerate(lines, 1):
+        fields = line.split()
+        if len(fields) > 1 and not fields[0].startswith("#"):
+            yield number, fields
 
 
 def types() -> dict[str, str]:

@@ -23,6 +23,8 @@ DEVICES = "/sys/bus/pci/devices"
 OVERRIDE_TIMEOUT = 5.0
 DRIVERS = "/sys/bus/pci/drivers"
 ADDRESS = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-1][0-9a-f]\.[0-7]")
+NOWHERE = "ffff:"
+"""A PCI domain that no host has, for devices that are described without an address."""
 # Host, PCI-to-PCI, CardBus and semi-transparent bridges.  An ISA bridge or an NVSwitch (class 0680) has a type 0 header:
 # it can be bound to VFIO, and bound to a native driver it makes its group unviable, as any function does.
 BRIDGES = (0x0600, 0x0604, 0x0607, 0x0609)

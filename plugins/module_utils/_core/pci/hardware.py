@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut, shown
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import ADDRESS, Device
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import ADDRESS, NOWHERE, Device
 
 MODALIAS = re.compile(
     r"pci:v0000([0-9A-F]{4})d0000([0-9A-F]{4})sv0000([0-9A-F]{4})sd0000([0-9A-F]{4})bc([0-9A-F]{2})sc([0-9A-F]{2})i([0-9A-F]{2})"
@@ -28,7 +28,6 @@ IGNORED = (
     *("warnings", "vfio_nodes"),
     *("name", "next_driver", "certainty", "because", "variant_driver"),
 )
-NOWHERE = "ffff:"
 MOST = 8192
 """Entries: the addresses of a PCI domain, with one function each."""
 KNOWN_FIELDS = frozenset(("address", "modalias", "revision", "boot_vga", *TEXTS, *NUMBERS, *LISTS, *DERIVED, *IGNORED))
@@ -48,11 +47,6 @@ def parse(value: t.Sequence[object], option: str = "hardware") -> tuple[Device, 
     free = (address for address in _made_up() if address not in taken)
     found = [_device(entry, place, str(entry.get("address") or next(free))) for entry, place in given]
     return tuple(sorted(found, key=lambda device: device.address))
-
-
-def is_made_up(address: str) -> bool:
-    """Whether a device was described without an address."""
-    return address.startswith(NOWHERE)
 
 
 def _made_up() -> t.Iterator[str]:

@@ -8,17 +8,15 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name, names_if_any
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.mounts import mounted, raw_lines, unescaped
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.mounts import FSTAB, mounted, raw_lines, rows_of, unescaped
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_dumps import crash_targets, hibernation_disks, message_targets
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_keys import KEY
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
-SWAPS, FSTAB, CRYPTTAB = "/proc/swaps", "/etc/fstab", "/etc/crypttab"
-MOST_ROWS = 20_000
+SWAPS, CRYPTTAB = "/proc/swaps", "/etc/crypttab"
 EARLY_CRYPTTAB = "/etc/crypttab.initramfs"
 """What mkinitcpio puts into the image as crypttab (its hook sd-encrypt)."""
 CHECKED = {"/etc/veritytab": 3, "/etc/integritytab": 2}
@@ -198,20 +196,6 @@ def _checked_disks(host: Host) -> t.Iterator[MountUse]:
             guard: MountGuard = "root" if fields[0] in ("root", "usr") or _EARLY.intersection(options) else "data_mounts"
             for disk in map(unescaped, fields[1:columns]):
                 yield MountUse(f"{disk} is needed for {fields[0]} at boot ({table}:{number})", guard, disk)
-
-
-def rows_of(host: Host, path: str) -> t.Iterator[tuple[int, list[str]]]:
-    """The number and the fields of each line of a table such as fstab and crypttab, but for remarks and what has one field alone.
-
-    Raises HostError for a table that is longer than any host's.
-    """
-    lines = raw_lines(host, path)
-    if len(lines) > MOST_ROWS:
-        raise HostError(f"{path} cannot be read: it has more than {MOST_ROWS} lines.")
-    for number, line in enumerate(lines, 1):
-        fields = line.split()
-        if len(fields) > 1 and not fields[0].startswith("#"):
-            yield number, fields
 
 
 def _lines(host: Host, path: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.mounts import FSTAB, rows_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.noting_host import NotingHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import followed
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_archive import (
@@ -27,7 +28,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.imag
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import built_in_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import kernel_sees_secure_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Inventory
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import CRYPTTAB, FSTAB, rows_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import CRYPTTAB
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.collection import answer_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.described_functions import in_place
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.rehearsal_signatures import signatures
