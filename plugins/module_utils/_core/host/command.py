@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import signal
 import time
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import processes
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, uninterrupted
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """For programs that call others by name, as DKMS does: a session without a login shell may lack the sbin folders."""
@@ -59,7 +62,7 @@ def run_bounded(
     """See `Host.run()`."""
     bounded = ["timeout", "--kill-after=5", f"{timeout:g}", *argv]
     begun = time.monotonic()
-    with _limited(largest_file):
+    with _limited(largest_file), _ended_with_this_run():
         rc, stdout, stderr = runner(bounded, data=stdin, binary_data=True, environ_update={"LC_ALL": "C", **(env or {})})
     if rc == -signal.SIGKILL and time.monotonic() - begun >= timeout:
         # timeout(1) sends the signal to its whole process group, and so to itself.
@@ -72,6 +75,32 @@ def run_bounded(
             f"`{' '.join(argv)}` failed with exit code {rc}: {last[0].rstrip('.')}.", facts={"stdout": stdout, "stderr": stderr}
         )
     return Completed(rc, stdout, stderr)
+
+
+@contextlib.contextmanager
+def _ended_with_this_run() -> t.Iterator[None]:
+    """A program that a signal finds running would go on by itself, and do again what is undone."""
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt):
+        with uninterrupted():
+            started = _groups()
+            processes.end(lambda: processes.having(processes.GROUP, started))
+        raise
+
+
+def _groups() -> set[int]:
+    """Of the programs that were started here: timeout(1) leads a group of its own, in which are its program and what that starts.
+
+    What writes an attribute that the kernel does not take has left this session, and cannot be ended.
+    """
+    found = {process: processes.stat_of(process) for process in processes.having(processes.PARENT, {os.getpid()})}
+    own = str(os.getsid(0))
+    return {
+        process
+        for process, fields in found.items()
+        if fields and (fields[processes.GROUP], fields[processes.SESSION]) == (str(process), own)
+    }
 
 
 @contextlib.contextmanager

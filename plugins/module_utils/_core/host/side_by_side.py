@@ -8,20 +8,14 @@ import contextlib
 import json
 import os
 import select
-import signal
-import time
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import processes
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, of_system
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import ATTRIBUTE_SIZE, detach
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import detach
 
-AFTER_SIGTERM, AFTER_SIGKILL = 8.0, 5.0
-"""Seconds.  timeout(1), by which programs are run, waits for five of them before it kills one."""
-POLL = 0.05
 PART = 1 << 16
-_STATE, _SESSION = 0, 3
-"""Of the fields of /proc/PID/stat behind the name; see proc_pid_stat(5)."""
 
 Work = t.Callable[[], object]
 Notice = t.Callable[[int], None]
@@ -122,31 +116,7 @@ def _end(unwanted: t.Sequence[_Running]) -> None:
     for one in unwanted:
         os.close(one.reader)
     sessions = {one.process for one in unwanted}
-    begun, asked = time.monotonic(), t.cast("set[int]", set())
-    while sessions and time.monotonic() < begun + AFTER_SIGTERM + AFTER_SIGKILL:
-        left = _in_sessions(sessions)
-        if not left:
-            break
-        is_late = time.monotonic() > begun + AFTER_SIGTERM
-        for process in left if is_late else left - asked:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL if is_late else signal.SIGTERM)
-        asked |= left
-        time.sleep(POLL)
+    if sessions:
+        processes.end(lambda: processes.having(processes.SESSION, sessions))
     for process in sessions:
         os.waitpid(process, os.WNOHANG)
-
-
-def _in_sessions(sessions: t.Container[int]) -> set[int]:
-    """The processes in them that have not ended."""
-    return {int(name) for name in os.listdir("/proc") if name.isdigit() and _session_of(name) in sessions}
-
-
-def _session_of(process: str) -> int | None:
-    try:
-        with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
-            # The name, in parentheses, may have any character.
-            fields = file.read(ATTRIBUTE_SIZE).rpartition(")")[2].split()
-    except OSError:
-        return None
-    return int(fields[_SESSION]) if len(fields) > _SESSION and fields[_STATE] != "Z" else None

@@ -13,6 +13,7 @@ import stat as stat_bits
 import struct
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import processes
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 
@@ -184,14 +185,9 @@ def _keep_only(*handles: int) -> None:
 
 
 def start_time(process: int) -> str:
-    """When a process of this machine started, in clock ticks; empty if it has ended: a zombie waits for nothing."""
-    try:
-        with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
-            # The name, in parentheses, may have any character.
-            fields = file.read(ATTRIBUTE_SIZE).rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return fields[19] if len(fields) > 19 and fields[0] != "Z" else ""
+    """When a process of this machine started, in clock ticks; empty if it has ended."""
+    fields = processes.stat_of(process)
+    return fields[processes.STARTED] if fields else ""
 
 
 def read_attribute(path: str) -> str | None:

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import processes
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import ANY_CODE, TIMED_OUT
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, interruptible
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 
@@ -91,6 +93,24 @@ def test_a_command_that_somebody_kills_has_failed(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="failed with exit code -9"):
         host.run(["sh", "-c", "kill -KILL $$"], timeout=60)
     assert host.run(["sh", "-c", "kill -KILL $$"], timeout=60, ok=ANY_CODE).rc not in TIMED_OUT
+
+
+def test_a_command_that_runs_when_a_signal_comes_is_ended_with_all_that_it_has_started(tmp_path: Path) -> None:
+    """`AnsibleModule.run_command` leaves it behind."""
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def runs(args: list[str], **_options: t.Any) -> tuple[int, str, str]:
+        begun.append(subprocess.Popen(args, stdout=subprocess.DEVNULL))
+        return begun[0].wait(), "", ""
+
+    pid, late = tmp_path / "pid", tmp_path / "late"
+    script = f"(trap '' TERM; sleep 1; touch {late}) & echo $! > {pid}.new; mv {pid}.new {pid}; kill -TERM {os.getpid()}; wait"
+    with pytest.raises(Interrupted), interruptible():
+        Host(str(tmp_path), runs).run(["sh", "-c", script], timeout=60)
+    left = processes.stat_of(pid.read_text(encoding="ascii").strip())
+    begun[0].wait()
+    # There was time for it to end by itself.
+    assert (left, late.exists()) == ((), True)
 
 
 def test_a_command_that_fails_is_told_with_its_last_line(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import processes
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import side_by_side as module
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, interruptible
@@ -41,7 +42,7 @@ def runs_for_ever(pid_file: Path) -> None:
 
 
 def is_running(pid_file: Path) -> bool:
-    return module._session_of(pid_file.read_text().strip()) is not None
+    return bool(processes.stat_of(pid_file.read_text().strip()))
 
 
 def untold(_number: int) -> None:
@@ -130,7 +131,7 @@ def test_a_signal_ends_it_with_all_that_it_has_started(tmp_path: Path) -> None:
 
 
 def test_a_program_that_ignores_the_first_signal_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "AFTER_SIGTERM", 0.5)
+    monkeypatch.setattr(processes, "AFTER_SIGTERM", 0.5)
     pid_file = tmp_path / "pid"
 
     def ignores() -> None:
