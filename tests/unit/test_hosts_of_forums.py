@@ -164,7 +164,7 @@ OF_DRACUT: dict[str, tuple[Files, str]] = {
     "the list of initramfs-tools": ({FOR_IMAGE: "vfio-pci\n"}, 'into a file in /etc/dracut.conf.d, as `force_drivers+=" vfio-pci "`.'),
     "the settings of mkinitcpio": ({MKINITCPIO_CONF: f"MODULES=(vfio_pci)\n{HOOKS}"}, "because mkinitcpio is not installed"),
     "commas": ({DRACUT_CONF: 'force_drivers+=" vfio-pci,e1000e "\n'}, 'Write `force_drivers+=" vfio-pci e1000e "`.'),
-    "typographic quotes": ({DRACUT_CONF: "force_drivers+=“ vfio-pci ”\n"}, 'Write `force_drivers+=" vfio-pci "`.'),
+    "typographic quotes": ({DRACUT_CONF: "force_drivers+=\u201c vfio-pci \u201d\n"}, 'Write `force_drivers+=" vfio-pci "`.'),
     "no quotes": ({DRACUT_CONF: "force_drivers+= vfio-pci\n"}, 'Write `force_drivers+=" vfio-pci "`.'),
     "a line of kmod": (
         {DRACUT_CONF: "options vfio-pci ids=10de:1db1\n"},
