@@ -236,6 +236,11 @@ def _generator_lists(host: Host) -> t.Iterator[ListedModule]:
                 yield from (_listed(word, place, single) for word in words if word and not word.startswith(("=", "$")))
 
 
+def is_read_by(places: tuple[str, str], path: str) -> bool:
+    """Whether a generator with this file and folder reads it."""
+    return path == places[0] or (path.rpartition("/")[0] == places[1] and path.endswith(".conf"))
+
+
 def _listed(word: str, place: str, generator: str) -> ListedModule:
     """To mkinitcpio, `name?` is a module that a kernel may lack."""
     is_optional = generator == MKINITCPIO[0] and word.endswith("?")

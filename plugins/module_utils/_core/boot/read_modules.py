@@ -311,10 +311,14 @@ def _maybe_built_in(machine: BootInputs, kernel: Kernel) -> t.Iterator[tuple[str
     Other kernels tell by their modules' aliases which devices a driver is for; what no kernel tells shows in no kernel that runs.
     """
     linked = kernel.builtins - kernel.modules.keys()
-    unbound = _unbound(machine, kernel, linked) if machine.runs(kernel) else None
-    for device in machine.inventory.devices:
+    runs, inventory, is_free = machine.runs(kernel), machine.inventory, UnboundBuiltIns.is_free
+    unbound = None
+    if runs and any(map(is_free, inventory.devices)):
+        text = machine.host.text_or_none(f"{MODULES}/{kernel.release}/modules.builtin") or ""
+        unbound = UnboundBuiltIns(kernel, linked, text, inventory, lambda name: _module_of(inventory.drivers[name]))
+    for device in inventory.devices:
         shows_nothing = _is_told_by_none(machine, kernel, device)
-        if unbound is not None and not (shows_nothing or unbound.is_free(device)):
+        if runs and not (shows_nothing or is_free(device)):
             continue
         known = (match.module for other in machine.kernels for match in other.natives(device.modalias))
         drivers = tuple(dict.fromkeys(BUILT_IN_NAMES.get(one, one) for one in known if one in linked))
@@ -322,11 +326,6 @@ def _maybe_built_in(machine: BootInputs, kernel: Kernel) -> t.Iterator[tuple[str
             drivers = drivers or unbound.of(device)
         if drivers or (shows_nothing and not kernel.natives(device.modalias)):
             yield device.address, drivers
-
-
-def _unbound(machine: BootInputs, kernel: Kernel, linked: t.Collection[str]) -> UnboundBuiltIns:
-    text = machine.host.text_or_none(f"{MODULES}/{kernel.release}/modules.builtin") or ""
-    return UnboundBuiltIns(kernel, linked, text, machine.inventory, lambda name: _module_of(machine.inventory.drivers[name]))
 
 
 def _maybe_taken_first(machine: BootInputs, kernel: Kernel) -> t.Iterator[str]:

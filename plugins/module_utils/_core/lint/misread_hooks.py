@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import MKINITCPIO, SITE
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import MKINITCPIO, SITE, is_read_by
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.numbered_matches import numbered_matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
@@ -73,7 +73,7 @@ def _is_vfio(word: str, host: HostPolicy) -> bool:
 
 def _arrays(host: HostPolicy) -> t.Iterator[Array]:
     for file in host.files.settings:
-        if file.path == MKINITCPIO[0] or (file.directory == MKINITCPIO[1] and file.name.endswith(".conf")):
+        if is_read_by(MKINITCPIO, file.path):
             for line, match in numbered_matches(ARRAY, file.text or "", "name"):
                 words = tuple(word.strip("\"'?") for word in match["value"].split())
                 yield Array(f"{file.path}:{line}", match["name"], match["operator"] == "+=", words)

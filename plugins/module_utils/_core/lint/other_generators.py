@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import DRACUT, INITRAMFS_MODULES, MKINITCPIO
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import DRACUT, INITRAMFS_MODULES, MKINITCPIO, is_read_by
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import SYSTEM_LIST, Finding
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.ignored_lines import PUT_ASIDE
@@ -63,10 +63,9 @@ def lists_of_other_systems(host: HostPolicy) -> t.Iterator[Finding]:
 def _owner(path: str) -> str | None:
     if path == INITRAMFS_MODULES:
         return INITRAMFS_TOOLS
-    if path == DRACUT[0] or (path.startswith(f"{DRACUT[1]}/") and path.endswith(".conf")):
+    if is_read_by(DRACUT, path):
         return OF_DRACUT
-    is_mkinitcpio = path == MKINITCPIO[0] or (path.startswith(f"{MKINITCPIO[1]}/") and path.endswith(".conf"))
-    return OF_MKINITCPIO if is_mkinitcpio else None
+    return OF_MKINITCPIO if is_read_by(MKINITCPIO, path) else None
 
 
 def _vfio(text: str, host: HostPolicy) -> list[str]:

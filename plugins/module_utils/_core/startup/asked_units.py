@@ -23,7 +23,6 @@ FSTAB = "/etc/fstab"
 LARGEST = 256 << 10
 _INSTALLS = ("WantedBy", "RequiredBy", "UpheldBy")
 _TEMPLATE = "@."
-_BY_DEFAULT = "/etc/machine-id"
 _REQUIRES = re.compile(r"x-systemd\.(?:requires|wants)=([^,\s]+)")
 Asked = t.Tuple[str, str]  # noqa: UP006 - read by Python 3.9 as well
 """A unit, and what asks for it."""
@@ -40,7 +39,7 @@ class _Rule:
 
 
 # What no line is about is enabled.
-_NO_RULE = _Rule("*", True, _BY_DEFAULT)
+_NO_RULE = _Rule("*", True, machine_facts.MACHINE_ID)
 
 
 def of_presets(host: Host, files: UnitFiles, cmdline: Cmdline) -> tuple[Asked, ...]:

@@ -34,13 +34,7 @@ def succeeds(tree: FileTree, command: str, sees_tree: bool = True) -> bool | Non
 
     ``sees_tree`` says whether the files are those of the tree when the command is run.
     """
-    if _EXPANDED.search(command):
-        return None
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return None
-    path = _found(tree, words[0]) if words else None
+    words, path = _words(tree, command)
     if path is None or not _is_own(tree, path):
         return None
     asked = _Asked(tree, sees_tree)
@@ -49,13 +43,7 @@ def succeeds(tree: FileTree, command: str, sees_tree: bool = True) -> bool | Non
 
 def writes(tree: FileTree, command: str) -> str | None:
     """What a command writes that does nothing else and ends well, by itself, in `sh -c` or as all that a script has; None if not known."""
-    if _EXPANDED.search(command):
-        return None
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return None
-    path = _found(tree, words[0]) if words else None
+    words, path = _words(tree, command)
     if path is not None and SHELLS.fullmatch(path) is not None:
         words = _only_command(words[2]) if len(words) == 3 and words[1] == "-c" and _is_own(tree, path) else []
     elif path is None:
@@ -71,6 +59,15 @@ def writes(tree: FileTree, command: str) -> str | None:
     if len(arguments) != 1 or arguments[0].startswith("-"):
         return None
     return arguments[0] if name == "printf" else _content(tree, arguments[0]) if name == "cat" else None
+
+
+def _words(tree: FileTree, command: str) -> tuple[list[str], str | None]:
+    """No words where they depend on anything, and the path as `_found()` gives it."""
+    try:
+        words = [] if _EXPANDED.search(command) else shlex.split(command)
+    except ValueError:
+        words = []
+    return words, _found(tree, words[0]) if words else None
 
 
 def _only_command(script: str) -> list[str]:

@@ -57,6 +57,12 @@ def test_a_program_that_udev_does_not_find_loads_nothing(tmp_path: Path, program
     assert (found["winner"], found["certainty"]) == winner
 
 
+def endings(tree: Tree, programs: t.Iterable[str]) -> dict[str, bool | str]:
+    """Of programs that a rule each asks."""
+    tree.file(RULES, "".join(f'PROGRAM=="{program}", ENV{{A}}="1"\n' for program in programs))
+    return rule_programs.endings(tree.host(), Rules.read(tree.host()))
+
+
 def test_it_is_known_how_some_programs_end(tmp_path: Path) -> None:
     tree = Tree(tmp_path).file("/usr/bin/test", b"\x7fELF", 0o755).file("/usr/bin/true", b"\x7fELF", 0o755).file("/etc/guest")
     tree.file("/usr/lib/udev/own", "#!/bin/sh\n", 0o755)
@@ -70,9 +76,7 @@ def test_it_is_known_how_some_programs_end(tmp_path: Path) -> None:
         "own": None,
         "gone": False,
     }
-    tree.file(RULES, "".join(f'PROGRAM=="{program}", ENV{{A}}="1"\n' for program in given))
-    found = rule_programs.endings(tree.host(), Rules.read(tree.host()))
-    assert found == {program: well for program, well in given.items() if well is not None}
+    assert endings(tree, given) == {program: well for program, well in given.items() if well is not None}
 
 
 def test_it_is_known_what_some_programs_write(tmp_path: Path) -> None:
@@ -103,9 +107,7 @@ def test_it_is_known_what_some_programs_write(tmp_path: Path) -> None:
         "/opt/writes": None,
         "/opt/asks": None,
     }
-    tree.file(RULES, "".join(f'PROGRAM=="{program}", ENV{{A}}="1"\n' for program in given))
-    found = rule_programs.endings(tree.host(), Rules.read(tree.host()))
-    assert found == {program: text for program, text in given.items() if text is not None}
+    assert endings(tree, given) == {program: text for program, text in given.items() if text is not None}
 
 
 @pytest.mark.parametrize(
