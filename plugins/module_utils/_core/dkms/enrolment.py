@@ -43,7 +43,7 @@ def _reason(host: Host, kernel: Kernel, package: KernelPackage) -> str | None:
         if not isinstance(module, FoundModule):
             reason = trusted_keys.doubt_of_dkms(host, kernel)
         elif module.info.signer is None:
-            made = f"run `{trusted_keys.making(signing_key(host))}`, enrol that key, and build the package again"
+            made = f"run `{trusted_keys.making(host, signing_key(host))}`, enrol that key, and build the package again"
             advice = f"as DKMS had no key for it: {made}" if trusted_keys.takes_keys(host) else f"and {trusted_keys.TAKES_NONE}"
             reason = f"{name} is not signed, {advice}"
         else:

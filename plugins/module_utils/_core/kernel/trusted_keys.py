@@ -10,6 +10,7 @@ security/integrity/platform_certs/machine_keyring.c).  Debian's kernels also use
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -40,6 +41,7 @@ UNVERIFIED = frozenset("EF")
 OUT_OF_TREE = "O"
 MOST_LOADED = 64
 TAKES_NONE = "this machine has not started with UEFI, where a key could be enrolled: take away what asks for signatures"
+LARGEST_PROGRAM = 1 << 20
 SEQUENCE = b"\x30"
 """What a certificate in DER begins with."""
 
@@ -130,20 +132,32 @@ def doubt_of_dkms(host: Host, kernel: Kernel) -> str | None:
     """Why it is not certain that ``kernel`` will trust what DKMS signs on this host; None if it does."""
     pair = signing_key(host)
     has_key = pair.is_token or host.is_file(pair.key)
+    if pair.is_token and not host.is_file(pair.certificate):
+        return f"its key is on a token ({pair.key}), and the certificate that belongs to it is missing: write it to {pair.certificate}"
     if not (has_key and host.is_file(pair.certificate)):
         if not takes_keys(host):
             return f"it makes a key for that at its first build, which no kernel knows; {TAKES_NONE}"
         # It makes both again where one of them is missing.
-        return f"it makes a key for that at its first build, which has to be enrolled then: run `{making(pair)}` before"
+        return f"it makes a key for that at its first build, which has to be enrolled then: run `{making(host, pair)}` before"
     own = next((found for path, found in _certificates(host) if path == pair.certificate), None)
     if own is None:
-        return f"{pair.certificate}, the certificate that DKMS signs with, is none: remove it and {pair.key}, and run `{making(pair)}`"
+        return f"{pair.certificate}, the certificate that DKMS signs with, is none: remove it and {pair.key}, and run `{making(host, pair)}`"
     return doubt(host, kernel, Signer(own.name, own.issuer, own.serial))
 
 
-def making(pair: SigningKey) -> str:
-    """The command that makes the key: Ubuntu's DKMS 2.8 has none of its own."""
-    return "update-secureboot-policy --new-key" if pair == OF_SHIM else "dkms generate_mok"
+def making(host: Host, pair: SigningKey) -> str:
+    """The command that makes the key.
+
+    DKMS has one since 3.1, which Debian 12 and Ubuntu 24.04 do not have yet; before that its first build runs openssl
+    (prepare_signing() in /usr/sbin/dkms 3.0.10), and on Ubuntu shim's program.
+    """
+    if pair == OF_SHIM:
+        return "update-secureboot-policy --new-key"
+    program = host.which("dkms")
+    if program is not None and b"generate_mok" in (host.head(program, LARGEST_PROGRAM) or b""):
+        return "dkms generate_mok"
+    files = f"-keyout {shlex.quote(pair.key)} -outform DER -out {shlex.quote(pair.certificate)}"
+    return f"openssl req -new -x509 -nodes -days 36500 -newkey rsa:2048 -subj '/CN=DKMS module signing key' {files}"
 
 
 def _file_of(host: Host, signer: Signer) -> str | None:

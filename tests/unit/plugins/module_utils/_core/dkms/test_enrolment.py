@@ -28,7 +28,8 @@ SECURE_BOOT = f"{efi_variables.VARIABLES}/SecureBoot-{efi_variables.GLOBAL}"
 
 
 def host(root: Path, secure_boot: bool = True) -> Tree:
-    tree = Tree(root).kernel(OBSERVED.release)
+    """With DKMS 3.1 or newer."""
+    tree = Tree(root).kernel(OBSERVED.release).file("/usr/sbin/dkms", "generate_mok)\n    prepare_mok\n", 0o755)
     OBSERVED.lay_out(root)
     return tree.file(SECURE_BOOT, bytes(4) + (b"\1" if secure_boot else b"\0"))
 
@@ -144,6 +145,38 @@ def test_of_a_pair_with_one_missing_dkms_makes_both(tmp_path: Path, missing: str
     said = predicted(tree)
     assert said is not None
     assert MADE_BY_DKMS in said
+
+
+OPENSSL = (
+    "openssl req -new -x509 -nodes -days 36500 -newkey rsa:2048 -subj '/CN=DKMS module signing key' -keyout {} -outform DER -out {}"
+)
+"""What prepare_signing() of DKMS 3.0.10 runs at its first build, if need be."""
+
+
+@pytest.mark.parametrize("program", [None, "prepare_signing()\n", "\xff" * 9])
+def test_a_dkms_without_the_command_is_not_told_to_run_it(tmp_path: Path, program: str | None) -> None:
+    """Debian 12 has 3.0.10, Ubuntu 24.04 3.0.11; the command came with 3.1."""
+    tree = host(tmp_path)
+    tree.place("/usr/sbin/dkms").unlink()
+    if program is not None:
+        tree.file("/usr/sbin/dkms", program.encode("latin-1"), 0o755)
+    said = predicted(tree)
+    assert said is not None
+    assert f"run `{OPENSSL.format(KEY, CERTIFICATE)}` before" in said
+
+
+def test_openssl_is_told_the_places_that_dkms_is_told(tmp_path: Path) -> None:
+    tree = host(tmp_path).file("/etc/dkms/framework.conf", 'mok_signing_key=/root/k.pem\nmok_certificate="/root/my keys/k.der"\n')
+    tree.place("/usr/sbin/dkms").unlink()
+    assert OPENSSL.format("/root/k.pem", "'/root/my keys/k.der'") in (predicted(tree) or "")
+
+
+def test_dkms_makes_no_certificate_for_a_key_on_a_token(tmp_path: Path) -> None:
+    said = predicted(host(tmp_path).file("/etc/dkms/framework.conf", "mok_signing_key=pkcs11:object=mok\n"))
+    assert said is not None
+    assert said.endswith(
+        f"its key is on a token (pkcs11:object=mok), and the certificate that belongs to it is missing: write it to {CERTIFICATE}."
+    )
 
 
 def test_on_ubuntu_shim_makes_the_key(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_the_way_to_enrol_a_key_names_its_certificate(tmp_path: Path, place: str
 
 
 def test_what_dkms_will_sign_is_trusted_if_its_certificate_is_enrolled(tmp_path: Path) -> None:
-    tree = Tree(tmp_path).kernel(OBSERVED.release)
+    tree = Tree(tmp_path).kernel(OBSERVED.release).file("/usr/sbin/dkms", "generate_mok)", 0o755)
     OBSERVED.lay_out(tmp_path)
     kernel = Kernel.read(tree.host(), OBSERVED.release)
     assert "dkms generate_mok" in (trusted_keys.doubt_of_dkms(tree.host(), kernel) or "")
