@@ -36,6 +36,8 @@ JUDGED = 5
 # Every part that a test is divided into divides it (tests/unit/sampling.py).
 TURNS = 720720
 TARGET_TESTS = ("tests/unit/plugins/module_utils", "tests/unit/plugins/modules")
+# Boots QEMU, which the kernels' phase unpacks on a machine where nothing is yet.
+OF_MACHINES = "tests/unit/plugins/plugin_utils/_testbed/rehearsal/test_machine_buses.py"
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def unit(workspace: Workspace) -> Iterator[Check]:
     # What runs on a managed host is tested once, on the Python that has least of what it may not use.
     oldest = interpreters.targets()[0]
     apart = oldest.minor < interpreters.controller().minor
-    ignored = [f"--ignore={folder}" for folder in TARGET_TESTS] if apart else []
+    ignored = [f"--ignore={path}" for path in (OF_MACHINES, *(TARGET_TESTS if apart else ()))]
     sample = (f"--drawn-by={_number_of_commit(workspace.checkout) % TURNS}",)
     say(f'of tests that take long a sample, chosen by the commit ({sample[0]}); all of them: make test-all CAMPAIGN="{UNIT}"')
     yield workspace.check(name, python, "-m", "pytest", *QUIET, *BOTH_CORES, *sample, *ignored, "tests/unit", counts=True)
@@ -208,6 +210,9 @@ def kernels(workspace: Workspace) -> Iterator[Check]:
     yield workspace.check("kernel drivers built, a sample of the kernels", "tests/kernels/run", "--sample", seconds=3600, counts=True)
     drivers = "kernel drivers at work on the oldest and the newest kernel"
     yield workspace.check(drivers, "tests/drivers/run", "--sample", seconds=3600, counts=True)
+    python = workspace.main.program("python")
+    addresses = "addresses of an emulated host's devices, asked of its firmware"
+    yield workspace.check(addresses, python, "-m", "pytest", *QUIET, OF_MACHINES, counts=True)
 
 
 def forecast(workspace: Workspace) -> Iterator[Check]:
