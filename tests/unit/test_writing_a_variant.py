@@ -41,7 +41,7 @@ def test_the_first_commands_make_a_package_with_the_names_that_the_page_uses_fro
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"\b(?:variant_\w+|VARIANT_\w+)(?=[`(])", PAGE))))
 def test_a_name_of_the_shared_headers_is_defined_in_one_of_them(name: str) -> None:
     texts = "".join((TEMPLATE / file).read_text("utf-8") for file in (*SHARED_HEADERS, PROBE))
-    assert re.search(rf"^(?:#define |[\w ]*\**){name}\b", texts, re.MULTILINE)
+    assert re.search(rf"^(?:#define |[\w \t]*\**){name}\b", texts, re.MULTILINE)
 
 
 def test_the_region_of_the_example_takes_the_place_of_the_templates() -> None:

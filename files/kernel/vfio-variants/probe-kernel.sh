@@ -23,8 +23,8 @@ for header in vfio.h vfio_pci_core.h pci.h mm.h; do
 	fi
 done
 
-# A header without comments, on one line: a name that is only mentioned in a
-# comment must not count, and a declaration may be wrapped anywhere.
+# declarations <header>: without comments, because a name that is only mentioned
+# in one must not count.
 declarations() {
 	awk '
 	{
@@ -54,66 +54,68 @@ declarations() {
 			comment = 1
 		}
 		printf " "
-	}' "$1" | tr -s '[:space:]' ' '
+	}' "$include/$1"
 }
 
-# has <declarations> <extended regular expression> <switch>
+# has <switch> <extended regular expression>: one line of what is looked for. A
+# declaration ends at its semicolon, so that is the end of the line ($).
 has() {
-	if printf '%s\n' "$1" | grep -Eq "$2"; then
-		echo "-D$3"
-	fi
+	printf '%s %s\n' "$1" "$2"
 }
 
-# op <name> <switch>: struct vfio_device_ops has a member of that name.
+# op <switch> <name>: struct vfio_device_ops has a member of that name.
 op() {
-	has "$vfio" "\( ?\* ?$1 ?\)" "$2"
+	has "$1" "\( ?\* ?$2 ?\)"
 }
 
-# What the compiler, given with its flags, makes of the headers, on one line.
-preprocessed() {
-	text=$(printf '#include <linux/%s>\n' mm.h pci.h vfio.h vfio_pci_core.h |
-		"$@" -E -P -x c -) || exit 1
-	printf '%s' "$text" | tr -s '[:space:]' ' '
+interfaces() {
+	# v5.18
+	op VARIANT_HAVE_DEVICE_FEATURE device_feature
+	# v5.19
+	has VARIANT_HAVE_DRIVER_MANAGED_DMA 'bool driver_managed_dma ?$'
+	has VARIANT_HAVE_SRIOV_CONFIGURE_CORE \
+		'vfio_pci_core_sriov_configure ?\( ?struct vfio_pci_core_device '
+	# v6.1
+	has VARIANT_HAVE_ALLOC_DEVICE '[ *]_vfio_alloc_device ?\('
+	has VARIANT_HAVE_CORE_REGISTER_REGION \
+		' vfio_pci_core_register_dev_region ?\('
+	has VARIANT_HAVE_LOW_POWER ' pm_runtime_engaged ?(:|$)'
+	# v6.2
+	op VARIANT_HAVE_BIND_IOMMUFD bind_iommufd
+	op VARIANT_HAVE_MIGRATION_DATA_SIZE migration_get_data_size
+	# v6.3
+	has VARIANT_HAVE_VM_FLAGS_SET \
+		' vm_flags_set ?\( ?struct vm_area_struct '
+	# v6.6
+	op VARIANT_HAVE_DETACH_IOAS detach_ioas
+	# v6.15
+	op VARIANT_HAVE_PASID_ATTACH_IOAS pasid_attach_ioas
+	# v6.17
+	op VARIANT_HAVE_MATCH_TOKEN_UUID match_token_uuid
+	# v6.19
+	op VARIANT_HAVE_GET_REGION_INFO_CAPS get_region_info_caps
+	has VARIANT_HAVE_PCI_DEVICE_OPS '\( ?\* ?get_dmabuf_phys ?\)'
+	# v7.2; disable_idle_d3 alone is also in v6.12.117, where the core sets it
+	has VARIANT_HAVE_DEVICE_OPTIONS 'bool nointxmask ?(: ?1 ?)?$'
 }
 
 if [ $# -gt 0 ]; then
-	vfio=$(preprocessed "$@")
-	core=$vfio
-	pci=$vfio
-	mm=$vfio
+	text=$(printf '#include <linux/%s>\n' mm.h pci.h vfio.h vfio_pci_core.h |
+		"$@" -E -P -x c -) || exit 1
 else
-	vfio=$(declarations "$include/vfio.h")
-	core=$(declarations "$include/vfio_pci_core.h")
-	pci=$(declarations "$include/pci.h")
-	mm=$(declarations "$include/mm.h")
+	text=$(declarations mm.h && declarations pci.h && declarations vfio.h &&
+		declarations vfio_pci_core.h) || exit 1
 fi
 
-# v5.18
-op device_feature VARIANT_HAVE_DEVICE_FEATURE
-# v5.19
-has "$pci" 'bool driver_managed_dma ?;' VARIANT_HAVE_DRIVER_MANAGED_DMA
-has "$core" 'vfio_pci_core_sriov_configure ?\( ?struct vfio_pci_core_device ' \
-	VARIANT_HAVE_SRIOV_CONFIGURE_CORE
-# v6.1
-has "$vfio" '[ *]_vfio_alloc_device ?\(' VARIANT_HAVE_ALLOC_DEVICE
-has "$core" ' vfio_pci_core_register_dev_region ?\(' \
-	VARIANT_HAVE_CORE_REGISTER_REGION
-has "$core" ' pm_runtime_engaged ?[;:]' VARIANT_HAVE_LOW_POWER
-# v6.2
-op bind_iommufd VARIANT_HAVE_BIND_IOMMUFD
-op migration_get_data_size VARIANT_HAVE_MIGRATION_DATA_SIZE
-# v6.3
-has "$mm" ' vm_flags_set ?\( ?struct vm_area_struct ' VARIANT_HAVE_VM_FLAGS_SET
-# v6.6
-op detach_ioas VARIANT_HAVE_DETACH_IOAS
-# v6.15
-op pasid_attach_ioas VARIANT_HAVE_PASID_ATTACH_IOAS
-# v6.17
-op match_token_uuid VARIANT_HAVE_MATCH_TOKEN_UUID
-# v6.19
-op get_region_info_caps VARIANT_HAVE_GET_REGION_INFO_CAPS
-has "$core" '\( ?\* ?get_dmabuf_phys ?\)' VARIANT_HAVE_PCI_DEVICE_OPS
-# v7.2; disable_idle_d3 alone is also in v6.12.117, where the core sets it
-has "$core" 'bool nointxmask ?(: ?1 ?)?;' VARIANT_HAVE_DEVICE_OPTIONS
+# The compiler makes megabytes of them: gone through once for all interfaces.
+wanted=$(interfaces)
+found=$(printf '%s\n' "$text" | tr -s '[:space:]' ' ' | tr ';' '\n' |
+	LC_ALL=C grep -E "$(printf '%s\n' "$wanted" | cut -d ' ' -f 2-)") || :
+
+printf '%s\n' "$wanted" | while IFS= read -r line; do
+	if printf '%s\n' "$found" | LC_ALL=C grep -Eq "${line#* }"; then
+		echo "-D${line%% *}"
+	fi
+done
 
 echo -DVARIANT_PROBED
