@@ -135,9 +135,15 @@ class UnitFiles:
         for kind in (".wants", ".requires", ".upholds"):
             for unit, path in self._beside(names, kind):
                 # What is not a link, and a link to nothing or to an empty file, starts nothing (process_deps() in load-dropin.c).
-                if unit.endswith(KINDS) and self._tree.link(path) is not None and not self.is_mask(path):
+                is_link = self._tree.link(path) is not None or self._was_link(path, unit)
+                if unit.endswith(KINDS) and is_link and not self.is_mask(path):
                     found.setdefault(in_place_of_template(unit, names[0]), path)
         return tuple(found.items())
+
+    def _was_link(self, path: str, unit: str) -> bool:
+        """Whether a copy of the tree, as onto a file system without links, has written a link's target out, which editors end with a newline."""
+        target = self._tree.head(path, LARGEST) or b""
+        return b"\n" not in target and target.rpartition(b"/")[2].decode("utf-8", "surrogateescape") in (unit, _template(unit))
 
     def _beside(self, names: t.Sequence[str], suffix: str) -> tuple[tuple[str, str], ...]:
         """What is in the folders that belong to a unit, by file name; of the same names the first (unit_file_find_dropin_paths())."""

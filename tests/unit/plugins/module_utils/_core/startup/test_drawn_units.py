@@ -74,6 +74,21 @@ def test_a_file_among_the_links_starts_nothing(tmp_path: Path) -> None:
     assert Drawn(tmp_path).file("site.target.wants/a.service", SERVICE).started() == set()
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "started"),
+    [
+        ("a.service", "../a.service", {"a.service"}),
+        ("a.service", f"{SHIPPED}/a.service", {"a.service"}),
+        ("x@one.service", f"{SHIPPED}/x@.service", {"x@one.service"}),
+        ("a.service", "../a.service\n", set()),
+        ("a.service", "../x@.service", set()),
+        ("a.service", "", set()),
+    ],
+)
+def test_a_link_that_a_copy_of_the_tree_has_written_out_is_still_one(tmp_path: Path, file: str, text: str, started: set[str]) -> None:
+    assert Drawn(tmp_path).file(f"site.target.wants/{file}", text).started() == started
+
+
 RESCUE_WANTS = (f"{SITE}/rescue.target.wants/b.service", "../b.service")
 MASKS_DEFAULT = (f"{SITE}/default.target", "/dev/null")
 # `systemd --test` of 252, 257 and 262, and what their systemd-debug-generator makes; default.target is site.target, which wants a.
