@@ -147,6 +147,24 @@ def needed(names: t.Iterable[str], seen: set[PurePosixPath]) -> t.Iterator[tuple
             yield from needed((f"{inner}.py", f"{inner}/__init__.py"), seen)
 
 
+def changing_parameters(content: str) -> list[str]:
+    """Calls in decorators that give something else from second to second, by which two workers do not collect the same tests."""
+    functions = (node for node in ast.walk(ast.parse(content)) if isinstance(node, ast.FunctionDef))
+    calls = (node for one in functions for decorator in one.decorator_list for node in ast.walk(decorator) if isinstance(node, ast.Call))
+    packing = (call for call in calls if ast.unparse(call.func) == "gzip.compress")
+    return [ast.unparse(call) for call in packing if "mtime" not in {word.arg for word in call.keywords}]
+
+
+def test_what_a_test_is_given_is_the_same_at_any_time() -> None:
+    found = {str(path): calls for path in PYTHON if path.name.startswith("test_") and (calls := changing_parameters(text(path)))}
+    assert not found
+
+
+@pytest.mark.parametrize(("call", "changes"), [("gzip.compress(b'')", True), ("gzip.compress(b'', mtime=0)", False), ("bytes(2)", False)])
+def test_what_is_packed_with_the_time_of_day_is_noticed(call: str, changes: bool) -> None:
+    assert bool(changing_parameters(f"@parametrize('a', [{call}[:-6]])\ndef test(a): ...\n")) is changes
+
+
 def test_what_tests_the_managed_hosts_code_needs_nothing_that_a_managed_host_lacks() -> None:
     allowed = {*sys.stdlib_module_names, "pytest", "_pytest"}
     found = [
