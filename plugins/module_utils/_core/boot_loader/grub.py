@@ -80,8 +80,10 @@ def chosen(items: t.Sequence[MenuItem], wanted: str, may_be_fedoras: bool = Fals
             doubts.append(f"`{head}` begins with a number, which GRUB takes for a place in the menu, and Fedora's GRUB for no entry.")
         if at is None and head:
             how += f", but there is no entry {head}: GRUB takes the first"
+        # Whatever stands before an entry that is chosen by its name, that one boots.
+        first = 0 if at is None or at == number else at
         at = at or 0
-        if not all(item.certain for item in level[: at + 1]):
+        if not all(item.certain for item in level[first : at + 1]):
             doubts.append(f"which of the entries up to '{level[at].title}' are in the menu cannot be determined without running GRUB.")
         item = level[at]
         if not item.children:
@@ -145,6 +147,10 @@ def _item(entry: MenuEntry, inside: Shell, doubts: tuple[str, ...], children: tu
 def _bls_entries(shell: Shell) -> t.Iterator[MenuEntry]:
     for found in bls.read_all(shell.files, bls.FOLDERS_OF_GRUB):
         if found.kernel is None:
+            if found.efi is not None:
+                # Older versions have no entry of it.
+                block = parse(f"chainloader {found.efi}\n").block
+                yield MenuEntry(found.title or found.id, found.id, block, shell.place, False, False, found.source)
             continue
         doubts: list[str] = []
         options = _expanded(found.options[0] if found.options else "$default_kernelopts", shell, doubts, found.source)

@@ -428,7 +428,7 @@ class Shell:
         return found
 
     def _blscfg(self, _fields: tuple[str, ...], _command: GrubCommand) -> bool:
-        self.entries += [dataclasses.replace(entry, certain=self.is_certain) for entry in self._bls(self)]
+        self.entries += [dataclasses.replace(entry, certain=entry.certain and self.is_certain) for entry in self._bls(self)]
         return True
 
     def _test(self, command: GrubCommand) -> bool | None:
