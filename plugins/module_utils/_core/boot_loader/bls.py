@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import PARTITIONS
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.versions import package_compare
 
 if t.TYPE_CHECKING:
@@ -107,7 +106,7 @@ def read(files: BootFiles, folder: str, is_systemds: bool = False) -> t.Iterator
 def read_all(files: BootFiles, folders: t.Iterable[str]) -> tuple[BlsEntry, ...]:
     """The entries in the order of GRUB's blscfg: newest first by file name; among them unified images, which newer versions find."""
     found = [entry for folder in folders for entry in read(files, folder)]
-    for folder in (f"{partition}/{UNIFIED}" for partition in PARTITIONS):
+    for folder in (f"{partition}/{UNIFIED}" for partition in files.partitions):
         for name in files.names(folder):
             if name.endswith(".efi") and name[0] != ".":
                 place = f"{folder}/{name}"

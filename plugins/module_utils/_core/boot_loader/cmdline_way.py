@@ -10,8 +10,8 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, in_charge, kernel_install
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, PARTITIONS, SYSTEMD_BOOT
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import PARTITIONS, BootFiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, SYSTEMD_BOOT
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import (
     ENTRIES,
     GRUB_MKCONFIG,

@@ -15,7 +15,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
     limine,
     other_loaders,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, PARTITIONS, SYSTEMD_BOOT, Program
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import PARTITIONS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, SYSTEMD_BOOT, Program
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.suse_loader import has_grub_with_entries
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
@@ -28,7 +29,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 GRUB_CONFIGS = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
-SYSTEM_PARTITIONS = ("/boot/efi", "/efi")
 PROXMOX = "/etc/kernel/proxmox-boot-uuids"
 LOADER_TYPE = "/proc/sys/kernel/bootloader_type"
 # Documentation/arch/x86/boot.rst, type_of_loader.  Not kexec-tools and Xen, which a loader of these starts.
@@ -180,7 +180,8 @@ def _seen_at_the_last_boot(files: BootFiles, menus: t.Sequence[Menu]) -> t.Itera
     shown = {identified(name)[0] for name in entries}
     for menu in menus:
         if menu.loader == SYSTEMD_BOOT and shown.isdisjoint(item.id for item in menu.items):
-            yield f"systemd-boot showed {', '.join(sorted(shown))} at the last boot, none of which is below {' or '.join(PARTITIONS)}."
+            places = " or ".join(files.partitions)
+            yield f"systemd-boot showed {', '.join(sorted(shown))} at the last boot, none of which is below {places}."
 
 
 def _offered(files: BootFiles, kind: str | None, folder: str) -> tuple[Menu, ...]:
@@ -210,7 +211,8 @@ def _of_systemd_boot(files: BootFiles) -> Menu | None:
 
 def _is_installed(files: BootFiles) -> bool:
     """Whether systemd-boot itself is installed: entries alone do not show that, because GRUB reads the same ones."""
-    return any(files.host.is_file(f"{partition}/loader/loader.conf") or files.names(f"{partition}/EFI/systemd") for partition in PARTITIONS)
+    places = files.partitions
+    return any(files.host.is_file(f"{place}/loader/loader.conf") or files.names(f"{place}/EFI/systemd") for place in places)
 
 
 def _of_grub(files: BootFiles, has_efi: bool, is_bios: bool, folder: str) -> tuple[Menu, ...]:
@@ -237,5 +239,5 @@ def _grub_configs(files: BootFiles, folder: str) -> list[str]:
     """Those of the EFI system partition: only the one beside GRUB's own program, if it is known and has one."""
     if folder and files.host.is_file(f"{folder}/grub.cfg"):
         return [f"{folder}/grub.cfg"]
-    configs = (f"{partition}/EFI/{vendor}/grub.cfg" for partition in SYSTEM_PARTITIONS for vendor in files.names(f"{partition}/EFI"))
+    configs = (f"{partition}/EFI/{vendor}/grub.cfg" for partition in files.partitions for vendor in files.names(f"{partition}/EFI"))
     return [config for config in configs if files.host.is_file(config)]
