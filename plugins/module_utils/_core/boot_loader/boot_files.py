@@ -37,6 +37,14 @@ class BootFiles:
 
         return read_at_boot(self.host, PARTITIONS)
 
+    @functools.cached_property
+    def mounts(self) -> frozenset[str]:
+        """Those of PARTITIONS that are partitions of their own; all of a host that is not running, of which that is not known."""
+        from ansible_collections.vfio.variants.plugins.module_utils._core.host.mounts import mounted
+
+        known = frozenset(one.place for one in mounted(self.host))
+        return known & frozenset(PARTITIONS) if known else frozenset(PARTITIONS)
+
     def find(self, path: str) -> str | None:
         """The host's path of the file that the loader calls ``path``; None if there is no such file."""
         return next((place for place in candidates(path) if self.host.is_file(place)), None)

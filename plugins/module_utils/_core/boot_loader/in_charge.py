@@ -16,7 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
     other_loaders,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import PARTITIONS
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, SYSTEMD_BOOT, Program
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, REFIND, SYSTEMD_BOOT, Program
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.suse_loader import has_grub_with_entries
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
@@ -94,10 +94,12 @@ def _running(files: BootFiles) -> str | None:
 
 def _of_kind(files: BootFiles, kind: str | None, choice: ChosenOption | None, program: Program | None) -> InCharge:
     """The menus of the loader that comes, if they can be read."""
-    folder = ""
-    if kind == GRUB and choice is not None and program is not None and program.place:
-        folder = posixpath.dirname(program.place)
-    menus = () if kind is None else tuple(menu for menu in _offered(files, kind, folder) if menu.loader == kind)
+    place = program.place if choice is not None and program is not None else None
+    if kind == REFIND:
+        menus = _of_refind(files, place)
+    else:
+        folder = posixpath.dirname(place) if kind == GRUB and place else ""
+        menus = () if kind is None else tuple(menu for menu in _offered(files, kind, folder) if menu.loader == kind)
     doubts = list(other_loaders.beside(files, True))
     if menus:
         doubts += _seen_at_the_last_boot(files, menus)
@@ -182,6 +184,16 @@ def _seen_at_the_last_boot(files: BootFiles, menus: t.Sequence[Menu]) -> t.Itera
         if menu.loader == SYSTEMD_BOOT and shown.isdisjoint(item.id for item in menu.items):
             places = " or ".join(files.partitions)
             yield f"systemd-boot showed {', '.join(sorted(shown))} at the last boot, none of which is below {places}."
+
+
+def _of_refind(files: BootFiles, place: str | None) -> tuple[Menu, ...]:
+    """Its menu, and those of the loaders that it may start, unless it is known to boot a kernel by itself."""
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import refind
+
+    menu = refind.menu(files, place)
+    if menu is None:
+        return ()
+    return (menu,) if menu.default is not None else (menu, *_offered(files, None, ""))
 
 
 def _offered(files: BootFiles, kind: str | None, folder: str) -> tuple[Menu, ...]:
