@@ -106,12 +106,24 @@ def read(files: BootFiles, folder: str, is_systemds: bool = False) -> t.Iterator
 def read_all(files: BootFiles, folders: t.Iterable[str]) -> tuple[BlsEntry, ...]:
     """The entries in the order of GRUB's blscfg: newest first by file name; among them unified images, which newer versions find."""
     found = [entry for folder in folders for entry in read(files, folder)]
+    found += [dataclasses.replace(entry, id=f"{AS_GRUB_CALLS_IT}/{UNIFIED}/{entry.id}") for entry in _unified(files)]
+    return tuple(sorted(found, key=functools.cmp_to_key(_compare), reverse=True))
+
+
+def read_unified(files: BootFiles) -> tuple[BlsEntry, ...]:
+    """The unified images in the order of the command uki of GRUB 2.14, which is that of `sort -V`, the newest first."""
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.sort_order import sort_compare
+
+    key = functools.cmp_to_key(sort_compare)
+    return tuple(sorted(_unified(files), key=lambda entry: key(entry.id), reverse=True))
+
+
+def _unified(files: BootFiles) -> t.Iterator[BlsEntry]:
     for folder in (f"{partition}/{UNIFIED}" for partition in files.partitions):
         for name in files.names(folder):
             if name.endswith(".efi") and name[0] != ".":
                 place = f"{folder}/{name}"
-                found.append(BlsEntry(f"{AS_GRUB_CALLS_IT}/{UNIFIED}/{name}", place, place, efi=place))
-    return tuple(sorted(found, key=functools.cmp_to_key(_compare), reverse=True))
+                yield BlsEntry(name, place, place, efi=place)
 
 
 def _compare(left: BlsEntry, right: BlsEntry) -> int:

@@ -151,11 +151,11 @@ def _maker(files: BootFiles, menu: Menu, item: MenuItem) -> str | None:
     host = files.host
     if menu.loader in (GRUB, SYSTEMD_BOOT) and (is_bls(item) or is_unified(item)) and has_sdbootutil(host):
         return SDBOOTUTIL
-    if menu.loader == GRUB:
+    if menu.loader == GRUB and not is_unified(item):
         return _maker_of_grub(files, item)
     if menu.loader == extlinux.NAME:
         return _maker_of_extlinux(files, item)
-    if menu.loader not in (SYSTEMD_BOOT, FIRMWARE):
+    if menu.loader not in (GRUB, SYSTEMD_BOOT, FIRMWARE):
         return None
     if is_unified(item):
         return _maker_of_unified(files, item)

@@ -9,7 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
-from ansible_collections.vfio.variants.tests.unit.boot_menus import FEDORA, bls_entry, bzimage, grubenv, unified_image
+from ansible_collections.vfio.variants.tests.unit.boot_menus import FEDORA, bls_entry, bzimage, firmware_variable, grubenv, unified_image
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 if t.TYPE_CHECKING:
@@ -78,3 +78,39 @@ def test_a_unified_image_may_be_the_first_entry(tmp_path: Path, machine: str, en
     boot = read(host(tmp_path, machine, **environment).file(f"/boot/efi/EFI/Linux/{machine}-{NEW}.efi", UNIFIED))
     assert (boot.release if not boot.doubts else None) == boots
     assert set(boot.entries) == {OLD, NEW}
+
+
+CONFIG = "menuentry a {{\n linux /boot/vmlinuz-{old} ro\n}}\n"
+CMDLINE = b"root=/dev/u ro"
+BOOTED: dict[str, tuple[str, str | None, tuple[str, ...]]] = {
+    "an entry that starts an image": ("menuentry u {\n chainloader (hd0,gpt1)/EFI/Linux/one.efi\n}\n", NEW, ("root=/dev/u", "ro")),
+    "an entry with arguments": ("menuentry u {\n chainloader /EFI/Linux/one.efi rw x=1\n}\n", NEW, ("rw", "x=1")),
+    "an entry that starts another program": ("menuentry u {\n chainloader /EFI/Linux/shell.efi\n}\n", None, ()),
+    "the command for images": ("uki\n" + CONFIG.format(old=OLD), NEW, ("root=/dev/u", "ro")),
+    "the command for images behind entries": (CONFIG.format(old=OLD) + "uki\n", OLD, ("ro",)),
+    "the command with a folder": ("uki -p /EFI/other\n" + CONFIG.format(old=OLD), None, ()),
+    "the command for entries with a folder": (f"blscfg --path /other\n{CONFIG.format(old=OLD)}", None, ()),
+    "Linux behind a program": (f"menuentry u {{\n chainloader /EFI/Linux/one.efi\n linux /boot/vmlinuz-{OLD} ro\n}}\n", OLD, ("ro",)),
+}
+
+
+@pytest.mark.parametrize("name", BOOTED)
+def test_a_unified_image_that_grub_starts_boots_its_kernel(tmp_path: Path, name: str) -> None:
+    """grub-core/loader/efi/chainloader.c, and uki_create_entry() in grub-core/commands/blsuki.c of GRUB 2.14."""
+    text, release, arguments = BOOTED[name]
+    image = unified_image([(".osrel", b"ID=x\n"), (".cmdline", CMDLINE), (".linux", bzimage(NEW)), (".initrd", b"i")])
+    tree = Tree(tmp_path).file("/boot/grub/grub.cfg", text).file("/boot/efi/EFI/Linux/one.efi", image)
+    tree.file(f"/boot/vmlinuz-{OLD}", bzimage(OLD)).file("/boot/efi/EFI/Linux/shell.efi", b"MZ" if "shell" in text else image)
+    bls_entry(firmware_variable(tree, "SecureBoot", b"\0"), "x", OLD, "other")
+    boot = read(tree)
+    assert (boot.release if not boot.doubts else None) == release
+    if release is not None:
+        assert boot.entries[release].cmdline.arguments == arguments
+
+
+def test_images_are_listed_as_versions_are_sorted(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/boot/grub/grub.cfg", "uki\n")
+    for release in ("6.9.1", "6.10.1"):
+        image = unified_image([(".osrel", b"ID=x\n"), (".linux", bzimage(release))])
+        tree.file(f"/boot/efi/EFI/Linux/x-{release}.efi", image)
+    assert read(tree).release == "6.10.1"
