@@ -16,7 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import PARTITIONS
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import REFIND
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.refind_settings import Settings, numbers, shared, tokens
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.refind_settings import RefindSettings, numbers, shared, tokens
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
@@ -43,7 +43,7 @@ def menu(files: BootFiles, program: str | None) -> Menu | None:
     return Menu(REFIND, source, tuple(_told_apart(items, default)), default, f"{source}: {why}", doubts)
 
 
-def _folders(files: BootFiles, settings: Settings) -> tuple[str, ...]:
+def _folders(files: BootFiles, settings: RefindSettings) -> tuple[str, ...]:
     """Where it looks for kernels, on each partition that is mounted."""
     found: dict[str, None] = {}
     for partition in (*PARTITIONS, ""):
@@ -55,7 +55,7 @@ def _folders(files: BootFiles, settings: Settings) -> tuple[str, ...]:
     return tuple(folder for folder in found if not (left_out and folder.lower().endswith(left_out)))
 
 
-def _found(files: BootFiles, folder: str, settings: Settings) -> t.Iterator[MenuItem]:
+def _found(files: BootFiles, folder: str, settings: RefindSettings) -> t.Iterator[MenuItem]:
     """The kernels of a folder, the newest first, but one of a rescue system last."""
     names = files.names(folder)
     kernels = [name for name in names if name.lower().startswith(settings.prefixes) and _is_kernel(files, f"{folder}/{name}", settings)]
@@ -79,7 +79,7 @@ def _found(files: BootFiles, folder: str, settings: Settings) -> t.Iterator[Menu
         )
 
 
-def _is_kernel(files: BootFiles, place: str, settings: Settings) -> bool:
+def _is_kernel(files: BootFiles, place: str, settings: RefindSettings) -> bool:
     """It takes no links, and no kernel of which a signed copy is beside it."""
     is_left_out = posixpath.basename(place).lower() in settings.files_left_out or files.host.is_file(f"{place}.efi.signed")
     is_link = not settings.follows_links and files.host.link(place) is not None
@@ -102,7 +102,7 @@ def _options(files: BootFiles, folder: str) -> tuple[str | None, int, str]:
     return None, 0, ""
 
 
-def _image(names: t.Iterable[str], kernel: str, settings: Settings) -> str | None:
+def _image(names: t.Iterable[str], kernel: str, settings: RefindSettings) -> str | None:
     """The image beside a kernel that has the same version in its name: that with more in common behind it, else with the shorter name."""
     version = numbers(kernel, settings.versions)
     own = (version or "").lower()
@@ -118,7 +118,7 @@ def _inside(files: BootFiles, folder: str) -> str:
     return f"{inside}\\"
 
 
-def _with_image(options: str, folder: str, image: str | None, settings: Settings) -> str:
+def _with_image(options: str, folder: str, image: str | None, settings: RefindSettings) -> str:
     if image is None:
         return options
     version = numbers(f"{folder}{image}", settings.versions)
@@ -139,7 +139,7 @@ def _initrds(files: BootFiles, arguments: str, folder: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _of_stanzas(files: BootFiles, settings: Settings) -> t.Iterator[MenuItem]:
+def _of_stanzas(files: BootFiles, settings: RefindSettings) -> t.Iterator[MenuItem]:
     for stanza in settings.stanzas:
         path = stanza.loader.replace("\\", "/")
         place = files.find(path)
@@ -177,7 +177,7 @@ def _told_apart(items: t.Iterable[MenuItem], default: MenuItem | None) -> t.Iter
             yield dataclasses.replace(item, doubts=(*item.doubts, doubt))
 
 
-def _default(groups: t.Sequence[tuple[MenuItem, ...]], settings: Settings) -> tuple[MenuItem | None, str]:
+def _default(groups: t.Sequence[tuple[MenuItem, ...]], settings: RefindSettings) -> tuple[MenuItem | None, str]:
     """What was booted last, if rEFInd is to boot that and it still is an entry of the main menu."""
     if settings.default != "+":
         return None, f"`default_selection {settings.default}` may be the entry of any partition."
@@ -186,5 +186,5 @@ def _default(groups: t.Sequence[tuple[MenuItem, ...]], settings: Settings) -> tu
     shown = [item for group in groups for item in (group[:1] if settings.folds else group)]
     fitting = [item for item in shown if settings.last.lower() == item.title.lower()]
     if len(fitting) != 1:
-        return None, f"it booted {settings.last} last, which is no entry of its own, or one of several."
+        return None, f"it booted {settings.last} last, which its main menu does not have, or has several times."
     return fitting[0], f"it booted {settings.last} last, and boots that again"

@@ -38,7 +38,7 @@ class Stanza:
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class RefindSettings:
     """What decides which kernels are in the menu; ``place`` is the file, None if there is none.  ``last`` is what was booted last."""
 
     place: str | None
@@ -105,7 +105,7 @@ def shared(kernel: str, image: str, version: str | None) -> int:
     return len(posixpath.commonprefix((kernel[kernel.index(version) :], image[image.index(version) :])))
 
 
-def read(files: BootFiles, program: str | None) -> Settings:
+def read(files: BootFiles, program: str | None) -> RefindSettings:
     """``program`` is the place of rEFInd itself, beside which its configuration is; without it the usual places are searched."""
     folders = [f"{partition}/EFI/{name}" for partition in PARTITIONS for name in ("refind", "BOOT")]
     folders = [posixpath.dirname(program)] if program else folders
@@ -115,7 +115,7 @@ def read(files: BootFiles, program: str | None) -> Settings:
     prefixes = PREFIXES.get(files.host.machine, ("vmlinuz", "bzimage", "kernel"))
     also = _listed(given.get("also_scan_dirs"), ("boot", "@/boot"))
     default = ",".join(given.get("default_selection") or ["+"])
-    return Settings(
+    return RefindSettings(
         place=place,
         prefixes=_listed(given.get("linux_prefixes"), prefixes),
         versions=tuple(given.get("extra_kernel_version_strings", ())),

@@ -154,7 +154,7 @@ def test_a_rescue_kernel_stands_last(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("conf", ["dont_scan_files vmlinuz-linux\n", "linux_prefixes bzImage\n"])
-def test_what_is_not_sought_is_no_entry(tmp_path: Path, conf: str) -> None:
+def test_what_is_not_sought_is_not_in_the_menu(tmp_path: Path, conf: str) -> None:
     boot = read(last(host(tmp_path, {"vmlinuz-linux": LINUX}).file(CONF, conf), "Boot vmlinuz-linux from ESP "))
     assert boot.release is None
 

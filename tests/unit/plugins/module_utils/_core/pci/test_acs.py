@@ -169,7 +169,9 @@ def switch(root: Path, spaces: tuple[bytes, bytes, bytes, bytes], in_group: tupl
     for number in range(functions):
         card = f"{FIRST_CARD[:-1]}{number}"
         tree.pci(card, "15b3:1021", class_code=0x020000, below=PORTS[2], group=1)
-        tree.file(f"/sys/bus/pci/devices/{card}/config", config(*(APART if number == 0 else ()), kind=ENDPOINT, several=functions > 1))
+        capable, control = APART if number == 0 else (None, 0)
+        space = config(capable, control, ENDPOINT, functions > 1)
+        tree.file(f"/sys/bus/pci/devices/{card}/config", space)
     return tree
 
 
