@@ -19,7 +19,7 @@ from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-MACHINE = "0123456789abcdef0123456789abcdef"
+MACHINE, OTHER_MACHINE = "0123456789abcdef0123456789abcdef", "f" * 32
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,21 @@ def test_the_beginning_of_a_name_is_the_machines_id_or_what_an_image_has_in_its_
 
     assert {name for name in names if cmdline_way.is_named_by_kernel_install(host, unified[name], DEBIAN_13)} == set(tokens)
     assert {name for name in names if cmdline_way.is_copied_by_kernel_install(host, copies[name], DEBIAN_13)} == set(tokens)
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "token"),
+    [
+        ("/usr/lib/kernel/entry-token", "host\n", "host"),
+        ("/etc/kernel/entry-token", "host\nother\n", "host"),
+        ("/etc/machine-info", f"PRETTY_HOSTNAME=x\nKERNEL_INSTALL_MACHINE_ID={OTHER_MACHINE}\n", OTHER_MACHINE),
+    ],
+)
+def test_the_beginning_of_a_name_can_be_written_down_elsewhere(tmp_path: Path, place: str, text: str, token: str) -> None:
+    """entry_token_load() in src/shared/boot-entry.c, context_load_machine_info() in src/kernel-install/kernel-install.c."""
+    tree = Tree(tmp_path).file("/usr/bin/kernel-install", mode=0o755).file("/etc/machine-id", f"{MACHINE}\n").file(place, text)
+    assert cmdline_way.is_named_by_kernel_install(tree.host(), f"/efi/EFI/Linux/{token}-{DEBIAN_13}.efi", DEBIAN_13)
+    assert not cmdline_way.is_named_by_kernel_install(tree.host(), f"/efi/EFI/Linux/other-{DEBIAN_13}.efi", DEBIAN_13)
 
 
 @pytest.mark.parametrize(
