@@ -412,8 +412,8 @@ kernels:
   contains:
     release: {description: The kernel's release., type: str}
     running: {description: Whether it is the running kernel., type: bool}
-    headers_package: {description: The package with the kernel's headers on this host's distribution., type: str}
     headers: {description: Whether its headers are installed., type: bool}
+    headers_package: {description: The package with its headers on this distribution; null where its name is not known., type: str}
 old_in_use:
   description: VFIO drivers of which the running kernel has loaded another version than is installed. A warning says so too.
   returned: if there are any

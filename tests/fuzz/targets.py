@@ -10,8 +10,9 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.filter.select_devices import select_devices
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_runtime import LaterFacts
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import bls, firmware, grub_environment, next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import bls, firmware, grub_environment, next_boot, refind
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image as kernel_images
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim import claims
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.next_route import NamesOfDevice, is_left, named_by
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import extended_regex
@@ -73,6 +74,7 @@ from ansible_collections.vfio.variants.tests.fuzz.target import Target, halves, 
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, modalias
 
 MODULES = f"/lib/modules/{DEBIAN_13}"
+REFIND_FOLDER = "/boot/EFI/refind"
 EFIVARS = "/sys/firmware/efi/efivars"
 FIRMWARE = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 LOADER = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
@@ -207,6 +209,12 @@ def _boots(*paths: str) -> t.Callable[[bytes], object]:
     return lambda data: next_boot.read(base_host.with_files({base_host.GRUB: None, **dict.fromkeys(paths, data)}))
 
 
+def _refind(data: bytes) -> object:
+    places = (f"{REFIND_FOLDER}/refind.conf", f"{REFIND_FOLDER}/vars/PreviousBoot", "/boot/refind_linux.conf")
+    host = base_host.with_files({"/boot/vmlinuz-6.1": b"MZ", "/boot/initrd.img-6.1": b"x", **dict.fromkeys(places, data)})
+    return refind.menu(BootFiles(host), f"{REFIND_FOLDER}/refind_x64.efi")
+
+
 Starting = t.Callable[[PlannedHost, programs.ProgramAnalysis], t.Iterable[object]]
 
 
@@ -319,6 +327,7 @@ TARGETS = (
     Target("systemd-boot", _boots("/boot/efi/loader/loader.conf", "/boot/efi/loader/entries/x.conf")),
     Target("extlinux", _boots("/boot/extlinux/extlinux.conf")),
     Target("limine", _boots("/boot/limine.conf", "/boot/limine.cfg")),
+    Target("refind", _refind),
     Target("default/grub", lambda data: Assignments.parse(text(data))),
     Target("boot option", lambda data: firmware.parse("Boot0001", data), 1024),
     Target(

@@ -11,8 +11,7 @@ import re
 import struct
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import PARTITIONS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import PARTITIONS, BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import package_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT, choose

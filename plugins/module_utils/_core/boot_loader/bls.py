@@ -17,6 +17,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 
 FOLDERS_OF_GRUB = ("/boot/loader/entries",)
+UNIFIED = "EFI/Linux"
+AS_GRUB_CALLS_IT = "(hd0,gpt1)"
+"""GRUB sorts unified images by their whole paths; only the digits depend on the machine."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,12 +51,15 @@ def parse(text: str, place: str, is_systemds: bool = False) -> BlsEntry:
     """The entry in a file's text.  `initrd` and `options` are lists; of another key that is given twice the first counts for GRUB.
 
     For systemd-boot the last one counts, and quotes around a value are taken away (line_get_key_value() in src/boot/util.c).
+    GRUB reads no further than to a line without a value, an empty one included (grub-core/commands/blsuki.c, Fedora's blscfg.c).
     """
     single: dict[str, str] = {}
     several: dict[str, list[str]] = {"initrd": [], "options": []}
     source = place
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split(None, 1)
+        if len(words) < 2 and not is_systemds and not line.lstrip().startswith("#"):
+            break
         if len(words) < 2 or words[0].startswith("#"):
             continue
         key, value = words[0], unquoted(words[1].strip()) if is_systemds else words[1].strip()
@@ -98,9 +104,26 @@ def read(files: BootFiles, folder: str, is_systemds: bool = False) -> t.Iterator
 
 
 def read_all(files: BootFiles, folders: t.Iterable[str]) -> tuple[BlsEntry, ...]:
-    """The entries in the order of GRUB's blscfg: newest first by file name."""
+    """The entries in the order of GRUB's blscfg: newest first by file name; among them unified images, which newer versions find."""
     found = [entry for folder in folders for entry in read(files, folder)]
+    found += [dataclasses.replace(entry, id=f"{AS_GRUB_CALLS_IT}/{UNIFIED}/{entry.id}") for entry in _unified(files)]
     return tuple(sorted(found, key=functools.cmp_to_key(_compare), reverse=True))
+
+
+def read_unified(files: BootFiles) -> tuple[BlsEntry, ...]:
+    """The unified images in the order of the command uki of GRUB 2.14, which is that of `sort -V`, the newest first."""
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.sort_order import sort_compare
+
+    key = functools.cmp_to_key(sort_compare)
+    return tuple(sorted(_unified(files), key=lambda entry: key(entry.id), reverse=True))
+
+
+def _unified(files: BootFiles) -> t.Iterator[BlsEntry]:
+    for folder in (f"{partition}/{UNIFIED}" for partition in files.partitions):
+        for name in files.names(folder):
+            if name.endswith(".efi") and name[0] != ".":
+                place = f"{folder}/{name}"
+                yield BlsEntry(name, place, place, efi=place)
 
 
 def _compare(left: BlsEntry, right: BlsEntry) -> int:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 
@@ -19,6 +20,8 @@ DEVICE = re.compile(r"^\([^)]*\)")
 # (`/ROOT/debian@/boot`).
 SUBVOLUME = re.compile(r"^/(?:[^@]*@/\.snapshots/\d+/snapshot|[^@]*@[^/]*)(?=/)")
 LONGEST = 1024 * 1024
+PARTITIONS = ("/efi", "/boot/efi", "/boot")
+"""Mount points of the EFI system partition and of the extended boot loader partition."""
 
 
 class BootFiles:
@@ -26,6 +29,21 @@ class BootFiles:
 
     def __init__(self, host: Host) -> None:
         self.host = host
+
+    @functools.cached_property
+    def partitions(self) -> tuple[str, ...]:
+        """Where the partitions are mounted that the loader of the next boot may read."""
+        from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.partitions import read_at_boot
+
+        return read_at_boot(self.host, PARTITIONS)
+
+    @functools.cached_property
+    def mounts(self) -> frozenset[str]:
+        """Those of PARTITIONS that are partitions of their own; all of a host that is not running, of which that is not known."""
+        from ansible_collections.vfio.variants.plugins.module_utils._core.host.mounts import mounted
+
+        known = frozenset(one.place for one in mounted(self.host))
+        return known & frozenset(PARTITIONS) if known else frozenset(PARTITIONS)
 
     def find(self, path: str) -> str | None:
         """The host's path of the file that the loader calls ``path``; None if there is no such file."""

@@ -10,8 +10,8 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, in_charge, kernel_install
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, PARTITIONS, SYSTEMD_BOOT
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import PARTITIONS, BootFiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, SYSTEMD_BOOT
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import (
     ENTRIES,
     GRUB_MKCONFIG,
@@ -28,6 +28,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.o
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.programs import entry_program
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.suse_loader import has_sdbootutil
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
@@ -39,7 +40,9 @@ if t.TYPE_CHECKING:
 
 FIRMWARE = "the firmware"
 PROXMOX_UUIDS = "/etc/kernel/proxmox-boot-uuids"
-TOKEN, MACHINE_ID = "/etc/kernel/entry-token", "/etc/machine-id"
+TOKENS, MACHINE_ID = ("/etc/kernel/entry-token", "/usr/lib/kernel/entry-token"), "/etc/machine-id"
+MACHINE_INFO, OF_KERNEL_INSTALL = "/etc/machine-info", "KERNEL_INSTALL_MACHINE_ID"
+"""Where kernel-install of systemd 249 and 250 wrote down the ID that it used, which newer ones still take."""
 GIVEN_ID = re.compile(r"[0-9a-f]{32}")
 BY_MKCONFIG = "### BEGIN /etc/grub.d/"
 BY_KERNEL_INSTALL = re.compile(r"^# File created by .*install\.d/", re.MULTILINE)
@@ -151,11 +154,11 @@ def _maker(files: BootFiles, menu: Menu, item: MenuItem) -> str | None:
     host = files.host
     if menu.loader in (GRUB, SYSTEMD_BOOT) and (is_bls(item) or is_unified(item)) and has_sdbootutil(host):
         return SDBOOTUTIL
-    if menu.loader == GRUB:
+    if menu.loader == GRUB and not is_unified(item):
         return _maker_of_grub(files, item)
     if menu.loader == extlinux.NAME:
         return _maker_of_extlinux(files, item)
-    if menu.loader not in (SYSTEMD_BOOT, FIRMWARE):
+    if menu.loader not in (GRUB, SYSTEMD_BOOT, FIRMWARE):
         return None
     if is_unified(item):
         return _maker_of_unified(files, item)
@@ -213,9 +216,11 @@ def is_copied_by_kernel_install(host: Host, path: str, release: str) -> bool:
 
 def _tokens(host: Host) -> tuple[str, ...]:
     """What may begin the names: where the machine has no ID yet, as in an image, those of its system.  (boot_entry_token_ensure())"""
-    own = host.text_or_none(MACHINE_ID) or ""
+    written = next((text.split("\n", 1)[0] for text in map(host.text_or_none, TOKENS) if text), "")
+    used = (Assignments.parse(host.text_or_none(MACHINE_INFO) or "").get(OF_KERNEL_INSTALL) or "").replace("-", "")
+    own = used or host.text_or_none(MACHINE_ID) or ""
     known = names(host)
-    return tuple(token for token in (host.text_or_none(TOKEN), *((own,) if GIVEN_ID.fullmatch(own) else (known.image, known.id))) if token)
+    return tuple(token for token in (written, *((own,) if GIVEN_ID.fullmatch(own) else (known.image, known.id))) if token)
 
 
 def images_of_presets(files: BootFiles) -> tuple[str, ...]:

@@ -31,7 +31,8 @@ MOST = 3
 def lines(files: BootFiles, menu: Menu, item: MenuItem) -> tuple[str, ...]:
     """File and line of what gives the entry some of its arguments; empty if the entry is what a person edits."""
     words = {without_quotes(word) for word in Cmdline.parse(item.arguments).arguments}
-    found = _of_grub(files) if menu.source.endswith("grub.cfg") and ".conf:" not in item.source else _of_kernel_install(files)
+    is_own = ".conf:" in item.source or (item.kernel or "").lower().endswith(".efi")
+    found = _of_grub(files) if menu.source.endswith("grub.cfg") and not is_own else _of_kernel_install(files)
     return tuple(place for place, text in found if any(word in words for word in _telling(text)))[:MOST]
 
 

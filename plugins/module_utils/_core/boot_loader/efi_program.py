@@ -33,8 +33,6 @@ GRUB_MODULES = "mods"
 ARM64 = (slice(0x38, 0x3C), b"ARM\x64")
 START = 0x1000
 LONGEST_SECTION = 0x4000
-PARTITIONS = ("/efi", "/boot/efi", "/boot")
-"""Mount points of the EFI system partition and of the extended boot loader partition."""
 
 
 class Program(t.NamedTuple):
@@ -46,12 +44,14 @@ class Program(t.NamedTuple):
 
 def find(files: BootFiles, path: str) -> Program:
     """The program that the firmware calls ``path``; where shim stands first, what it starts."""
-    place = next((place for place in (files.find_on(partition, path) for partition in PARTITIONS) if place), None)
+    place = next((place for place in (files.find_on(partition, path) for partition in files.partitions) if place), None)
     kind = (None if place is None else by_content(files.host, place)) or by_name(path)
     if kind != SHIM:
         return Program(kind, place)
     seconds = (posixpath.join(posixpath.dirname(path), name) for name in SECOND_STAGES)
-    after = next((found for second in seconds for found in (files.find_on(partition, second) for partition in PARTITIONS) if found), None)
+    after = next(
+        (found for second in seconds for found in (files.find_on(partition, second) for partition in files.partitions) if found), None
+    )
     behind = None if after is None else by_content(files.host, after)
     return Program(behind or GRUB, after or place)
 

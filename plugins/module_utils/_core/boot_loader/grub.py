@@ -80,8 +80,10 @@ def chosen(items: t.Sequence[MenuItem], wanted: str, may_be_fedoras: bool = Fals
             doubts.append(f"`{head}` begins with a number, which GRUB takes for a place in the menu, and Fedora's GRUB for no entry.")
         if at is None and head:
             how += f", but there is no entry {head}: GRUB takes the first"
+        # Whatever stands before an entry that is chosen by its name, that one boots.
+        first = 0 if at is None or at == number else at
         at = at or 0
-        if not all(item.certain for item in level[: at + 1]):
+        if not all(item.certain for item in level[first : at + 1]):
             doubts.append(f"which of the entries up to '{level[at].title}' are in the menu cannot be determined without running GRUB.")
         item = level[at]
         if not item.children:
@@ -124,27 +126,46 @@ def _items(shell: Shell, doubts: tuple[str, ...], depth: int = 0) -> t.Iterator[
 
 def _item(entry: MenuEntry, inside: Shell, doubts: tuple[str, ...], children: tuple[MenuItem, ...]) -> MenuItem:
     loaded = inside.loading
+    unified = _unified(entry, inside)
     sets_default = entry.is_submenu and DEFAULT in inside.assigned
     own_default = inside.value(DEFAULT) if sets_default else ""
+    boots = not entry.is_submenu and inside.left in (None, "boot")
     return MenuItem(
         title=entry.title,
         id=entry.id,
         source=entry.source or loaded.source or entry.place,
-        kernel=None if entry.is_submenu or inside.left not in (None, "boot") else loaded.kernel,
-        arguments=loaded.command_line,
-        initrds=loaded.initrds,
+        kernel=(loaded.kernel if unified is None else unified.kernel) if boots else None,
+        arguments=loaded.command_line if unified is None else unified.arguments,
+        initrds=loaded.initrds if unified is None else unified.initrds,
         children=children,
+        release=None if unified is None else unified.release,
         # Whatever it may set, the path of the choice may lead elsewhere.
         certain=entry.certain and own_default is not None,
-        doubts=(*doubts, *entry.doubts, *inside.doubts, *loaded.doubts),
+        doubts=(*doubts, *entry.doubts, *inside.doubts, *loaded.doubts, *(() if unified is None else unified.doubts)),
         hypervisor=loaded.hypervisor,
         own_default=own_default if sets_default else None,
     )
 
 
-def _bls_entries(shell: Shell) -> t.Iterator[MenuEntry]:
-    for found in bls.read_all(shell.files, bls.FOLDERS_OF_GRUB):
+def _unified(entry: MenuEntry, inside: Shell) -> MenuItem | None:
+    """What a unified image boots that the entry starts; None if it starts none."""
+    place = None if inside.loading.chained is None else inside.files.find(inside.loading.chained)
+    if place is None or not place.lower().endswith(".efi"):
+        return None
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image, unified_entry
+
+    image = kernel_image.read(inside.files.host, place)
+    return None if image is None else unified_entry.item(inside.files, image, entry.id, place, inside.loading.command_line)
+
+
+def _bls_entries(shell: Shell, command: str) -> t.Iterator[MenuEntry]:
+    is_uki = command == "uki"
+    for found in bls.read_unified(shell.files) if is_uki else bls.read_all(shell.files, bls.FOLDERS_OF_GRUB):
         if found.kernel is None:
+            if found.efi is not None:
+                # Older versions have no entry of it.
+                block = parse(f"chainloader {found.efi}\n").block
+                yield MenuEntry(found.title or found.id, found.id, block, shell.place, False, is_uki, found.source)
             continue
         doubts: list[str] = []
         options = _expanded(found.options[0] if found.options else "$default_kernelopts", shell, doubts, found.source)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import grub_environment, systemd_boot
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, PARTITIONS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 
@@ -42,7 +42,7 @@ def _named(files: BootFiles) -> t.Iterator[tuple[str, str]]:
         value = efi_variables.text(files.host, name)
         if value:
             yield f"the EFI variable {name}", value
-    for partition in PARTITIONS:
+    for partition in files.partitions:
         for folder in files.names(f"{partition}/EFI"):
             place = f"{partition}/EFI/{folder}/grubenv"
             value = grub_environment.parse(files.text(place) or "").get("default")

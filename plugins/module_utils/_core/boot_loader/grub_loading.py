@@ -40,6 +40,8 @@ class Loading:
         self.doubts: list[str] = []
         self.is_other = False
         """Whether something else than Linux is loaded."""
+        self.chained: str | None = None
+        """A program of the firmware that is started, such as a unified image, which ``arguments`` are for then."""
         self.hypervisor: str | None = None
         """Xen's file, which starts the kernel as its own guest."""
 
@@ -58,16 +60,18 @@ class Loading:
         at = next((at for at, field in enumerate(fields) if at > 0 and not field.startswith("--")), len(fields))
         if name in OTHERS:
             self.kernel, self.hypervisor, self.is_other = None, None, True
+            self.chained = fields[at] if name == "chainloader" and at < len(fields) else None
+            self.arguments = fields[at + 1 :]
         elif name in INITRD:
             self._initrd(fields[at:], here)
         elif at == len(fields):
             self.doubts.append(f"{here}: this `{name}` does not name a file.")
         elif name in LINUX:
             self.kernel, self.arguments, self.source, self.initrds = fields[at], fields[at + 1 :], here, ()
-            self.hypervisor, self.is_other = None, False
+            self.hypervisor, self.is_other, self.chained = None, False, None
         elif name in HYPERVISOR:
             self.hypervisor = fields[at] if posixpath.basename(fields[at]).startswith("xen") else None
-            self.kernel, self.initrds, self.is_other = None, (), self.hypervisor is None
+            self.kernel, self.initrds, self.is_other, self.chained = None, (), self.hypervisor is None, None
         elif self.hypervisor is not None:
             self._module(fields[at], fields[at + 1 :], here)
         return True

@@ -86,14 +86,14 @@ class Budget:
 
 
 class Shell:
-    """The state of a running configuration.  ``bls`` lists the entries that the command blscfg finds."""
+    """The state of a running configuration.  ``bls`` lists the entries that the commands blscfg and uki find."""
 
     def __init__(
         self,
         files: BootFiles,
         place: str,
         variables: t.Mapping[str, str | None],
-        bls: t.Callable[[Shell], t.Iterable[MenuEntry]],
+        bls: t.Callable[[Shell, str], t.Iterable[MenuEntry]],
         functions: t.Mapping[str, Block] | None = None,
         budget: Budget | None = None,
     ) -> None:
@@ -127,6 +127,7 @@ class Shell:
             "normal": self._configfile,
             "search": self._search,
             "blscfg": self._blscfg,
+            "uki": self._blscfg,
             "increment": self._count,
             "decrement": self._count,
             "eval": self._evaluate,
@@ -427,8 +428,11 @@ class Shell:
             self._leaves = fields[0]
         return found
 
-    def _blscfg(self, _fields: tuple[str, ...], _command: GrubCommand) -> bool:
-        self.entries += [dataclasses.replace(entry, certain=self.is_certain) for entry in self._bls(self)]
+    def _blscfg(self, fields: tuple[str, ...], _command: GrubCommand) -> bool:
+        # Options name other folders, or choose among the entries.
+        is_certain = self.is_certain and len(fields) == 1
+        found = self._bls(self, fields[0])
+        self.entries += [dataclasses.replace(entry, certain=entry.certain and is_certain) for entry in found]
         return True
 
     def _test(self, command: GrubCommand) -> bool | None:

@@ -44,6 +44,8 @@ def by_hand(host: Host, menu: Menu | None = None) -> str | None:
         if host.is_file(LIMINE_SETTINGS):
             return f"add them to KERNEL_CMDLINE[default] in {LIMINE_SETTINGS} and run `limine-update`"
         return f"add them to the line `cmdline` of its entries in {menu.source}"
+    if menu is not None and menu.loader == REFIND:
+        return next(_of_refind(host, menu))
     if menu is not None:
         return next((way for way in (_of_item(host, item) for item in menu.kernels()) if way), None)
     return _of_entries_for_zipl(host) or next(_of_files(host), None)
@@ -51,8 +53,20 @@ def by_hand(host: Host, menu: Menu | None = None) -> str | None:
 
 def _of_files(host: Host) -> t.Iterator[str]:
     yield from (way.format(place) for place, way in BY_HAND.items() if host.is_file(place))
+    yield from _of_stanzas(host)
+
+
+def _of_stanzas(host: Host) -> t.Iterator[str]:
     stanzas = (place for place, name in on_partitions().items() if name == REFIND and host.is_file(place))
     yield from (f"add them to `options` of its entry in {place}, or to a refind_linux.conf beside the kernel" for place in stanzas)
+
+
+def _of_refind(host: Host, menu: Menu) -> t.Iterator[str]:
+    """What is beside the kernels comes first: of its own entries nothing may be written down."""
+    places = dict.fromkeys(item.source.rpartition(":")[0] for item in menu.items)
+    yield from (f"add them to each line of {place}" for place in places if place.endswith("linux.conf"))
+    yield from _of_stanzas(host)
+    yield "put them into a refind_linux.conf beside the kernel"
 
 
 def _of_entries_for_zipl(host: Host) -> str | None:

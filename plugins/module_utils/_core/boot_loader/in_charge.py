@@ -15,7 +15,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
     limine,
     other_loaders,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, PARTITIONS, SYSTEMD_BOOT, Program
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import PARTITIONS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, REFIND, SYSTEMD_BOOT, Program
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.suse_loader import has_grub_with_entries
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
@@ -28,7 +29,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 GRUB_CONFIGS = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
-SYSTEM_PARTITIONS = ("/boot/efi", "/efi")
 PROXMOX = "/etc/kernel/proxmox-boot-uuids"
 LOADER_TYPE = "/proc/sys/kernel/bootloader_type"
 # Documentation/arch/x86/boot.rst, type_of_loader.  Not kexec-tools and Xen, which a loader of these starts.
@@ -94,10 +94,12 @@ def _running(files: BootFiles) -> str | None:
 
 def _of_kind(files: BootFiles, kind: str | None, choice: ChosenOption | None, program: Program | None) -> InCharge:
     """The menus of the loader that comes, if they can be read."""
-    folder = ""
-    if kind == GRUB and choice is not None and program is not None and program.place:
-        folder = posixpath.dirname(program.place)
-    menus = () if kind is None else tuple(menu for menu in _offered(files, kind, folder) if menu.loader == kind)
+    place = program.place if choice is not None and program is not None else None
+    if kind == REFIND:
+        menus = _of_refind(files, place)
+    else:
+        folder = posixpath.dirname(place) if kind == GRUB and place else ""
+        menus = () if kind is None else tuple(menu for menu in _offered(files, kind, folder) if menu.loader == kind)
     doubts = list(other_loaders.beside(files, True))
     if menus:
         doubts += _seen_at_the_last_boot(files, menus)
@@ -180,7 +182,18 @@ def _seen_at_the_last_boot(files: BootFiles, menus: t.Sequence[Menu]) -> t.Itera
     shown = {identified(name)[0] for name in entries}
     for menu in menus:
         if menu.loader == SYSTEMD_BOOT and shown.isdisjoint(item.id for item in menu.items):
-            yield f"systemd-boot showed {', '.join(sorted(shown))} at the last boot, none of which is below {' or '.join(PARTITIONS)}."
+            places = " or ".join(files.partitions)
+            yield f"systemd-boot showed {', '.join(sorted(shown))} at the last boot, none of which is below {places}."
+
+
+def _of_refind(files: BootFiles, place: str | None) -> tuple[Menu, ...]:
+    """Its menu, and those of the loaders that it may start, unless it is known to boot a kernel by itself."""
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import refind
+
+    menu = refind.menu(files, place)
+    if menu is None:
+        return ()
+    return (menu,) if menu.default is not None else (menu, *_offered(files, None, ""))
 
 
 def _offered(files: BootFiles, kind: str | None, folder: str) -> tuple[Menu, ...]:
@@ -210,7 +223,8 @@ def _of_systemd_boot(files: BootFiles) -> Menu | None:
 
 def _is_installed(files: BootFiles) -> bool:
     """Whether systemd-boot itself is installed: entries alone do not show that, because GRUB reads the same ones."""
-    return any(files.host.is_file(f"{partition}/loader/loader.conf") or files.names(f"{partition}/EFI/systemd") for partition in PARTITIONS)
+    places = files.partitions
+    return any(files.host.is_file(f"{place}/loader/loader.conf") or files.names(f"{place}/EFI/systemd") for place in places)
 
 
 def _of_grub(files: BootFiles, has_efi: bool, is_bios: bool, folder: str) -> tuple[Menu, ...]:
@@ -237,5 +251,5 @@ def _grub_configs(files: BootFiles, folder: str) -> list[str]:
     """Those of the EFI system partition: only the one beside GRUB's own program, if it is known and has one."""
     if folder and files.host.is_file(f"{folder}/grub.cfg"):
         return [f"{folder}/grub.cfg"]
-    configs = (f"{partition}/EFI/{vendor}/grub.cfg" for partition in SYSTEM_PARTITIONS for vendor in files.names(f"{partition}/EFI"))
+    configs = (f"{partition}/EFI/{vendor}/grub.cfg" for partition in files.partitions for vendor in files.names(f"{partition}/EFI"))
     return [config for config in configs if files.host.is_file(config)]

@@ -9,18 +9,14 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import LIMINE, PARTITIONS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import LIMINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 
-CONFIGS = tuple(
-    f"{partition}/{folder}limine.conf"
-    for partition in PARTITIONS
-    for folder in ("", "limine/", "boot/", "boot/limine/", "EFI/limine/", "EFI/BOOT/")
-)
+FOLDERS = ("", "limine/", "boot/", "boot/limine/", "EFI/limine/", "EFI/BOOT/")
 ENTRY = re.compile(r"^(/+)(\+?)\s*(.*)$")
 # A definition counts for the whole file, of several the last one; a name that has none stands for nothing.  (init_config())
 MACRO = re.compile(r"^\$\{([^}]*)\}=(.*)$")
@@ -47,18 +43,23 @@ class _Entry:
         self.modules: list[str] = []
 
 
+def configurations(partitions: t.Sequence[str]) -> dict[str, str]:
+    """Where a configuration may be, in the order in which Limine looks there, each with its partition."""
+    return {f"{partition}/{folder}limine.conf": partition for partition in partitions for folder in FOLDERS}
+
+
 def menu(files: BootFiles) -> Menu | None:
     """The menu of the configuration that exists; None if none does, or if it has no entry that boots Linux."""
-    configs = [place for place in CONFIGS if files.host.is_file(place)]
+    places = configurations(files.partitions)
+    configs = [place for place in places if files.host.is_file(place)]
     if not configs:
         return None
-    config = configs[0]
+    config, partition = configs[0], places[configs[0]]
     reader = _Reader(config)
     reader.read(files.text(config) or "")
     doubts = reader.doubts
     if len({files.text(place) for place in configs}) > 1:
         doubts.append(f"{' and '.join(configs)} differ; which of them Limine reads cannot be determined.")
-    partition = next(partition for partition in PARTITIONS if config.startswith(f"{partition}/"))
     items = tuple(_item(files, entry, partition) for entry in _bootable(reader.entries))
     if not any(item.kernel for item in items):
         return None

@@ -27,7 +27,7 @@ def read(files: BootFiles) -> SignedStart | None:
     if choice is None or choice.option.is_network or choice.option.arguments:
         return None
     path = choice.option.file or firmware.FALLBACK
-    for partition in efi_program.PARTITIONS:
+    for partition in files.partitions:
         shim = files.find_on(partition, path)
         if shim is None or efi_program.by_content(files.host, shim) != efi_program.SHIM:
             continue

@@ -33,7 +33,8 @@ def warnings(files: BootFiles, menu: Menu, item: MenuItem) -> tuple[str, ...]:
     Arguments for drivers have to be in it whenever grub.cfg was written: a copy, or a restored backup, has the time of its own writing.
     """
     generated = item.source.rpartition(":")[0]
-    if item.is_recovery or "xen" in item.id:
+    # The arguments of a unified image are its own.
+    if item.is_recovery or "xen" in item.id or (menu.loader == GRUB and (item.kernel or "").lower().endswith(".efi")):
         return ()
     # GRUB's entries in files of their own are of kernel-install, which reads its own settings.
     is_of_kernel_install = menu.loader == GRUB and ".conf:" in item.source

@@ -15,7 +15,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
     kernel_image,
     unified_entry,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import PARTITIONS
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
@@ -68,7 +67,7 @@ def menu(files: BootFiles) -> Menu | None:
     """The menu of systemd-boot; None if it has no entries."""
     found: dict[tuple[str, int | None, int], Candidate] = {}
     beside: list[str] = []
-    for partition in PARTITIONS:
+    for partition in files.partitions:
         for candidate in (*_type_1(files, partition), *_type_2(files, partition)):
             # A partition may be mounted at two of these.
             first = found.setdefault((candidate.item.id, candidate.tries_left, candidate.tries_done), candidate)
@@ -76,7 +75,7 @@ def menu(files: BootFiles) -> Menu | None:
                 beside.append(f"{first.item.source} and {candidate.item.source} differ")
     if not found:
         return None
-    configs = [place for place in (f"{partition}/{LOADER_CONF}" for partition in PARTITIONS) if files.host.is_file(place)]
+    configs = [place for place in (f"{partition}/{LOADER_CONF}" for partition in files.partitions) if files.host.is_file(place)]
     if len({files.text(place) for place in configs}) > 1:
         beside.append(f"{' and '.join(configs)} differ")
     ordered = sorted(found.values(), key=functools.cmp_to_key(compare))
@@ -170,7 +169,7 @@ def _default_patterns(files: BootFiles, place: str, settings: t.Mapping[str, str
 
 def _settings(files: BootFiles) -> tuple[str, dict[str, str]]:
     """The path of loader.conf and its settings; of a key's lines the last counts."""
-    for partition in PARTITIONS:
+    for partition in files.partitions:
         place = f"{partition}/{LOADER_CONF}"
         text = files.text(place)
         if text is not None:

@@ -9,7 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import PARTITIONS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import PARTITIONS
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import MenuItem
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 

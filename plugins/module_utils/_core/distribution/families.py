@@ -54,6 +54,8 @@ _OF_RPM = _headers(
     # RHEL 8 and 9 before 9.3 build the real-time kernel from a source of its own, which their release shows.
     (r"(?P<base>.+\.rt\d+\..+?)[.+]debug", "kernel-rt-debug-devel-{base}"),
     (r".+\.rt\d+\.[^+]+", "kernel-rt-devel-{release}"),
+    # XenServer's and XCP-ng's kernel keeps its release from update to update.
+    (r"\d+\.\d+\.\d+\+\d+", "kernel-devel-uname-r = {release}"),
     # kernel.spec of Fedora and RHEL: a flavour is a suffix of the release and a part of the package's name.
     (r"(?P<base>[^+]+)\+(?P<flavour>[a-z0-9]+(?:-[a-z0-9]+)*)", "kernel-{flavour}-devel-{base}"),
     # ELRepo's kernel-ml and kernel-lt have the same releases; both provide this name.
@@ -79,11 +81,18 @@ _OF_SUSE = _headers((r"(?P<base>.+)-(?P<flavour>[a-z0-9_]+)", "kernel-{flavour}-
 _OF_ARCH = _headers(
     (r"(?P<major>\d+)\.(?P<minor>\d+)\..+-rt\d+-MANJARO", "linux{major}{minor}-rt-headers"),
     (r"(?P<major>\d+)\.(?P<minor>\d+)\..+-MANJARO", "linux{major}{minor}-headers"),
-    (r"[^-]+(?:-[^-\d]*\d[^-]*)*-(?P<flavour>lts|zen|hardened|rt|rt-lts|cachyos(?:-[a-z]+)*)", "linux-{flavour}-headers"),
+    (r"[^-]+(?:-[^-\d]*\d[^-]*)*-(?P<flavour>[a-z]+(?:-[a-z]+)*)", "linux-{flavour}-headers"),
     (r".*", "linux-headers"),
 )
-# ALT's flavour is between the version and the release of the package, and has been the kernel's series since 6.
-_OF_OTHERS = (*_headers((r"[\d.]+(?:-rc\d+)?-(?P<flavour>\S+)-alt\d\S*", "kernel-headers-modules-{flavour}")), *_OF_DEBIAN)
+# Of distributions without a family of their own, by what only their releases have.
+_OF_OTHERS = _headers(
+    # ALT's flavour is between the version and the release of the package, and has been the kernel's series since 6.
+    (r"[\d.]+(?:-rc\d+)?-(?P<flavour>\S+)-alt\d\S*", "kernel-headers-modules-{flavour}"),
+    # Photon and Solus.
+    (r"(?P<base>.+\.ph\d+)-(?P<flavour>[a-z]+)", "linux-{flavour}-devel-{base}"),
+    (r".+\.ph\d+", "linux-devel-{release}"),
+    (r"[\d.]+-\d+\.(?P<flavour>current|lts)", "linux-{flavour}-headers"),
+)
 _OF_ALPINE = _headers((r".+-(?P<flavour>[a-z]+)", "linux-{flavour}-dev"), (r".*", "linux-lts-dev"))
 _OF_VOID = _headers((r"(?P<series>\d+\.\d+)\..*", "linux{series}-headers"), (r".*", "linux-headers"))
 _OF_GENTOO = _headers((r".*-gentoo-dist.*", "sys-kernel/gentoo-kernel"), (r".*", "sys-kernel/gentoo-sources"))
@@ -172,8 +181,8 @@ def family_of(known: Names) -> Family:
     return next((one for name in ordered for one in FAMILIES if name in one.ids), OTHER)
 
 
-def headers_package(host: Host, release: str) -> str:
-    """The package with a kernel's headers, as this distribution's package manager takes it."""
+def headers_package(host: Host, release: str) -> str | None:
+    """The package with a kernel's headers, as this distribution's package manager takes it; None if its name is not known."""
     here = family(host)
     package = package_of(host, release) if "mkinitcpio" in here.generators else None
     if package is not None:
@@ -182,7 +191,7 @@ def headers_package(host: Host, release: str) -> str:
         match = one.release.fullmatch(release)
         if match is not None:
             return one.package.format(release=release, **match.groupdict())
-    raise AssertionError(here.name)
+    return None
 
 
 def compiler_package(host: Host, compiler: str, major: int) -> str:
@@ -222,7 +231,7 @@ def source_advice(host: Host, release: str, version: str, package: str | None, b
     # ELRepo's packages of sources have none.
     if here.headers is not _OF_RPM or ".elrepo." in release:
         return None
-    built_with = headers_package(host, release).replace("-devel", "", 1)
+    built_with = (headers_package(host, release) or "").replace("-devel", "", 1)
     return f"run `dnf download --source {built_with}` in /usr/src"
 
 

@@ -186,13 +186,14 @@ class DkmsPackage:
         """Raise HostError, before anything is written, if something that the plan needs is missing."""
         lacking = self.missing()
         if lacking:
-            packages = " ".join(dict.fromkeys(found.package for found in lacking))
+            packages = list(dict.fromkeys(found.package for found in lacking if found.package))
+            unnamed = dict.fromkeys(found.to_install for found in lacking if not found.package)
             commands = {found.package for found in self._missing_commands()}
             others = "" if commands else ", or set kernels to those for which a build is possible"
             raise HostError(
                 f"This host lacks {', '.join(found.what for found in lacking)}.",
-                f"Install {packages}{others}.",
-                {"missing_packages": packages.split(" ")},
+                f"Install {' and '.join(filter(None, (' '.join(packages), *unnamed)))}{others}.",
+                {"missing_packages": packages},
             )
 
     def _named(self, release: str) -> tuple[str, ...]:

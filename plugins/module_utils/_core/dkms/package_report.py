@@ -118,7 +118,7 @@ class PackageReport:
 
     def _warnings(self) -> Result:
         fails = "outside of check mode this would fail unless an earlier task installs"
-        lacking = [f"This host lacks {found.what}; {fails} {found.package}." for found in self.lacking]
+        lacking = [f"This host lacks {found.what}; {fails} {found.to_install}." for found in self.lacking]
         rivals = [
             f"DKMS's package {other} has a module {name}, too, and a kernel loads one of a name: which of both was built last. "
             f"Remove one of both packages, such as by name={other} and state=absent."
@@ -126,6 +126,6 @@ class PackageReport:
         ]
         old = [warning_of(name) for name in self.old_in_use]
         enrol = [one for one in (self.enrolment, self.exposed_key) if one is not None]
-        missing: Result = {"missing_packages": [found.package for found in self.lacking]} if self.lacking else {}
+        missing: Result = {"missing_packages": [found.package for found in self.lacking if found.package]} if self.lacking else {}
         said = [*lacking, *rivals, *old, *enrol]
         return {**missing, "warnings": said} if said else missing

@@ -30,10 +30,18 @@ TARGET_PREFIX = re.compile(r"^[a-z0-9_]+(?:-[a-z0-9_]+){1,2}-(?=gcc|clang)")
 
 @dataclasses.dataclass(frozen=True)
 class Requirement:
-    """Something that is missing, as text for a message, and the package to install."""
+    """Something that is missing, as text for a message, and the package to install, if its name is known.
+
+    ``place`` is what the package brings, by which a person finds one whose name is not known.
+    """
 
     what: str
-    package: str
+    package: str | None
+    place: str = ""
+
+    @property
+    def to_install(self) -> str:
+        return self.package or f"the package that brings {self.place}, whose name on this distribution is not known"
 
 
 def kernel_config(host: Host, release: str, *, is_whole: bool = False) -> str | None:
@@ -70,8 +78,9 @@ def missing_for_build(host: Host) -> tuple[Requirement, ...]:
 
 def missing_for_kernel(host: Host, release: str) -> tuple[Requirement, ...]:
     """What is missing for a build for this kernel: its headers, or a compiler that takes what the kernel's own took."""
-    if not host.is_file(f"/lib/modules/{release}/build/Makefile"):
-        return (Requirement(f"the headers of kernel {release}", headers_package(host, release)),)
+    build = f"/lib/modules/{release}/build"
+    if not host.is_file(f"{build}/Makefile"):
+        return (Requirement(f"the headers of kernel {release}", headers_package(host, release), build),)
     config = kernel_config(host, release) or ""
     compiler = _compiler(config)
     others = _missing_of_llvm(host, release) if _is_of_clang(config) else ()

@@ -82,9 +82,10 @@ FUNCTIONS: t.Mapping[str, str] = {
 }
 # Built-in functions that people leave out, and that start no PCI driver.
 OF_NO_DRIVER = frozenset(
-    "acpi_cpufreq_init af_alg_init algif_aead_init algif_hash_init algif_rng_init algif_skcipher_init amd_pstate_init"
-    " cpufreq_gov_performance_init efifb_driver_init efifb_init intel_pstate_init intel_rapl_init io_uring_init"
-    " simpledrm_platform_driver_init simplefb_driver_init simplefb_init sysfb_init vesafb_driver_init vesafb_init xen_pcibk_init".split()
+    "acpi_cpufreq_init af_alg_init algif_aead_init algif_hash_init algif_rng_init algif_skcipher_init amd_pmc_driver_init amd_pstate_init"
+    " cpufreq_gov_performance_init efidrm_platform_driver_init efifb_driver_init efifb_init elants_i2c_driver_init intel_pstate_init"
+    " intel_rapl_init io_uring_init simpledrm_platform_driver_init simplefb_driver_init simplefb_init sysfb_init tegra234_cbb_init"
+    " vesadrm_platform_driver_init vesafb_driver_init vesafb_init virtio_vsock_init xen_pcibk_init".split()
 )
 
 

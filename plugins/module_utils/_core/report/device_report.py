@@ -122,7 +122,7 @@ class InstalledKernel:
     release: str
     is_running: bool
     has_headers: bool
-    headers_package: str
+    headers_package: str | None
 
     def result(self) -> Result:
         return {

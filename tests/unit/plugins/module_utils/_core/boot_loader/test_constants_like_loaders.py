@@ -21,7 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
     other_loaders,
     stale_settings,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import PARTITIONS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import PARTITIONS
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import PROXMOX_BOOT_TOOL
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci import uses_mounts
 from ansible_collections.vfio.variants.tests.unit.sources import LOADERS, PROGRAMS
@@ -125,7 +125,10 @@ def test_proxmox_boot_tool_takes_its_arguments_from_kernel_install_s_file() -> N
     assert f"get_first_line {stale_settings.KERNEL_INSTALL})" in line
 
 
-@pytest.mark.parametrize(("ending", "places"), [("conf", limine.CONFIGS), ("cfg", tuple(other_loaders.on_partitions()))])
+@pytest.mark.parametrize(
+    ("ending", "places"),
+    [("conf", tuple(limine.configurations(PARTITIONS))), ("cfg", tuple(other_loaders.on_partitions()))],
+)
 def test_limine_seeks_its_configuration_in_these_folders(ending: str, places: tuple[str, ...]) -> None:
     source = [re.search(r'"(/[^"]*)"', line) for line in LOADERS.lines("Limine", "common/lib/config.c")]
     sought = [found[1] for found in source if found is not None and found[1].endswith(f".{ending}")]

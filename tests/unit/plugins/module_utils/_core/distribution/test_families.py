@@ -100,7 +100,6 @@ def test_an_unknown_distribution_belongs_to_none(tmp_path: Path, os_release: str
         ("ID=alpine", "6.6.58-0-virt", "linux-virt-dev"),
         ("ID=void", "6.6.58_1", "linux6.6-headers"),
         ("ID=gentoo", "6.6.58-gentoo-dist", "sys-kernel/gentoo-kernel"),
-        ("", "6.1", "linux-headers-6.1"),
     ],
 )
 def test_headers_are_called_as_the_distribution_calls_them(tmp_path: Path, os_release: str, release: str, package: str) -> None:
@@ -175,11 +174,29 @@ OPENVAS, LINUX_HARDWARE = "the package lists of greenbone's security tests", "th
         ("ID=altlinux", "6.12.77-6.12-alt1.forge.rv64", "kernel-headers-modules-6.12", "an extlinux.conf of ALT on RISC-V"),
         ("ID=manjaro\nID_LIKE=arch", "6.6.93-1-rt55-MANJARO", "linux66-rt-headers", "Manjaro's linux66-rt"),
         ("ID=cachyos\nID_LIKE=arch", "6.12.66-2-cachyos-lts", "linux-cachyos-lts-headers", "CachyOS's packages"),
+        (ARCH, "6.16.0-rc1-1-mainline", "linux-mainline-headers", "the AUR's linux-mainline"),
+        ("ID=photon", "6.1.111-3.ph5", "linux-devel-6.1.111-3.ph5", "Photon's linux.spec"),
+        ("ID=photon", "6.1.111-3.ph5-esx", "linux-esx-devel-6.1.111-3.ph5", "Photon's linux-esx.spec"),
+        ("ID=photon", "5.10.224-5.ph4-rt", "linux-rt-devel-5.10.224-5.ph4", "Photon's linux-rt.spec"),
+        ('ID="solus"', "6.12.9-311.current", "linux-current-headers", "guides for Solus"),
+        ('ID="solus"', "6.6.88-282.lts", "linux-lts-headers", "guides for Solus"),
+        (
+            'ID="xenenterprise"\nID_LIKE="centos rhel fedora"',
+            "4.19.0+1",
+            "kernel-devel-uname-r = 4.19.0+1",
+            "XCP-ng's kernel.spec",
+        ),
     ],
 )
 def test_headers_are_called_as_outside_sources_call_them(tmp_path: Path, os_release: str, release: str, package: str, source: str) -> None:
     host = Tree(tmp_path).file("/etc/os-release", os_release).host()
     assert headers_package(host, release) == package, source
+
+
+@pytest.mark.parametrize("os_release", ["", "ID=unheardof", "ID=slackware", "ID=kaos", "ID=chimera"])
+@pytest.mark.parametrize("release", ["6.12.1", "6.12.48-1", "6.1.0-50-amd64", "5.15.19-smp"])
+def test_what_a_distribution_that_is_not_known_calls_headers_is_not_known(tmp_path: Path, os_release: str, release: str) -> None:
+    assert headers_package(Tree(tmp_path).file("/etc/os-release", os_release).host(), release) is None
 
 
 @pytest.mark.parametrize("package", ["linux", "linux-lts", "linux-custom-of-mine"])

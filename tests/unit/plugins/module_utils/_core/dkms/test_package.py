@@ -418,6 +418,26 @@ def test_headers_that_are_missing_are_named_with_their_package_before_anything_i
     assert everything(dkms) == before
 
 
+def test_headers_whose_package_is_not_known_are_described(dkms: ModelDkms) -> None:
+    dkms.tree.file("/etc/os-release", "ID=unheardof\n")
+    dkms.host.remove_tree(f"/usr/src/linux-headers-{DEBIAN_13}")
+    with pytest.raises(HostError, match="lacks the headers") as error:
+        make(dkms, sources())
+    assert error.value.facts["missing_packages"] == []
+    assert error.value.hint is not None
+    assert error.value.hint.startswith(
+        f"Install the package that brings /lib/modules/{DEBIAN_13}/build, whose name on this distribution is not known"
+    )
+
+
+def test_a_package_with_its_version_is_one_of_those_that_are_missing(dkms: ModelDkms) -> None:
+    dkms.tree.file("/etc/os-release", 'ID="sles"\nID_LIKE="suse"\n')
+    dkms.host.remove_tree(f"/usr/src/linux-headers-{DEBIAN_13}")
+    with pytest.raises(HostError, match="lacks the headers") as error:
+        make(dkms, sources())
+    assert error.value.facts["missing_packages"] == ["kernel-amd64-devel = 6.12.107+deb13"]
+
+
 def test_a_kernel_without_headers_that_was_not_asked_for_does_not_matter(dkms: ModelDkms) -> None:
     dkms.host.remove_tree(f"/usr/src/linux-headers-{DEBIAN_13}")
     assert make(dkms, sources(), kernels=("running",))["changed"]

@@ -152,6 +152,17 @@ def test_files_are_named_as_the_images_programs_know_them(tree: Tree, kernel: Ke
     assert list(tree.place("/var/tmp").iterdir()) == []
 
 
+@pytest.mark.parametrize("there", [("/tmp",), ()])
+def test_files_for_an_images_programs_lie_where_it_has_a_folder(tree: Tree, kernel: Kernel, there: tuple[str, ...]) -> None:
+    tree.place("/var/tmp").rmdir()
+    for folder in there:
+        tree.directory(folder)
+    with ImageHost(str(tree.root), Runner(kernel)).directory_for_commands() as directory:
+        assert os.path.dirname(directory) == (there or ("/",))[0]
+        assert tree.place(directory).is_dir()
+    assert not tree.place(directory).exists()
+
+
 def test_a_host_as_it_is_planned_is_an_image_too(tree: Tree, kernel: Kernel) -> None:
     assert PlannedHost(ImageHost(str(tree.root), Runner(kernel)), {}).is_image
     assert not PlannedHost(tree.host(), {}).is_image

@@ -25,7 +25,7 @@ def headers(tree: Tree, config: str, release: str = DEBIAN_12) -> Tree:
 
 
 def test_headers_whose_link_leads_nowhere_are_missing(tmp_path: Path) -> None:
-    tree = Tree(tmp_path).kernel(DEBIAN_12).link(f"/lib/modules/{DEBIAN_12}/build", "/usr/src/gone")
+    tree = Tree(tmp_path).kernel(DEBIAN_12).link(f"/lib/modules/{DEBIAN_12}/build", "/usr/src/gone").file("/etc/os-release", "ID=debian")
     assert [found.package for found in missing_for_kernel(tree.host(), DEBIAN_12)] == [f"linux-headers-{DEBIAN_12}"]
 
 

@@ -49,7 +49,9 @@ def test_other_symbols_are_no_functions_that_start_anything() -> None:
     assert functions_of("") == {}
 
 
-@pytest.mark.parametrize("function", ["sysfb_init", "intel_pstate_init", "algif_aead_init", "io_uring_init", "acpi_cpufreq_init"])
+@pytest.mark.parametrize(
+    "function", ["sysfb_init", "intel_pstate_init", "algif_aead_init", "io_uring_init", "acpi_cpufreq_init", "tegra234_cbb_init"]
+)
 def test_some_functions_start_no_driver(function: str) -> None:
     assert function in OF_NO_DRIVER
     assert unexplained((function, "x")) == ("x",)

@@ -104,7 +104,7 @@ def test_a_variant_whose_file_is_gone_is_not_the_best_one(tmp_path: Path) -> Non
 
 
 def test_kernels_are_told_oldest_first(tmp_path: Path) -> None:
-    tree = stock_debian(tmp_path).kernel(DEBIAN_12, headers=True)
+    tree = stock_debian(tmp_path).kernel(DEBIAN_12, headers=True).file("/etc/os-release", "ID=debian\n")
     assert device_info(tree.host())["kernels"] == [
         {"release": DEBIAN_12, "running": False, "headers": True, "headers_package": f"linux-headers-{DEBIAN_12}"},
         {"release": DEBIAN_13, "running": True, "headers": False, "headers_package": f"linux-headers-{DEBIAN_13}"},
