@@ -1,16 +1,19 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where modprobe is: Debian has it in sbin alone, Fedora from 42 on and Arch have one folder for all programs."""
+"""Whether a program is where it is sought, modprobe above all: Debian has it in sbin alone, Fedora from 42 on and Arch have one folder."""
 
 from __future__ import annotations
 
 import posixpath
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.made_at_boot import may_be_made
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
 
 _FAMILIES = (("/usr/sbin", "/sbin"), ("/usr/bin", "/bin"))
+_MERGED = tuple(folder for family in _FAMILIES for folder in family)
 
 
 def is_wrong(tree: FileTree, program: str) -> bool:
@@ -23,6 +26,15 @@ def is_wrong(tree: FileTree, program: str) -> bool:
     if name != "modprobe" or own is None or _has(tree, own):
         return False
     return any(_has(tree, family) for family in _FAMILIES)
+
+
+def is_missing(tree: FileTree, program: str) -> bool:
+    """Whether there is no such program now, nor can there be when the host boots."""
+    if posixpath.basename(program) == "modprobe":
+        return is_wrong(tree, program)
+    merged = program[len("/usr") :] if program.startswith("/usr/") else f"/usr{program}"
+    there = tree.exists(program) or (posixpath.dirname(program) in _MERGED and tree.exists(merged))
+    return not (there or may_be_made(tree, program))
 
 
 def _has(tree: FileTree, folders: t.Sequence[str]) -> bool:
