@@ -65,7 +65,7 @@ def absent(tree: FileTree, rules: Rules) -> frozenset[str]:
 
 
 def endings(tree: FileTree, rules: Rules) -> dict[str, bool | str]:
-    """By command line, whether PROGRAM or IMPORT goes well, of commands such as `/bin/true`, `/usr/bin/test -e FILE` and those that are not there.
+    """By command line, whether PROGRAM or IMPORT goes well: of `/bin/true`, `/usr/bin/test -e FILE` and those that are not there.
 
     Of one that goes well and writes something, such as `/bin/echo yes`, it is what that is.
     """

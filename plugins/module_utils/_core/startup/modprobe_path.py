@@ -30,11 +30,14 @@ def is_wrong(tree: FileTree, program: str) -> bool:
 
 def is_missing(tree: FileTree, program: str) -> bool:
     """Whether there is no such program now, nor can there be when the host boots."""
-    if posixpath.basename(program) == "modprobe":
-        return is_wrong(tree, program)
-    merged = program[len("/usr") :] if program.startswith("/usr/") else f"/usr{program}"
-    there = tree.exists(program) or (posixpath.dirname(program) in _MERGED and tree.exists(merged))
-    return not (there or may_be_made(tree, program))
+    name = posixpath.basename(program)
+    if name in ("modprobe", "sh"):
+        # Without these no host starts.
+        return name == "modprobe" and is_wrong(tree, program)
+    places = [program]
+    if posixpath.dirname(program) in _MERGED:
+        places.append(program[len("/usr") :] if program.startswith("/usr/") else f"/usr{program}")
+    return not any(map(tree.exists, places)) and not all(may_be_made(tree, place) for place in places)
 
 
 def _has(tree: FileTree, folders: t.Sequence[str]) -> bool:
