@@ -13,7 +13,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
 
 _FAMILIES = (("/usr/sbin", "/sbin"), ("/usr/bin", "/bin"))
-_MERGED = tuple(folder for family in _FAMILIES for folder in family)
 
 
 def is_wrong(tree: FileTree, program: str) -> bool:
@@ -34,9 +33,7 @@ def is_missing(tree: FileTree, program: str) -> bool:
     if name in ("modprobe", "sh"):
         # Without these no host starts.
         return name == "modprobe" and is_wrong(tree, program)
-    places = [program]
-    if posixpath.dirname(program) in _MERGED:
-        places.append(program[len("/usr") :] if program.startswith("/usr/") else f"/usr{program}")
+    places = (program, program[len("/usr") :] if program.startswith("/usr/") else f"/usr{program}")
     return not any(map(tree.exists, places)) and not all(may_be_made(tree, place) for place in places)
 
 
