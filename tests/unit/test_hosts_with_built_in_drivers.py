@@ -105,3 +105,17 @@ def test_which_driver_comes_first_is_open_where_no_boot_of_the_kernel_has_shown_
     certainty, outcomes = found["0000:00:02.0"]
     assert (certainty, outcomes[0]) == ("unknown", "vfio-pci")
     assert {ANY, "e1000e"} & {*outcomes}
+
+
+@pytest.mark.parametrize("has_list", [False, True], ids=["no list of IDs", "a list of IDs"])
+@pytest.mark.parametrize(("id_", "expected"), [("1af4:1110", ("certain", (None,))), ("1af4:1045", ("unknown", (None, "virtio-pci")))])
+def test_virtio_pci_leaves_the_memory_that_guests_share_as_it_is(
+    tmp_path: Path, has_list: bool, id_: str, expected: tuple[str, tuple[str | None, ...]]
+) -> None:
+    """Of this vendor's devices it takes those of virtio (vp_modern_probe()); what it took may have been unbound by hand."""
+    modinfo = "virtio_pci.alias=pci:v00001AF4d*sv*sd*bc*sc*i*\0" if has_list else ""
+    found = Tree(tmp_path).systemd().kernel(RELEASE, builtin=["drivers/virtio/virtio_pci"], running=True).cmdline("root=/dev/vda1")
+    found.file(f"/lib/modules/{RELEASE}/modules.builtin", "kernel/drivers/virtio/virtio_pci.ko\n")
+    found.file(f"/lib/modules/{RELEASE}/modules.builtin.modinfo", modinfo).driver("virtio-pci")
+    found.pci("0000:03:00.0", id_, class_code=0x050000)
+    assert answers(found) == {"0000:03:00.0": expected}

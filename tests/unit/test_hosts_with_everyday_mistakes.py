@@ -175,12 +175,34 @@ WARNED: dict[str, tuple[Files, str]] = {
     ),
     "an ID without ids=": ({CONF: "options vfio-pci 10de:1db1\n"}, "Write `options vfio-pci ids=10de:1db1`"),
     "blanks around an equals sign": ({CONF: "options vfio-pci ids = 10de:1db1\n"}, "Write `options vfio-pci ids=10de:1db1`"),
+    "a script with an ID as lspci shows it": (
+        unit(SCRIPT, **{SCRIPT: "#!/bin/sh\nmodprobe vfio-pci\necho 10de:1db1 > /sys/bus/pci/drivers/vfio-pci/new_id\n"}),
+        f"{SCRIPT}:3: the kernel refuses `10de:1db1` for new_id, which takes numbers with a blank between them. Write `10de 1db1`.",
+    ),
+    "an ID as lspci shows it by tee": (
+        {"/etc/rc.local": '#!/bin/sh\necho "8086:10d3" | tee /sys/bus/pci/drivers/pci-stub/remove_id\n'},
+        "/etc/rc.local:2: the kernel refuses `8086:10d3` for remove_id",
+    ),
+    "a rule with an ID as lspci shows it": (
+        rule('SUBSYSTEM=="drivers", KERNEL=="vfio-pci", ATTR{new_id}="10de:1db1"'),
+        "the kernel refuses `10de:1db1` for new_id",
+    ),
+    "a unit beside the folder of units": (
+        {"/etc/systemd/card.service": "[Service]\nExecStart=/sbin/modprobe vfio-pci\n"},
+        "/etc/systemd/card.service: systemd does not read it, because it is not in /etc/systemd/system. Move it there.",
+    ),
+    "a script for Red Hat's initscripts": (
+        {"/etc/sysconfig/modules/vfio.modules": "#!/bin/sh\nmodprobe vfio-pci\n"},
+        "/etc/sysconfig/modules/vfio.modules: nothing of this host runs it.",
+    ),
     "a parameter that vfio-pci does not have": (
         {CONF: f"options vfio-pci driver_override={CARD}\n"},
         f"vfio_pci has no parameter driver_override, so `options vfio-pci driver_override={CARD}` has no effect.",
     ),
 }
 WORDS: dict[str, str] = {
+    "video=efifb=off": "`video=efifb=off` does not switch efifb off. Write `video=efifb:off`.",
+    "quiet video=vesafb:off,efifb:off": "does not switch efifb off. Write `video=vesafb:off video=efifb:off`.",
     "intel_iommu iommu=pt": "the kernel reads no value in `intel_iommu`, so it has no effect. Write `intel_iommu=on`.",
     "iommu=on": "the kernel does not know the value on in `iommu=on`, so it has no effect. Write `intel_iommu=on`.",
     "intel_iommu=on iommu=1": "the kernel does not know the value 1 in `iommu=1`, so it has no effect. Remove it.",
@@ -226,7 +248,15 @@ FINE_DRIVERS = (
     *("nouveau.modeset=0", "nouveau.config=NvGspRm=1", "nouveau.runpm=0", "amdgpu.modeset=0", "amdgpu.si_support=0", "i915.enable_guc=3"),
     *("i915.modeset=0", "i915.force_probe=!56a0", "xe.force_probe=56a0", "nvidia-drm.modeset=1", "nvidia_drm.fbdev=1"),
     *("nvidia.NVreg_EnableGpuFirmware=0", "snd_hda_intel.enable=0,1", "snd_hda_intel.power_save=0", "radeon.modeset=0"),
-    *("nomodeset", "amd_iommu=on iommu=pt", "intel_iommu=on iommu=pt", "iommu=soft", "video=efifb:off", "kvm.ignore_msrs=1"),
+    *(
+        "nomodeset",
+        "amd_iommu=on iommu=pt",
+        "intel_iommu=on iommu=pt",
+        "iommu=soft",
+        "video=efifb:off",
+        "video=efifb:off,efifb:off",
+        "kvm.ignore_msrs=1",
+    ),
     *("modprobe.blacklist=nouveau,nvidia", "module_blacklist=nouveau", "vfio-pci.ids=10DE:1DB1", "pci=realloc", "nouveau_site=off"),
 )
 FINE: dict[str, Files] = {
@@ -254,6 +284,18 @@ FINE: dict[str, Files] = {
     "a rule about power": rule('ACTION=="add", SUBSYSTEM=="pci", ATTR{power/control}="auto"'),
     "a softdep that loads afterwards": {CONF: "softdep vfio-pci post: nouveau\n"},
     "a comment line": {CONF: "# options vfio-pci ids=10de:1db1 # the card\n"},
+    "an ID as the kernel reads it": unit(
+        SCRIPT,
+        **{
+            SCRIPT: "#!/bin/sh\n# echo 10de:1db1 > /sys/bus/pci/drivers/vfio-pci/new_id\n"
+            "echo 10de 1db1 > /sys/bus/pci/drivers/vfio-pci/new_id\n"
+        },
+    ),
+    "settings beside the folder of units": {"/etc/systemd/modprobe.conf": "# modprobe vfio-pci\n"},
+    "a script that Red Hat's initscripts run": {
+        "/etc/rc.modules": "#!/bin/sh\nmodprobe e1000e\n",
+        "/usr/lib/systemd/system/loadmodules.service": "[Service]\nExecStart=/usr/lib/systemd/rhel-loadmodules\n",
+    },
     "a saved override": {f"/etc/driverctl.d/pci-{CARD}": "vfio-pci\n"},
     "an install line": {CONF: "install nouveau /bin/false\nblacklist nouveau\n"},
     "a rule for all behind a jump": rule(f'SUBSYSTEM!="pci", GOTO="end"\nKERNEL!="{CARD}", GOTO="end"\n{ADDED}, {ACTS}\nLABEL="end"'),

@@ -11,7 +11,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import image_header
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import registered_drivers
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.install_command import parse
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.install_command import every, parse
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import IMAGES, MODULES
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import LOADED
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
@@ -96,7 +96,7 @@ def _unfit(host: Host, kernel: Kernel, old: OldModule) -> t.Iterator[str]:
 
 def _loads(command: str, module: str) -> bool:
     """Whether the command of an `install` line loads the module itself: ours does so, and one that is `modprobe -i`."""
-    return is_install_command(command, module) or any(module in step.names for step in parse(command, module) or ())
+    return is_install_command(command, module) or any(module in step.names for step in every(parse(command, module) or ()))
 
 
 def _replaced(host: Host, kernel: Kernel, old: OldModule) -> t.Iterator[str]:

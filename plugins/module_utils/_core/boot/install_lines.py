@@ -26,7 +26,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 
 _BOTH_OUTPUTS = re.compile(r"&>>?[ \t]*/dev/null(?![\w./-])")
-_MODPROBE = re.compile(r"(?<![\w./-])(?:/usr)?/s?bin/modprobe(?![\w./-])")
+_PROGRAM = re.compile(r"(?:(?<=[;&|({\"'])|(?<=\bexec)|^)(\s*)(/[\w./+-]+)(?![\w./+-])")
+"""What stands where a command begins."""
 MOST = 100
 """So many commands are judged; distributions have none, a host's guide one or two."""
 
@@ -40,7 +41,7 @@ def with_judged_commands(stage: Stage, tree: FileTree, inventory: Inventory | No
 
 
 def _with_wrong_paths(stage: Stage, tree: FileTree) -> Stage:
-    """The stage with `false` in place of a modprobe that is not where a line seeks it: to the shell one is as good as the other.
+    """The stage with `false` in place of a program that is not where a line seeks it: to the shell one is as good as the other.
 
     Where the shell is bash, `&>` is written in the way of every shell.
     """
@@ -49,7 +50,7 @@ def _with_wrong_paths(stage: Stage, tree: FileTree) -> Stage:
     def corrected(line: Directive) -> Directive:
         if line.command != "install":
             return line
-        text = _MODPROBE.sub(lambda found: "false" if modprobe_path.is_wrong(tree, found[0]) else found[0], line.arguments[1])
+        text = _PROGRAM.sub(lambda found: f"{found[1]}false" if modprobe_path.is_missing(tree, found[2]) else found[0], line.arguments[1])
         text = _BOTH_OUTPUTS.sub(">/dev/null 2>&1", text) if is_bash else text
         return line if text == line.arguments[1] else dataclasses.replace(line, arguments=(line.arguments[0], text))
 
@@ -71,7 +72,7 @@ def _judged(
 def _is_read(arguments: tuple[str, ...]) -> bool:
     """Whether a command loads or does nothing, all of which is simulated."""
     steps = install_command.parse(arguments[1], arguments[0])
-    return steps is not None and all(step.is_known and not step.removes for step in steps)
+    return steps is not None and all(step.is_known and not step.removes for step in install_command.every(steps))
 
 
 def _unread(arguments: tuple[str, ...]) -> str:

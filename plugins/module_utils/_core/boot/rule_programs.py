@@ -51,27 +51,27 @@ def judged(
 def absent(tree: FileTree, rules: Rules) -> frozenset[str]:
     """Command lines of which udev finds no program.
 
-    Without a path it looks into its own folder alone, if that can be seen.  Of modprobe another path exists, so that it can be seen.
+    Without a path it looks into its own folder alone, if that can be seen.  With one, the folder has other programs.
     """
     has_folder = any(tree.is_dir(folder) for folder in UDEV_FOLDERS)
 
     def is_absent(command: str) -> bool:
         name = command.partition(" ")[0].strip("'\"")
         if name.startswith("/"):
-            return modprobe_path.is_wrong(tree, name)
+            return modprobe_path.is_missing(tree, name)
         return has_folder and _NAME.fullmatch(name) is not None and not any(tree.exists(f"{folder}/{name}") for folder in UDEV_FOLDERS)
 
     return frozenset(key.value for rule in rules.rules for key in rule.keys if _runs_program(key) and is_absent(key.value))
 
 
 def endings(tree: FileTree, rules: Rules) -> dict[str, bool | str]:
-    """By command line, whether PROGRAM goes well, of commands such as `/bin/true`, `/usr/bin/test -e FILE` and those that are not there.
+    """By command line, whether PROGRAM or IMPORT goes well: of `/bin/true`, `/usr/bin/test -e FILE` and those that are not there.
 
     Of one that goes well and writes something, such as `/bin/echo yes`, it is what that is.
     """
     gone = absent(tree, rules)
     found: dict[str, bool | str] = {}
-    for key in (key for rule in rules.rules for key in rule.keys if key.name == "PROGRAM"):
+    for key in (key for rule in rules.rules for key in rule.keys if _runs_program(key) and key.name in ("PROGRAM", "IMPORT")):
         program = key.value.partition(" ")[0].strip("'\"")
         if key.value in gone:
             found[key.value] = False

@@ -16,6 +16,9 @@ if t.TYPE_CHECKING:
 
 CRON, UNITS, RC_LOCAL, IMAGE_SCRIPTS = "/etc/cron.d", "/etc/systemd/system", "/etc/rc.local", "/etc/initramfs-tools/scripts"
 HOOKS = "/etc/initramfs-tools/hooks"
+BESIDE_UNITS, OF_RED_HAT, RC_MODULES = "/etc/systemd", "/etc/sysconfig/modules", "/etc/rc.modules"
+"""Where a unit is not read, and where scripts are that only initscripts of Red Hat runs, by a unit of its own."""
+_RUN_THERE = ("/usr/lib/systemd/system/rhel-loadmodules.service", "/usr/lib/systemd/system/loadmodules.service")
 MOST, LARGEST, LARGEST_TOGETHER = 500, 64 << 10, 1 << 20
 OF_SITE = ("/etc/", "/home/", "/opt/", "/root/", "/srv/", "/usr/local/")
 """Where administrators keep programs of their own."""
@@ -79,6 +82,11 @@ def _programs(host: Host, paths: t.Sequence[str], allowance: Allowance) -> t.Ite
 
 def _paths(host: Host) -> t.Iterator[str]:
     yield RC_LOCAL
+    if host.is_dir(BESIDE_UNITS):
+        yield from (f"{BESIDE_UNITS}/{name}" for name in sorted(host.names(BESIDE_UNITS))[:MOST] if name.endswith((".service", ".timer")))
+    if not any(map(host.exists, _RUN_THERE)):
+        yield RC_MODULES
+        yield from (f"{OF_RED_HAT}/{name}" for name in (sorted(host.names(OF_RED_HAT))[:MOST] if host.is_dir(OF_RED_HAT) else ()))
     folders = (CRON, UNITS, HOOKS, *(f"{IMAGE_SCRIPTS}/{name}" for name in host.names(IMAGE_SCRIPTS)))
     for folder in folders:
         if host.is_dir(folder):

@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.module_drivers import BUILT_IN_NAMES
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.declines import VIRTIO, VIRTIO_NUMBERS
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
@@ -31,8 +32,6 @@ _BY_CLASS = {
     "0c0330": "xhci_pci",
     "0c0340": "thunderbolt",
 }
-# PCI_VENDOR_ID_REDHAT_QUMRANET, of which virtio_pci takes every device.
-_VIRTIO = 0x1AF4
 # Where the drivers of a class are in the kernel's source.  IDE's controllers are often there without a driver.
 _FOLDERS: t.Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("0100", "0104", "0106", "0107", "0108"), ("drivers/ata/", "drivers/message/", "drivers/nvme/", "drivers/scsi/")),
@@ -73,7 +72,7 @@ class UnboundBuiltIns:
         digits = f"{device.class_code:06x}"
         equal = self._taken.get((device.vendor, device.device, device.subsystem_vendor, device.subsystem_device, device.class_code))
         of_class = next((module for prefix, module in _BY_CLASS.items() if digits.startswith(prefix) and module in self._linked), None)
-        if device.vendor == _VIRTIO and "virtio_pci" in self._linked:
+        if device.vendor == VIRTIO and device.device in VIRTIO_NUMBERS and "virtio_pci" in self._linked:
             of_class = "virtio_pci"
         if equal is not None:
             return (equal,)

@@ -323,12 +323,12 @@ class DeviceSimulation:
             return
         if driver.name in context.left_out:
             return
-        if driver.name in context.declined:
-            self.state = dataclasses.replace(state, because=(*state.because, Reason(driver.name, DECLINED)))
-            return
         declines = context.declines(registration)
         if declines is not None and declines.certain:
             self.state = dataclasses.replace(state, because=(*state.because, Reason(declines.source, declines.fact)))
+            return
+        if driver.name in context.declined:
+            self.state = dataclasses.replace(state, because=(*state.because, Reason(driver.name, DECLINED)))
             return
         doubt = None if registration.is_vfio or _accepts(driver, context.device) else probe_doubt(driver.name)
         detached = () if registration.detached is None else (registration.detached,)

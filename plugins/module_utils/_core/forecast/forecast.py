@@ -461,7 +461,9 @@ class _Simulation:
         doubt = self._boot.iommu_doubt
         if doubt is not None and any(map(self._registrar.is_vfio, names)) and not self._takes_without_iommu(self._boot.stages[-1]):
             yield Unclear(doubt, (None,))
-        declined = self._boot.declined.get(device.address)
+        unbound = self._boot.declined.get(device.address, frozenset())
+        tried = (one for one in self._registered if one.driver.name in unbound)
+        declined = unbound - {one.driver.name for one in tried if self._registrar.declines_always(one, device)}
         # Whether its probe failed or it was unbound cannot be determined; a chip set's bridge would not be unbound.
         if declined and outcomes.is_open and device.class_code >> 16 != BRIDGES:
             sentence = f"{', '.join(sorted(declined))} could have bound to the device in the running kernel but has not."

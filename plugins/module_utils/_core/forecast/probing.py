@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.settings import Settings
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import install_command, off_word
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import install_command, off_word, parameters
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 
@@ -313,22 +313,25 @@ class Modprobe:
 
         Plain `modprobe` does not apply the blacklist to a module that is requested by name.
         """
-        steps = install_command.parse(line.arguments[1], module)
+        found = install_command.parse(line.arguments[1], module)
         unknown = (install_command.SimpleCommand("", is_known=False),)
-        status: bool | None = True
-        for step in unknown if steps is None else steps:
-            if status is None and step.link in ("&&", "||"):
-                ran.influences.append(_unread(line, module))
-                return None, False
-            if not step.runs(status is not False):
-                continue
+        unread: list[bool] = []
+
+        def run(step: SimpleCommand) -> bool | None:
             noticed = () if step.is_known and not step.removes else self._noticed(line, module)
             ran.influences += noticed
             if not step.is_known:
-                return None if noticed else said(line), False
-            status = self._removes_well(step) if step.removes else self._run_modprobe(step, module, ran) if step.names else step.succeeds
-            if step.ends:
-                break
+                unread.append(not noticed)
+                raise install_command.UnreadError
+            return (
+                self._removes_well(step) if step.removes else self._run_modprobe(step, module, line, ran) if step.names else step.succeeds
+            )
+
+        try:
+            status, _ends = install_command.carry_out(unknown if found is None else found, run)
+        except install_command.UnreadError:
+            ran.influences += () if unread else (_unread(line, module),)
+            return said(line) if any(unread) else None, False
         if module not in ran.inserted:
             return said(line), status is False
         if off_word.is_install_command(line.arguments[1], module) and off_word.is_heard_by_shell(self._boot.cmdline):
@@ -344,23 +347,35 @@ class Modprobe:
         """A removal fails where there is no such module; else that depends on what is loaded by then, and in use."""
         return None if all(map(self.lookup, step.removes)) else False
 
-    def _run_modprobe(self, step: SimpleCommand, module: str, ran: _Ran) -> bool:
+    def _run_modprobe(self, step: SimpleCommand, module: str, line: Directive, ran: _Ran) -> bool:
         """Whether it succeeds."""
+        given = self._given_by(step, module, line)
         status = True
         for name in step.names:
             if name == module:
-                loads = self.unloadable(name) is None
+                loads = self.unloadable(name, given) is None
                 is_left_out = step.honours_blacklist and self._blacklist_of(name) is not None
                 ran.inserted += [name] if loads and not is_left_out else []
+                ran.aliases.update({name: given} if given else {})
                 status = status and (loads or is_left_out)
                 continue
             requests = self.ask_ignoring(name, step.honours_blacklist) if step.ignores_install else self.ask(name, step.honours_blacklist)
             for request in requests:
-                ran.inserted.extend(other for other in request.insertions if other not in ran.inserted)
+                refused = bool(given) and self.unloadable(request.module, given) is not None
+                added = (other for other in request.insertions if not (refused and other == request.module))
+                ran.inserted.extend(other for other in added if other not in ran.inserted)
                 ran.influences += request.influences
                 ran.aliases.update(request.aliases)
+                ran.aliases.update({request.module: given} if given else {})
+                status = status and not refused
             status = status and bool(requests) and not any(request.failed for request in requests)
         return status
+
+    def _given_by(self, step: SimpleCommand, module: str, line: Directive) -> str:
+        """The options that a command gives beside those of modprobe.d, in place of an alias."""
+        handed = [word for one in self._config.options(module) for word in one.arguments[1:]] if step.takes_given else []
+        options = " ".join((*(handed if step.names != (module,) else ()), *step.options))
+        return parameters.by_command(line.source, options) if options else ""
 
     def ask_ignoring(self, name: str, honours_blacklist: bool = False) -> tuple[LoadRequest, ...]:
         """`modprobe -i`: the named module's own install line and softdeps do not count."""

@@ -108,6 +108,11 @@ class Registrar:
         found = self.settings.probe(registration.setting, registration.driver, device)
         return found if found is not None else self._rivalry(registration, device)
 
+    def declines_always(self, registration: Registration, device: Device) -> bool:
+        """Whether a driver that matches the device declines it for certain."""
+        found = self.why_declined(registration, device)
+        return found is not None and found.certain
+
     def _rivalry(self, registration: Registration, device: Device) -> Refusal | None:
         """Another of the kernel's own drivers has the device now, and has its ID as well."""
         owners = set() if device.driver is None else set(self.modules_of(device.driver))

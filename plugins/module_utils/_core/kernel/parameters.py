@@ -31,6 +31,7 @@ if t.TYPE_CHECKING:
 LONGEST_IDS = 1023
 """`static char ids[1024]` in drivers/vfio/pci/vfio_pci.c and drivers/pci/pci-stub.c; param_set_copystring() refuses what is longer."""
 _LARGEST = 0xFFFFFFFF
+_BY_COMMAND = "\x01"
 _NUMBER = re.compile(r"[ \t\n\v\f\r]*(?:0[xX]([0-9a-fA-F]*)|([0-9a-fA-F]+))")
 
 
@@ -58,8 +59,17 @@ def in_lines(lines: t.Iterable[Directive]) -> tuple[Parameter, ...]:
     return tuple(_parameters((word, line.source, whole or f"{before}{word}") for word, line, (before, whole) in found))
 
 
+def by_command(source: SourceLine, options: str) -> str:
+    """In place of an alias that a module is found by: it is loaded by the command of an `install` line, with further options."""
+    return _BY_COMMAND.join(("", source.path, str(source.line), options))
+
+
 def given_to(config: ModprobeConfig, module: str, alias: str = "") -> tuple[Parameter, ...]:
     """What a module is loaded with, the command line's at the end; ``alias`` is what kmod found it by, if not by its name."""
+    if alias.startswith(_BY_COMMAND):
+        _empty, path, line, options = alias.split(_BY_COMMAND)
+        words = (found[0] for found in WORD.finditer(options))
+        return (*in_lines(config.options(module)), *_parameters((word, SourceLine(path, int(line)), word) for word in words))
     if alias == WITHOUT_IDS:
         # Our `install` line gives the last `ids=` itself.
         source = next((line.source for line in config.installs(module)), SourceLine(ARGUMENT, 0))

@@ -17,6 +17,7 @@ SEPARATOR = re.compile(r"[,;\s]+")
 OF_MODULE = re.compile(r"(?:vfio|vfio[-_]pci|vfio[-_]iommu[-_]type1|pci[-_]stub|kvm|nouveau|nvidia|amdgpu|i915|xe)\.\w+")
 INTEL = ("on", "off", "igfx_off", "forcedac", "strict", "sp_off", "sm_on", "sm_off", "tboot_noforce", "intgpu_off")
 """intel_iommu_setup() in drivers/iommu/intel/iommu.c, which compares how a part begins."""
+DISPLAYS_OFF = re.compile(r"(?:^|(?<=,))(efifb|simplefb|vesafb)[:=]off(?=,|$)")
 VALUES = {
     ("intel_iommu", "pt"): "intel_iommu=on iommu=pt",
     ("amd_iommu", "pt"): "iommu=pt",
@@ -63,3 +64,16 @@ def values_of_other_words(host: HostPolicy) -> t.Iterator[Finding]:
                     may_be_intels = host.files.vendor in ("intel", "other") and boot.cmdline.last("intel_iommu") is None
                     is_needed = meant != "intel_iommu=on" or may_be_intels
                     yield Finding("misspelt-word", boot.cmdline_source, f"{said} {f'Write `{meant}`' if is_needed else 'Remove it'}.")
+
+
+def displays_that_stay_on(host: HostPolicy) -> t.Iterator[Finding]:
+    """`video=efifb=off`, `video=vesafb:off,efifb:off`: a driver's name stands at the beginning, with a colon (video_get_options())."""
+    for boot in host.boots:
+        for argument in boot.cmdline.arguments:
+            key, _equals, value = argument.replace('"', "").partition("=")
+            off = DISPLAYS_OFF.findall(value) if key == "video" else []
+            lost = [name for name in off if not value.startswith(f"{name}:off")]
+            if lost:
+                said = f"{boot.cmdline_source}: the kernel takes one driver's name from each `video=`, with a colon behind it, so"
+                meant = " ".join(f"video={name}:off" for name in dict.fromkeys(off))
+                yield Finding("joined-words", boot.cmdline_source, f"{said} `{argument}` does not switch {lost[0]} off. Write `{meant}`.")

@@ -9,10 +9,13 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.start_files import (
     ASKED,
+    BESIDE_UNITS,
     CRON,
     HOOKS,
     IMAGE_SCRIPTS,
+    OF_RED_HAT,
     RC_LOCAL,
+    RC_MODULES,
     UNITS,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.numbered_matches import numbered_matches
@@ -37,6 +40,14 @@ NOT_OF_SYSTEMD = re.compile(
 SHELL = re.compile(r"(?:^|/)(?:ba|da|z|k)?sh\s+-\w*c\b|(?:^|/)(?:busybox|env)\s")
 REDIRECTION = re.compile(r"\s(?:>>?|\||&&|\|\|)\s|>\s*/sys/")
 
+_ID = r"(?P<id>[0-9a-fA-F]{4}:[0-9a-fA-F]{4})"
+WRITES_ID = re.compile(
+    rf"^[^#\n]*?\b(?:echo|printf)[ \t]+(?:-n[ \t]+)?[\"']?{_ID}(?:\\n)?[\"']?[ \t]*(?:>>?|\|[ \t]*(?:sudo[ \t]+)?tee(?:[ \t]+-a)?)[ \t]*"
+    r"[\"']?/sys/bus/pci/drivers/[^\s\"'/]+/(?P<file>new_id|remove_id)\b",
+    re.MULTILINE,
+)
+GIVES_ID = re.compile(rf"^[^#\n]*\bATTR\{{[^}}\n]*(?P<file>new_id|remove_id)\}}[ \t]*[+:]?=[ \t]*\"{_ID}\"", re.MULTILINE)
+
 
 def files_that_nothing_runs(host: HostPolicy) -> t.Iterator[Finding]:
     """By their names or their modes."""
@@ -56,6 +67,10 @@ def _why_not(file: StartFile, host: HostPolicy) -> tuple[str, str] | None:
         return "cron does not read it, because its name has other characters than letters, digits, _ and -", f"Rename it to {CRON}/{meant}"
     if file.path == RC_LOCAL and not file.is_executable:
         return "systemd does not run it, because it is not executable", f"Run `chmod +x {RC_LOCAL}`, or remove it"
+    if file.folder == BESIDE_UNITS:
+        return f"systemd does not read it, because it is not in {UNITS}", "Move it there"
+    if file.folder == OF_RED_HAT or file.path == RC_MODULES:
+        return "nothing of this host runs it", "Name its modules in a file of /etc/modules-load.d, or run it by a unit"
     if file.path.startswith((f"{IMAGE_SCRIPTS}/", f"{HOOKS}/")) and not file.is_executable and file.text.startswith("#!"):
         return "mkinitramfs leaves it out, because it is not executable", f"Run `chmod +x {file.path}` and `update-initramfs -u`"
     if (
@@ -78,6 +93,18 @@ def lines_after_the_end(host: HostPolicy) -> t.Iterator[Finding]:
             end = f"line {lines[0].number} (`{lines[0].text.strip()}`)"
             said = f"{lost}: `{lost.text.strip()}` is never run, because the script ends at {end}."
             yield Finding("after-the-end", str(lost), f"{said} Move it before that line.")
+
+
+def ids_with_colons(host: HostPolicy) -> t.Iterator[Finding]:
+    """new_id_store() in drivers/pci/pci-driver.c reads two numbers with a blank between them, and refuses anything else."""
+    programs = (file for file in host.files.start.programs.values() if file is not None)
+    scripts = [(file.path, file.text, WRITES_ID) for file in (*host.files.start.files, *programs)]
+    rules = [(file.path, file.text or "", GIVES_ID) for file in host.files.rules if file.name.endswith(SUFFIX) and host.is_site(file.path)]
+    for path, text, pattern in (*scripts, *rules):
+        for line, match in numbered_matches(pattern, text, "id"):
+            source, meant = f"{path}:{line}", match["id"].replace(":", " ")
+            said = f"{source}: the kernel refuses `{match['id']}` for {match['file']}, which takes numbers with a blank between them."
+            yield Finding("refused-id", source, f"{said} Write `{meant}`.")
 
 
 def redirections_without_a_shell(host: HostPolicy) -> t.Iterator[Finding]:

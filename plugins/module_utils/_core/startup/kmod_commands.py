@@ -27,7 +27,7 @@ _REMOVES = re.compile(r"-[a-qs-zA-Z]*r[a-zA-Z]*|--remove(?:-.*)?")
 _ALL = re.compile(r"-[a-zA-Z]*a[a-zA-Z]*|--all")
 _BLACKLIST = re.compile(r"-[a-zA-Z]*b[a-zA-Z]*|--use-blacklist")
 _ELSEWHERE = re.compile(r"-[Cd]|--(?:config|dirname)(?:=.*)?")
-_WITH_VALUE = ("-C", "--config", "-d", "--dirname", "-S", "--set-version")
+_WITH_VALUE = re.compile(r"-[a-zA-Z]*[CdSw]|--(?:config|dirname|set-version|wait)")
 _BRACES = re.compile(r"([\w-]*)\{([\w-]+(?:,[\w-]+)+)\}([\w-]*)")
 _OF_LANGUAGE = re.compile(r"[\"'],|\s*[\"']\s*[+%]")
 _LITERAL = re.compile(r"(?:[rub]?)([\"'])(.*)\1")
@@ -118,7 +118,7 @@ def _load(program: str, words: t.Sequence[str], is_open: bool) -> Load | None:
     skip = False
     for word in words:
         if skip or word.startswith("-") or re.match(r"\d?[<>]", word):
-            skip = not skip and word in _WITH_VALUE
+            skip = not skip and program == "modprobe" and _WITH_VALUE.fullmatch(word) is not None
             continue
         names.append(word)
     removes = program == "rmmod" or program.endswith("remove") or any(_REMOVES.fullmatch(option) for option in options)

@@ -1,11 +1,13 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where modprobe is: Debian has it in sbin alone, Fedora from 42 on and Arch have one folder for all programs."""
+"""Whether a program is where it is sought, modprobe above all: Debian has it in sbin alone, Fedora from 42 on and Arch have one folder."""
 
 from __future__ import annotations
 
 import posixpath
 import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.made_at_boot import may_be_made
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -23,6 +25,16 @@ def is_wrong(tree: FileTree, program: str) -> bool:
     if name != "modprobe" or own is None or _has(tree, own):
         return False
     return any(_has(tree, family) for family in _FAMILIES)
+
+
+def is_missing(tree: FileTree, program: str) -> bool:
+    """Whether there is no such program now, nor can there be when the host boots."""
+    name = posixpath.basename(program)
+    if name in ("modprobe", "sh"):
+        # Without these no host starts.
+        return name == "modprobe" and is_wrong(tree, program)
+    places = (program, program[len("/usr") :] if program.startswith("/usr/") else f"/usr{program}")
+    return not any(map(tree.exists, places)) and not all(may_be_made(tree, place) for place in places)
 
 
 def _has(tree: FileTree, folders: t.Sequence[str]) -> bool:

@@ -201,6 +201,8 @@ class Evaluation:
             return self._import_word(key, certain)
         if key.attribute == "file":
             return self._import_file(key, certain)
+        if key.attribute == "program" and key.value in self._around.endings:
+            return self._import_written(key, certain)
         if key.words[:1] == ["kmod"] and key.is_builtin:
             # `kmod load` goes well whatever it finds, and there is no other command.
             return (key.words[1:2] == ["load"]) != key.is_negated
@@ -281,6 +283,14 @@ class Evaluation:
         for name, value in found or ():
             self._give(name, value if certain else None)
         return (found is not None) != key.is_negated
+
+    def _import_written(self, key: Key, certain: bool) -> Holds:
+        """What a program whose output is known gives: a property, if it is one (get_property_from_string())."""
+        ending = self._around.endings[key.value]
+        name, equals, value = ending.partition("=") if isinstance(ending, str) else ("", "", "")
+        if equals and value:
+            self._give(name.strip(), value.strip() if certain else None)
+        return (ending is not False) != key.is_negated
 
     def _assign(self, rule: Rule, key: Key, found: KeysMatch) -> None:
         certain = found.holds is True and not found.drivers

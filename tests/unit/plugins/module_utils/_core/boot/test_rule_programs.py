@@ -18,6 +18,8 @@ from ansible_collections.vfio.variants.tests.unit.test_reported_hosts import GPU
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
 RULES = "/etc/udev/rules.d/90-gpu.rules"
+ASKED = f'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="{GPU}"'
+TAKES = 'ATTR{driver_override}="vfio-pci", RUN{builtin}+="kmod load vfio-pci"'
 
 
 def absent(tree: Tree, *programs: str) -> list[str]:
@@ -71,12 +73,36 @@ def test_it_is_known_how_some_programs_end(tmp_path: Path) -> None:
         "/usr/bin/test -e /etc/guest": True,
         "/usr/bin/test -e /etc/none": False,
         "/usr/bin/test -e /run/guest": None,
-        "/usr/bin/false": None,
+        "/usr/bin/false": False,
         "/usr/bin/true $env{X}": None,
+        # Of a folder that is not there, or is filled at boot, nothing is known.
+        "/opt/guest/ask": None,
+        "/run/ask": None,
         "own": None,
         "gone": False,
     }
     assert endings(tree, given) == {program: well for program, well in given.items() if well is not None}
+
+
+@pytest.mark.parametrize(
+    ("rules", "winner"),
+    [
+        (f'{ASKED}, IMPORT{{program}}=="/usr/bin/echo GUEST=1"\n{ASKED}, ENV{{GUEST}}=="1", {TAKES}', "vfio-pci"),
+        (f'{ASKED}, IMPORT{{program}}=="/usr/bin/echo GUEST=0"\n{ASKED}, ENV{{GUEST}}=="1", {TAKES}', "nouveau"),
+        (f'{ASKED}, IMPORT{{program}}=="/usr/bin/echo GUEST=1", {TAKES}', "vfio-pci"),
+        (f'{ASKED}, IMPORT{{program}}=="/usr/bin/ask", {TAKES}', "nouveau"),
+        (f'{ASKED}, IMPORT{{program}}!="/usr/bin/ask", {TAKES}', "vfio-pci"),
+        (f'{ASKED}, PROGRAM=="/usr/bin/ask", {TAKES}', "nouveau"),
+        (f'{ASKED}, PROGRAM!="/usr/bin/ask", {TAKES}', "vfio-pci"),
+        # The keys of a rule are compared in udev's order, in which a property comes before what a program brings.
+        (f'{ASKED}, IMPORT{{program}}=="/usr/bin/echo GUEST=1", ENV{{GUEST}}=="1", {TAKES}', "nouveau"),
+    ],
+)
+def test_a_program_that_is_not_there_or_whose_output_is_known_decides(tmp_path: Path, rules: str, winner: str) -> None:
+    tree = booting(tmp_path).file("/usr/bin/echo", b"\x7fELF", 0o755).file(RULES, rules + "\n")
+    (device,) = device_info(tree.host(Commands(tree.root)), devices=GPU)["devices"]
+    found: dict[str, t.Any] = device["kernels"][DEBIAN_13]
+    assert (found["winner"], found["certainty"]) == (winner, "certain")
 
 
 def test_it_is_known_what_some_programs_write(tmp_path: Path) -> None:

@@ -88,7 +88,9 @@ def test_dependencies_are_inserted_before_the_module_and_not_twice() -> None:
         ("/bin/false ; modprobe -i other", ("other",), False, 0),
         # What nobody can know.
         ("/sbin/modprobe other", (), False, 1),
-        ("/sbin/modprobe -i other x=1", (), False, 1),
+        ("/sbin/modprobe -i other x=1", ("other",), False, 0),
+        ("/sbin/modprobe -C /etc/other.conf -i other", (), False, 1),
+        ("# /sbin/modprobe -i other", (), False, 0),
         ("/sbin/modprobe -i $MODULE", (), False, 1),
         ("/usr/local/bin/load other", (), False, 1),
         ("/opt/modprobe -i other", (), False, 1),

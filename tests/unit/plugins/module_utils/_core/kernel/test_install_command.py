@@ -2,18 +2,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import subprocess
+import typing as t
+from pathlib import Path
+
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.install_command import loads_nothing, parse, removed_by
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.install_command import (
+    SimpleCommand,
+    carry_out,
+    every,
+    loads_nothing,
+    parse,
+    removed_by,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 
 
 def loaded(command: str) -> list[tuple[str, tuple[str, ...], bool]] | None:
     """Each step's separator, names, and whether their install lines are ignored; None where anything cannot be read."""
     steps = parse(command, "nvidia")
-    if steps is None or not all(step.is_known for step in steps):
+    if steps is None or not all(step.is_known for step in every(steps)):
         return None
-    return [(step.link, step.names, step.ignores_install) for step in steps]
+    return [(step.link, step.names, step.ignores_install) for step in every(steps)]
 
 
 @pytest.mark.parametrize(
@@ -39,6 +50,14 @@ def loaded(command: str) -> list[tuple[str, tuple[str, ...], bool]] | None:
         ("/sbin/modprobe --first-time --ignore-install nvidia $CMDLINE_OPTS", [("", ("nvidia",), True)]),
         ("modprobe -qsi --syslog other", [("", ("other",), True)]),
         ("modprobe --ignore-remove other", [("", ("other",), True)]),
+        ("modprobe -w 100 -i other", [("", ("other",), True)]),
+        ("modprobe -qiw 100 other", [("", ("other",), True)]),
+        ("modprobe --wait 100 other --ignore-i", [("", ("other",), True)]),
+        ("modprobe -i -- other", [("", ("other",), True)]),
+        ("modprobe -i $MODPROBE_MODULE ${CMDLINE_OPTS}", [("", ("nvidia",), True)]),
+        ('sh -c "modprobe -i other $CMDLINE_OPTS"', [("", ("other",), True)]),
+        ("modprobe -i one && { modprobe -q two ; : ; }", [("", ("one",), True), ("", ("two",), False), (";", (), False)]),
+        ("{ modprobe one && ( modprobe two ) ; }", [("", ("one",), False), ("", ("two",), False)]),
         ("modprobe -n other; modprobe -D nvidia; modprobe --show-depends -q nvidia", [("", (), False), (";", (), False), (";", (), False)]),
     ],
 )
@@ -55,8 +74,21 @@ def test_commands_that_load_by_name_are_read(command: str, steps: list[tuple[str
         "modprobe --first-time -i other && modprobe -i nvidia",
         "modprobe --force -i nvidia",
         "modprobe -C /etc/other.conf -i nvidia",
-        "modprobe -i other x=1",
         "modprobe $OTHER",
+        "modprobe -d /mnt -i nvidia",
+        "modprobe --set-version=6.1.0 -i nvidia",
+        "modprobe --remove-h other",
+        "modprobe --unknown -i nvidia",
+        "modprobe -X -i nvidia",
+        "modprobe -1 -i nvidia",
+        # Keywords and functions of the shell.
+        "if true; then modprobe -i nvidia; fi",
+        "case x in y) modprobe -i nvidia;; esac",
+        "load() { modprobe -i nvidia; }",
+        "! modprobe -i nvidia",
+        "( modprobe -i nvidia ) > /run/log",
+        "{ modprobe -i nvidia }",
+        "{ { { { modprobe -i nvidia; }; }; }; }",
         # A pattern or a command's output anywhere in a word is the shell's to expand.
         "modprobe -i oth?r",
         "modprobe -i other*",
@@ -103,6 +135,14 @@ def test_commands_that_may_do_more_are_not(command: str) -> None:
         ("exec true ; modprobe -i nvidia", True),
         ("false && exec true ; modprobe -i nvidia", False),
         ("/bin/false && /usr/local/bin/x", True),
+        # The shell carries out nothing of what it cannot read.
+        ("; modprobe -i nvidia", True),
+        ("&& modprobe -i nvidia", True),
+        ("modprobe -i nvidia &&", True),
+        ("# modprobe -i nvidia", True),
+        ("{ exit 0; } ; modprobe -i nvidia", True),
+        ("( exit 0 ) ; modprobe -i nvidia", False),
+        ("exec sh -c true ; modprobe -i nvidia", True),
     ],
 )
 def test_a_command_that_keeps_the_module_out_loads_nothing(command: str, nothing: bool) -> None:
@@ -129,10 +169,80 @@ def test_a_blacklist_counts_only_where_it_is_asked_for(command: str, honours: bo
         # Nothing, the module itself, and options that are not known.
         ("modprobe -r", ()),
         ("modprobe -r nvidia", ()),
-        ("modprobe -r --wait=100 nouveau", ()),
-        ("modprobe -r -w 100 nouveau", ()),
+        ("modprobe -r --wait=100 nouveau", ("nouveau",)),
+        ("modprobe -r -w 100 nouveau", ("nouveau",)),
+        ("modprobe -rw100 nouveau", ("nouveau",)),
+        ("true && { modprobe -r nouveau; modprobe -i nvidia; }", ("nouveau",)),
+        ("modprobe -r --remove-holders nouveau", ()),
         ("modprobe -r nouveau ; /usr/local/bin/x", ()),
     ],
 )
 def test_modules_that_an_install_line_removes_are_read(command: str, removed: tuple[str, ...]) -> None:
     assert removed_by(parse(command, "nvidia")) == removed
+
+
+STUB = '#!/bin/sh\necho "$@" >> "$LOG"\ncase "$*" in *bad*) exit 1 ;; esac\n'
+"""A modprobe that writes down what it is asked for, and fails for some modules."""
+
+
+def in_shell(command: str, folder: Path) -> tuple[list[str], bool]:
+    """What the shell that is installed here asks modprobe for, and whether it ends well."""
+    (folder / "modprobe").write_text(STUB)
+    (folder / "modprobe").chmod(0o755)
+    log = folder / "log"
+    log.write_text("")
+    environment = {"PATH": f"{folder}:/usr/bin:/bin", "LOG": str(log), "MODPROBE_MODULE": "nvidia"}
+    text = command.replace("$CMDLINE_OPTS", "x=1")
+    done = subprocess.run(["/bin/sh", "-c", text], env=environment, check=False, stderr=subprocess.DEVNULL, timeout=20)
+    return [line.split()[1] for line in log.read_text().splitlines()], done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "modprobe -i one",
+        "modprobe -i one && modprobe -i two",
+        "modprobe -i bad && modprobe -i two",
+        "modprobe -i bad || modprobe -i two",
+        "modprobe -i bad; modprobe -i two",
+        "modprobe -i one && { modprobe -i bad ; modprobe -i two ; } && modprobe -i three",
+        "modprobe -i one && { modprobe -i two ; modprobe -i bad ; } && modprobe -i three",
+        "modprobe -i bad || { modprobe -i two && modprobe -i bad ; } || modprobe -i three",
+        "( modprobe -i one; exit 1 ) || modprobe -i two",
+        "{ modprobe -i one; exit 1; } || modprobe -i two",
+        "( modprobe -i one && ( modprobe -i bad || exit 3 ) ); modprobe -i two",
+        "sh -c 'modprobe -i one; exit 1' && modprobe -i two",
+        "sh -c 'modprobe -i bad || modprobe -i one' && modprobe -i two",
+        'sh -c "modprobe -i one $CMDLINE_OPTS" && { sh -c "exit 0"; modprobe -i two; }',
+        "exec sh -c 'modprobe -i one' ; modprobe -i two",
+        "exec modprobe -i bad || modprobe -i two",
+        "command modprobe -i one; modprobe -i two",
+        "true || exit 1 ; modprobe -i $MODPROBE_MODULE",
+        "false && exit 1 || modprobe -i one && modprobe -i two",
+        ": ; modprobe -i one # modprobe -i two",
+        "; modprobe -i one",
+        "modprobe -i one ; ",
+        "modprobe -i one || ",
+        "{ modprobe -i one; } 2>/dev/null",
+        "(modprobe -i one;modprobe -i two)",
+        "exit 0 && modprobe -i one",
+        "exit; modprobe -i one",
+    ],
+)
+def test_commands_are_carried_out_as_the_shell_does(tmp_path: Path, command: str) -> None:
+    asked: list[str] = []
+
+    def run(step: SimpleCommand) -> bool:
+        assert step.is_known
+        asked.extend(step.names)
+        return step.succeeds if not step.names else "bad" not in step.names
+
+    status, _ended = carry_out(t.cast("tuple[SimpleCommand, ...]", parse(command, "nvidia")), run)
+    assert (asked, status) == in_shell(command, tmp_path)
+
+
+def test_parameters_beside_the_module_are_kept() -> None:
+    (step,) = parse("modprobe -i other x=1 'y=a b' $CMDLINE_OPTS", "nvidia") or ()
+    assert (step.names, step.options, step.takes_given) == (("other",), ("x=1", "y=a b"), True)
+    (step,) = parse("modprobe -a one two", "nvidia") or ()
+    assert (step.options, step.takes_given) == ((), False)

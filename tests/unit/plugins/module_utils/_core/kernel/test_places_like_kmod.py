@@ -64,5 +64,11 @@ def test_the_command_line_has_a_list_of_names_for_kmod(version: str) -> None:
 
 
 def test_an_install_line_is_given_the_options_by_kmod_s_word() -> None:
-    assert f'strstr(cmd, "{install_command.CMDLINE_OPTIONS[0]}")' in PROGRAMS.text(f"{NEW}/libkmod/libkmod-module.c")
-    assert install_command.CMDLINE_OPTIONS[0] in PROGRAMS.text(f"{NEW}/man/modprobe.d.5.scd")
+    assert f'strstr(cmd, "{install_command.OPTIONS}")' in PROGRAMS.text(f"{NEW}/libkmod/libkmod-module.c")
+    assert install_command.OPTIONS in PROGRAMS.text(f"{NEW}/man/modprobe.d.5.scd")
+
+
+def test_the_command_finds_the_module_in_its_environment() -> None:
+    assert 'setenv("MODPROBE_MODULE", modname, 1)' in PROGRAMS.text(f"{NEW}/libkmod/libkmod-module.c")
+    (step,) = install_command.parse("modprobe -i $MODPROBE_MODULE", "nouveau") or ()
+    assert step.names == ("nouveau",)
