@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sy
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.tests.unit import policy_hosts
-from ansible_collections.vfio.variants.tests.faults.module_commands import ModuleCommands
+from ansible_collections.vfio.variants.tests.unit.module_commands import ModuleCommands
 from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
