@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.attribute_writer import AttributeWriter, write_all
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.block_device import exclusively_open
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CacheDirectory, opened_private
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Completed, ModuleLike, Runner, run_bounded
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Completed, ModuleLike, Runner, as_given, run_bounded
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.durable import (
     is_leftover,
     move,
@@ -23,6 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.durable i
     remove_scratch,
     replace_file,
     scratch,
+    settle,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.lock import LOCK_DIRECTORY, LOCK_TIMEOUT, locked
@@ -78,7 +79,7 @@ class Host(Root):
     @classmethod
     def from_module(cls, module: ModuleLike, root: str = "/") -> Host:
         """The host that an Ansible module runs on."""
-        return cls(root, module.run_command, lambda path: module.set_default_selinux_context(path, False))
+        return cls(root, as_given(module.run_command), lambda path: module.set_default_selinux_context(path, False))
 
     @contextlib.contextmanager
     def recorded(self) -> t.Iterator[ReadLog]:
@@ -444,6 +445,10 @@ class Host(Root):
     def rename(self, source: str, target: str) -> None:
         """Move a file or directory within one file system, replacing a file of that name.  Raises HostError."""
         move(self.path(source), self.path(target), (source, target))
+
+    def settle(self, path: str) -> None:
+        """What was done to a file survives a power failure from now on.  Raises UnsettledError."""
+        settle(self.whole(path), path)
 
     def write_attribute(self, path: str, value: str, timeout: float) -> None:
         """Write a sysfs attribute, for ``timeout`` seconds at most.

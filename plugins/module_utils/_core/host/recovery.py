@@ -230,6 +230,7 @@ def _images(host: Host, check_mode: bool) -> tuple[Recovered, ...]:
             for path in removed:
                 host.remove(path)
             if not waits:
+                _settle(host, record)
                 journal.close()
         if waits:
             found.append(Recovered("initramfs", "left", (waiting_image(record),)))
@@ -238,6 +239,13 @@ def _images(host: Host, check_mode: bool) -> tuple[Recovered, ...]:
         else:
             found.append(Recovered("initramfs", "finished", (f"{record.get('image')} is complete.",)))
     return tuple(found)
+
+
+def _settle(host: Host, record: Record) -> None:
+    """The run may have ended because the disk could not say that the image is there.  Raises HostError as long as it cannot."""
+    image = record.get("image")
+    if isinstance(image, str) and host.is_file(image):
+        host.settle(image)
 
 
 def image_records(host: Host) -> list[tuple[Journal, Record]]:
