@@ -34,6 +34,7 @@ STATES: dict[str, Action] = {
     "one card": _policy("blacklist", NIC),
 }
 _FAILS = (("none", "mixed"), ("mixed", "none"))
+SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP")
 _FAILING = ("killed", "EIO", "ENOSPC", "EROFS")
 """Of some scenarios calls fail, too; in all others processes are only killed."""
 IMAGE_STATES = ("override", "ids", "blacklist")
@@ -58,7 +59,7 @@ def _policies() -> Iterator[Scenario]:
 def _images() -> Iterator[Scenario]:
     for name, loader_hooks in itertools.product(IMAGE_STATES, (False, True)):
         end = " with a boot loader's hooks" if loader_hooks else ""
-        faults = _FAILING if name == "blacklist" and loader_hooks else ("killed",)
+        faults = (*_FAILING, *SIGNALS) if name == "blacklist" and loader_hooks else ("killed",)
         yield Scenario(f"image of {name}{end}", "an image is built", (STATES[name],), (hosts.rebuild_images,), loader_hooks, faults=faults)
     for name in IMAGE_STATES:
         converge = (STATES[name], hosts.rebuild_images)
