@@ -15,8 +15,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sy
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.tests.unit import policy_hosts
-from ansible_collections.vfio.variants.tests.unit.module_commands import ModuleCommands
 from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
+from ansible_collections.vfio.variants.tests.unit.module_commands import ModuleCommands
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
 IMAGE = f"/boot/initrd.img-{DEBIAN_13}"
@@ -83,7 +83,7 @@ def rebuild_images(tree: Tree, check_mode: bool, timeout: int = 60) -> dict[str,
     return sync_images(tree.host(_below(tree, commands)), SyncRequest(timeout=timeout), check_mode).result()
 
 
-def _below(tree: Tree, commands: Commands) -> t.Any:
+def _below(tree: Tree, commands: ModuleCommands) -> t.Any:
     """A runner for which the boot loader's hooks are the tree's own."""
 
     def run(args: list[str], **options: t.Any) -> tuple[int, str, str]:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import iommu
+from ansible_collections.vfio.variants.tests.faults import hosts
 from ansible_collections.vfio.variants.tests.faults.scenario import Action, Scenario
 from ansible_collections.vfio.variants.tests.unit import cmdline_hosts, mkinitcpio_hosts
-from ansible_collections.vfio.variants.tests.faults import hosts
 from ansible_collections.vfio.variants.tests.unit.module_commands import ModuleCommands
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply import test_iommu as machines
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply import test_nodes as nodes

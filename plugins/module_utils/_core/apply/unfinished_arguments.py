@@ -57,7 +57,10 @@ def will_make_again(host: Host, record: CmdlineRecord) -> tuple[Way, list[t.Any]
 def recorded_boot(way: Way, items: t.Iterable[MenuItem], entries: t.Sequence[t.Any]) -> Record:
     """The way with the items as they are going to be, and these entries, as the journal has them."""
     named = [{name: getattr(item, name) for name in ITEM} for item in items]
-    return {"way": {"loader": way.loader, "method": way.method, "config": way.config, "items": named, "doubts": way.doubts}, "entries": entries}
+    return {
+        "way": {"loader": way.loader, "method": way.method, "config": way.config, "items": named, "doubts": way.doubts},
+        "entries": entries,
+    }
 
 
 def _entries(host: Host) -> set[str]:

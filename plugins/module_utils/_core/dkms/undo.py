@@ -26,7 +26,8 @@ class UndoStep:
     """One step back.
 
     ``move``: from the place ``one`` to ``two``.  ``depmod``: for kernel ``one``.  ``install`` and ``uninstall``: version ``one`` for
-    kernel ``two``.  ``remove_tree``, ``remove``: the path ``one``, ``remove_empty`` only if it is a folder that holds nothing.  ``forget``: the version's folder ``one`` in DKMS's tree.
+    kernel ``two``.  ``remove_tree``, ``remove``: the path ``one``, ``remove_empty`` only if it is a folder that holds nothing.
+    ``forget``: the version's folder ``one`` in DKMS's tree.
     """
 
     kind: UndoKind

@@ -90,7 +90,8 @@ def settle(place: str, path: str) -> None:
         if error.errno in UNSUPPORTED:
             return
         raise UnsettledError(
-            f"{path}: its directory cannot be synchronized with the disk ({error.strerror}), so a change of it may not survive a power failure.",
+            f"{path}: its directory cannot be synchronized with the disk ({error.strerror}), "
+            "so a change of it may not survive a power failure.",
             "See what the kernel's log says about the disk, and run this again.",
         ) from error
 

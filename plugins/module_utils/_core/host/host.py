@@ -23,7 +23,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.durable i
     remove_scratch,
     replace_file,
     scratch,
-    settle,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.lock import LOCK_DIRECTORY, LOCK_TIMEOUT, locked
@@ -445,10 +444,6 @@ class Host(Root):
     def rename(self, source: str, target: str) -> None:
         """Move a file or directory within one file system, replacing a file of that name.  Raises HostError."""
         move(self.path(source), self.path(target), (source, target))
-
-    def settle(self, path: str) -> None:
-        """What was done to a file survives a power failure from now on.  Raises UnsettledError."""
-        settle(self.whole(path), path)
 
     def write_attribute(self, path: str, value: str, timeout: float) -> None:
         """Write a sysfs attribute, for ``timeout`` seconds at most.

@@ -27,7 +27,7 @@ _come: list[int] = []
 
 @contextlib.contextmanager
 def noticed() -> t.Iterator[None]:
-    """Python drops what is raised while it starts a process, and the run would go on: it is raised again at the end of the `with` statement."""
+    """At its end what Python has dropped is raised again: what is raised while it starts a process, after which the run would go on."""
     before = len(_come)
     yield
     if len(_come) > before:

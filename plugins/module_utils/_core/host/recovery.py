@@ -10,6 +10,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import made_folders
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.durable import settle
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileState, digest_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
@@ -245,7 +246,7 @@ def _settle(host: Host, record: Record) -> None:
     """The run may have ended because the disk could not say that the image is there.  Raises HostError as long as it cannot."""
     image = record.get("image")
     if isinstance(image, str) and host.is_file(image):
-        host.settle(image)
+        settle(host.whole(image), image)
 
 
 def image_records(host: Host) -> list[tuple[Journal, Record]]:

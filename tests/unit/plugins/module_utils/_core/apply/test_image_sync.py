@@ -358,7 +358,9 @@ def test_an_image_of_which_the_disk_does_not_say_that_it_is_there_is_finished_by
     unsettled = f"{machine.image}: its directory cannot be synchronized with the disk (Input/output error)"
     with monkeypatch.context() as patch:
         disk_that_fails(patch, machine.tree.place("/boot"))
-        with pytest.raises(HostError, match=f"^{re.escape(machine.image)} was replaced by one that matches the policy. {re.escape(unsettled)}"):
+        with pytest.raises(
+            HostError, match=f"^{re.escape(machine.image)} was replaced by one that matches the policy. {re.escape(unsettled)}"
+        ):
             machine.sync()
         assert machine.booted == machine.content()
         host = machine.tree.host()

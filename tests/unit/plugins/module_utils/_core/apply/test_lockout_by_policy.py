@@ -28,7 +28,7 @@ class Case(t.NamedTuple):
     guard: str | None
     """None if it may pass."""
     says: str = ""
-    options: t.Mapping[str, t.Any] = {}  # noqa: RUF012 - never changed
+    options: t.Mapping[str, t.Any] = {}
 
 
 def beside(kind: str, its_id: str, build: Build, **more: t.Any) -> Build:
@@ -94,7 +94,9 @@ CHIP = "/sys/devices/LNXSYSTM:00/MSFT0101:00"
 BLACKLIST: dict[str, Case] = {
     "default route": Case(beside("nic", "8086:10d4", lambda host: nic(host).route("enp4s0")), "route", "enp4s0 carries the default"),
     "default route over a team": Case(
-        beside("nic", "8086:10d4", lambda host: nic(host).interface("team0").over("enp4s0", "team0").route("team0")), "route", "team0 carries"
+        beside("nic", "8086:10d4", lambda host: nic(host).interface("team0").over("enp4s0", "team0").route("team0")),
+        "route",
+        "team0 carries",
     ),
     "default route over a VLAN": Case(
         beside("nic", "8086:10d4", lambda host: nic(host).interface("v7").over("enp4s0", "v7").route("v7")), "route", "v7 carries"
