@@ -160,14 +160,14 @@ class Bench:
     def _next_run(self) -> Iterator[str]:
         for action in self.scenario.actions:
             before = hosts.snapshot(self.root)
-            foretold = _outcome(action, self.root, check_mode=True)
+            predicted = _outcome(action, self.root, check_mode=True)
             if hosts.snapshot(self.root) != before:
                 yield "check mode has changed the host"
             done = _outcome(action, self.root)
             if done.said != "done":
                 yield f"the next run says: {done.said.strip().splitlines()[-1]}"
                 return
-            yield from (f"the next run {wrong}" for wrong in _differences(foretold, done))
+            yield from (f"the next run {wrong}" for wrong in _differences(predicted, done))
         now = hosts.snapshot(self.root)
         for path in sorted(now.keys() | self.after.keys()):
             if now.get(path) != self.after.get(path):
@@ -216,13 +216,13 @@ def _all(scenario: Scenario, root: Path) -> str:
     return next((one for one in said if one != "done"), "done")
 
 
-def _differences(foretold: Outcome, done: Outcome) -> Iterator[str]:
+def _differences(predicted: Outcome, done: Outcome) -> Iterator[str]:
     """Where check mode has not predicted what the run then says."""
-    if foretold.said != done.said:
-        yield f"was predicted as: {foretold.said}"
+    if predicted.said != done.said:
+        yield f"was predicted as: {predicted.said}"
         return
-    for key in foretold.result.keys() | done.result.keys():
-        one, other = foretold.result.get(key), done.result.get(key)
+    for key in predicted.result.keys() | done.result.keys():
+        one, other = predicted.result.get(key), done.result.get(key)
         if one != other:
             yield f"was predicted with {key} {one}, and has {other}"
 

@@ -61,7 +61,7 @@ def read_facts(
     )
 
 
-def _asked_for(host: Host, kernels: t.Sequence[Kernel], modules: t.Container[str]) -> dict[str, str]:
+def _asked_for(host: Host, kernels: t.Sequence[Kernel], modules: t.Collection[str]) -> dict[str, str]:
     """What has no alias of a device, and one of another kind: a file system, a bond, a layer of disks."""
     found: dict[str, set[str]] = {}
     for kernel in kernels if modules else ():

@@ -95,7 +95,7 @@ def _natives(request: PolicyRequest, decisions: t.Sequence[Decision], facts: Pol
         asked = facts.asked_for.get(normalize_module_name(name))
         if asked is not None:
             raise HostError(
-                f"natives: {name} is no driver of a device; it is loaded for {asked}, which a blacklist would prevent.",
+                f"natives: {name} is not a driver of devices; it is loaded for {asked}, which a blacklist would prevent.",
                 "Name the native drivers' modules, as in nouveau, or leave natives out.",
             )
     using = [decision for decision in decisions if decision.strategy != "override"]

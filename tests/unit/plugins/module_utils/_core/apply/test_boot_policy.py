@@ -204,7 +204,7 @@ class TestBlacklist:
         """Its file system would not be mounted, or its bond not be made, at the next boot."""
         tree = kernel(gpu_host(tmp_path), modules={**BUILT, "needed": [alias]})
         message = refused(tree, V100, strategy="blacklist", natives=["nouveau", "needed"], allow_shared_native=True)
-        assert message.startswith(f"natives: needed is no driver of a device; it is loaded for {alias}, which a blacklist would prevent.")
+        assert message.startswith(f"natives: needed is not a driver of devices; it is loaded for {alias}, which a blacklist would prevent.")
 
     def test_a_native_of_another_bus_with_a_further_name_is_one(self, tmp_path: Path) -> None:
         tree = kernel(gpu_host(tmp_path), modules={**BUILT, "sd_mod": ["block-major-8-*", "scsi:t-0x00*"]})

@@ -121,7 +121,7 @@ def test_a_command_that_runs_when_a_signal_comes_is_ended_with_all_that_it_has_s
 def test_a_signal_that_comes_while_python_starts_a_process_ends_the_run_all_the_same(tmp_path: Path) -> None:
     """What a function that runs at a fork raises is dropped, and told on standard error."""
 
-    def runs(_args: list[str], **_options: t.Any) -> tuple[int, str, str]:
+    def runs(args: list[str], **_options: t.Any) -> tuple[int, str, str]:
         with contextlib.suppress(Interrupted):
             os.kill(os.getpid(), signal.SIGTERM)
         return 0, "", ""
@@ -136,7 +136,7 @@ def test_a_signal_that_comes_while_python_starts_a_process_ends_the_run_all_the_
 
 def test_a_module_gives_its_words_to_a_program_as_they_are(tmp_path: Path) -> None:
     class Module:
-        run_command = staticmethod(functools.partial(AnsibleModule.run_command, MODULE))
+        run_command = staticmethod(functools.partial(AnsibleModule.run_command, t.cast("t.Any", MODULE)))
         set_default_selinux_context = staticmethod(lambda _path, changed: changed)
 
     host = Host.from_module(t.cast("t.Any", Module), str(tmp_path))
