@@ -80,6 +80,7 @@ options:
     description:
       - The native modules for the strategies V(ids) and V(blacklist), in place of those whose aliases match the devices.
       - V(-) and V(_) are equivalent, as for modprobe. A module that none of the kernels has is an error, and so is one of VFIO.
+      - With V(blacklist), so is one that drives no device, but is loaded for a file system, a bond or the like.
     type: list
     elements: str
   allow_shared_native:

@@ -33,6 +33,7 @@ FAULTS = {
     "EROFS": (errno.EROFS, True),
     "SIGTERM": (-signal.SIGTERM, False),
     "SIGINT": (-signal.SIGINT, False),
+    "SIGHUP": (-signal.SIGHUP, False),
     "hangs": (HANGS, False),
 }
 MEMORY = "/dev/shm"

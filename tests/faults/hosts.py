@@ -15,8 +15,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sy
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.tests.unit import policy_hosts
-from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
+from ansible_collections.vfio.variants.tests.unit.module_commands import ModuleCommands
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
 IMAGE = f"/boot/initrd.img-{DEBIAN_13}"
@@ -74,20 +74,16 @@ def build_first_image(tree: Tree) -> None:
         subprocess.run(argv, env={**os.environ, "TMPDIR": folder}, check=True)
 
 
-def write_policy(tree: Tree, *claims: dict[str, t.Any], strategy: str = "override") -> None:
-    policy_hosts.run(tree, *claims, strategy=strategy)
+def remove_policy(tree: Tree, check_mode: bool) -> dict[str, t.Any]:
+    return policy_hosts.run(tree, check=check_mode, state="absent")
 
 
-def remove_policy(tree: Tree) -> None:
-    policy_hosts.run(tree, state="absent")
+def rebuild_images(tree: Tree, check_mode: bool, timeout: int = 60) -> dict[str, t.Any]:
+    commands = ModuleCommands(tree.root)
+    return sync_images(tree.host(_below(tree, commands)), SyncRequest(timeout=timeout), check_mode).result()
 
 
-def rebuild_images(tree: Tree) -> None:
-    commands = Commands(tree.root)
-    sync_images(tree.host(_below(tree, commands)), SyncRequest(timeout=60), check_mode=False)
-
-
-def _below(tree: Tree, commands: Commands) -> t.Any:
+def _below(tree: Tree, commands: ModuleCommands) -> t.Any:
     """A runner for which the boot loader's hooks are the tree's own."""
 
     def run(args: list[str], **options: t.Any) -> tuple[int, str, str]:
@@ -118,7 +114,7 @@ def snapshot(root: Path) -> Snapshot:
 
 def owners(root: Path) -> Owners:
     """Who may own each card after the next boot, by the forecast's own answer."""
-    report = device_info(Tree(root).host(Commands(root)))
+    report = device_info(Tree(root).host(ModuleCommands(root)))
     cards = (device for device in report["devices"] if device["driver"])
     return {card["address"]: frozenset(card["kernels"][DEBIAN_13]["outcomes"]) for card in cards}
 

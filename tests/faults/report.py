@@ -18,7 +18,7 @@ PAGE = ROOT / "docs/reliability.md"
 BEGIN, END = "<!-- faults: written by tests/faults/run --record -->", "<!-- end of faults -->"
 COLUMNS: dict[str, tuple[str, ...]] = {
     "killed": ("killed",),
-    "ended by a signal": ("SIGTERM", "SIGINT"),
+    "ended by a signal": ("SIGTERM", "SIGINT", "SIGHUP"),
     "a program hangs": ("hangs",),
     "one call fails (EIO, EACCES)": ("EIO", "EACCES"),
     "disk or quota full": ("ENOSPC", "EDQUOT"),

@@ -7,22 +7,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
-Action = Callable[[Tree], object]
+Action = Callable[[Tree, bool], dict[str, Any]]
+"""One task on a host, or in check mode its prediction; returns the module's result."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """``before`` is done undisturbed, ``action`` is disturbed and then done again."""
+    """``before`` is done undisturbed, then ``actions`` are disturbed, one after the other, and then done again."""
 
     name: str
     kind: str
     before: tuple[Action, ...]
-    action: Action
+    actions: tuple[Action, ...]
     loader_hooks: bool = False
-    several_tasks: bool = False
     bare: bool = False
     """Folders of the policy's files are missing."""
     small_disk: bool = False

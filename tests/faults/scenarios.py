@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ansible_collections.vfio.variants.tests.faults import hosts, other_hosts
 from ansible_collections.vfio.variants.tests.faults.scenario import Action, Scenario
-from ansible_collections.vfio.variants.tests.unit.policy_hosts import NIC, V100
+from ansible_collections.vfio.variants.tests.unit.policy_hosts import NIC, V100, run
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 VFIO = {**V100, "driver": "vfio-pci"}
@@ -21,13 +21,8 @@ def _policy(strategy: str, *claims: dict[str, t.Any]) -> Action:
     return functools.partial(_write, claims=claims, strategy=strategy)
 
 
-def _write(tree: Tree, claims: tuple[dict[str, t.Any], ...], strategy: str) -> None:
-    hosts.write_policy(tree, *claims, strategy=strategy)
-
-
-def _all(tree: Tree, actions: tuple[Action, ...]) -> None:
-    for action in actions:
-        action(tree)
+def _write(tree: Tree, check_mode: bool, claims: tuple[dict[str, t.Any], ...], strategy: str) -> dict[str, t.Any]:
+    return run(tree, *claims, check=check_mode, strategy=strategy)
 
 
 STATES: dict[str, Action] = {
@@ -39,6 +34,7 @@ STATES: dict[str, Action] = {
     "one card": _policy("blacklist", NIC),
 }
 _FAILS = (("none", "mixed"), ("mixed", "none"))
+SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP")
 _FAILING = ("killed", "EIO", "ENOSPC", "EROFS")
 """Of some scenarios calls fail, too; in all others processes are only killed."""
 IMAGE_STATES = ("override", "ids", "blacklist")
@@ -54,23 +50,23 @@ def _policies() -> Iterator[Scenario]:
     for old, new in itertools.permutations(STATES, 2):
         before = () if old == "none" else (STATES[old],)
         kind = "a policy is written" if old == "none" else "a policy is removed" if new == "none" else "a policy is replaced"
-        yield Scenario(f"{old} to {new}", kind, before, STATES[new], faults=_FAILING if (old, new) in _FAILS else ("killed",))
+        yield Scenario(f"{old} to {new}", kind, before, (STATES[new],), faults=_FAILING if (old, new) in _FAILS else ("killed",))
     kind = "a policy whose folders are missing"
-    yield Scenario("override written with its folders", kind, (), STATES["override"], bare=True)
-    yield Scenario("override removed with its folders", kind, (STATES["override"],), STATES["none"], bare=True)
+    yield Scenario("override written with its folders", kind, (), (STATES["override"],), bare=True)
+    yield Scenario("override removed with its folders", kind, (STATES["override"],), (STATES["none"],), bare=True)
 
 
 def _images() -> Iterator[Scenario]:
     for name, loader_hooks in itertools.product(IMAGE_STATES, (False, True)):
         end = " with a boot loader's hooks" if loader_hooks else ""
-        faults = _FAILING if name == "blacklist" and loader_hooks else ("killed",)
-        yield Scenario(f"image of {name}{end}", "an image is built", (STATES[name],), hosts.rebuild_images, loader_hooks, faults=faults)
+        faults = (*_FAILING, *SIGNALS) if name == "blacklist" and loader_hooks else ("killed",)
+        yield Scenario(f"image of {name}{end}", "an image is built", (STATES[name],), (hosts.rebuild_images,), loader_hooks, faults=faults)
     for name in IMAGE_STATES:
-        converge = functools.partial(_all, actions=(STATES[name], hosts.rebuild_images))
-        remove = functools.partial(_all, actions=(hosts.remove_policy, hosts.rebuild_images))
-        yield Scenario(f"converge to {name}", "policy and image", (), converge, several_tasks=True)
-        yield Scenario(f"removal of {name}", "policy and image", (converge,), remove, several_tasks=True)
+        converge = (STATES[name], hosts.rebuild_images)
+        remove = (hosts.remove_policy, hosts.rebuild_images)
+        yield Scenario(f"converge to {name}", "policy and image", (), converge)
+        yield Scenario(f"removal of {name}", "policy and image", converge, remove)
         if name == "blacklist":
             kind = "policy and image, on a real file system that is full or read-only"
-            yield Scenario("converge on a small disk", kind, (), converge, several_tasks=True, small_disk=True)
-            yield Scenario("removal on a small disk", kind, (converge,), remove, several_tasks=True, small_disk=True)
+            yield Scenario("converge on a small disk", kind, (), converge, small_disk=True)
+            yield Scenario("removal on a small disk", kind, converge, remove, small_disk=True)

@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import traceback
+import typing as t
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, interruptible
 from ansible_collections.vfio.variants.tests.faults import hosts
 from ansible_collections.vfio.variants.tests.faults.library import HANGS, Fault, Page
-from ansible_collections.vfio.variants.tests.faults.scenario import Scenario
+from ansible_collections.vfio.variants.tests.faults.scenario import Action, Scenario
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 LEFTOVERS = (".vfio-variants-", ".vfio-variants-new-", ".vfio-variants-old")
@@ -50,7 +51,7 @@ class Bench:
         """The state before, a copy of it, and the undisturbed run's result and number of calls."""
         tree = self._laid_out()
         for action in self.scenario.before:
-            action(tree)
+            action(tree, False)
         self.before, before = hosts.snapshot(self.root), self._owners()
         shutil.copytree(self.root, self.place / "prepared", symlinks=True)
         said = self.disturbed(Fault(NEVER))
@@ -84,7 +85,7 @@ class Bench:
                 self.page.arm(fault, os.getpid(), self.root)
                 os.environ["FAULT_STATE"] = str(self.page.path)
                 self.library.fault_use(str(self.page.path).encode())
-                said = _said(self.scenario, self.root)
+                said = _all(self.scenario, self.root)
                 os.write(writer, said.encode("utf-8", "replace")[:60000])
             finally:
                 os._exit(0)
@@ -115,9 +116,8 @@ class Bench:
         yield from self._next_run()
 
     def _is_undone(self, seen: hosts.Snapshot) -> bool:
-        """Or was done when it failed.  What a boot loader's hook has copied is the hook's: it can run again, but not back."""
-        paths = (seen.keys() | self.before.keys()) - {hosts.LOADER_COPY}
-        return seen == self.after or all(seen.get(path) == self.before.get(path) for path in paths)
+        """Or was done when it failed."""
+        return seen == self.after or _unhooked(seen) == _unhooked(self.before)
 
     def _unsafe(self, seen: hosts.Snapshot) -> Iterator[str]:
         read = {path: state for path, state in seen.items() if not path.startswith(JOURNAL) and not any(word in path for word in LEFTOVERS)}
@@ -151,39 +151,80 @@ class Bench:
         return len(lines) > 1 and lines[0] <= set().union(*lines[1:])
 
     def _unreported(self, seen: hosts.Snapshot) -> Iterator[str]:
-        now, before, after = map(_without_journal, (seen, self.before, self.after))
+        now, before, after = (_unhooked(_without_journal(one)) for one in (seen, self.before, self.after))
         # Between two tasks of a play that are complete nothing is unfinished.
-        if now not in (before, after) and not self.scenario.several_tasks and not hosts.unfinished(self.root):
+        if now not in (before, after) and len(self.scenario.actions) == 1 and not hosts.unfinished(self.root):
             changed = sorted(path for path in now.keys() | before.keys() if now.get(path) != before.get(path))
             yield f"claim_info reports nothing, although {', '.join(changed[:3])} changed"
 
     def _next_run(self) -> Iterator[str]:
-        said = _said(self.scenario, self.root)
-        if said != "done":
-            yield f"the next run says: {said.strip().splitlines()[-1]}"
-            return
+        for action in self.scenario.actions:
+            before = hosts.snapshot(self.root)
+            predicted = _outcome(action, self.root, check_mode=True)
+            if hosts.snapshot(self.root) != before:
+                yield "check mode has changed the host"
+            done = _outcome(action, self.root)
+            if done.said != "done":
+                yield f"the next run says: {done.said.strip().splitlines()[-1]}"
+                return
+            yield from (f"the next run {wrong}" for wrong in _differences(predicted, done))
         now = hosts.snapshot(self.root)
         for path in sorted(now.keys() | self.after.keys()):
-            is_empty_folder = path == JOURNAL and not any(one.startswith(f"{JOURNAL}/") for one in now)
-            if now.get(path) != self.after.get(path) and not is_empty_folder:
+            if now.get(path) != self.after.get(path):
                 yield f"after the next run {path} is not as after an undisturbed one"
+        for action in self.scenario.actions:
+            again = _outcome(action, self.root)
+            if again.said != "done" or again.result["changed"] or again.result.get("recovered"):
+                yield f"the run after the next one has something to do: {again}"
+        if hosts.snapshot(self.root) != now:
+            yield "the run after the next one has changed the host"
+
+
+def _unhooked(seen: hosts.Snapshot) -> hosts.Snapshot:
+    """What a boot loader's hook has copied is the hook's: it can run again, but not back, and then has the image that is there."""
+    copy, image = (seen.get(path) for path in (hosts.LOADER_COPY, hosts.IMAGE.lstrip("/")))
+    is_right = copy is None or image is None or copy[2] == image[2]
+    return {path: state for path, state in seen.items() if path != hosts.LOADER_COPY or not is_right}
 
 
 def _without_journal(seen: hosts.Snapshot) -> hosts.Snapshot:
     return {path: state for path, state in seen.items() if not path.startswith(JOURNAL)}
 
 
-def _said(scenario: Scenario, root: Path) -> str:
+class Outcome(t.NamedTuple):
+    """What a task says: ``done``, with its result, or the error's sentence, or a traceback."""
+
+    said: str
+    result: dict[str, t.Any]
+
+
+def _outcome(action: Action, root: Path, check_mode: bool = False) -> Outcome:
     try:
         with interruptible():
-            scenario.action(Tree(root))
+            return Outcome("done", action(Tree(root), check_mode))
     except HostError as error:
-        return str(error)
+        return Outcome(str(error), {})
     except Interrupted as ended:
-        return f"The run was ended by {ended.name}."
+        return Outcome(f"The run was ended by {ended.name}.", {})
     except BaseException:
-        return "".join(traceback.format_exception(*sys.exc_info()))
-    return "done"
+        return Outcome("".join(traceback.format_exception(*sys.exc_info())), {})
+
+
+def _all(scenario: Scenario, root: Path) -> str:
+    """What the first of the tasks says that is not done, as a play ends there."""
+    said = (_outcome(action, root).said for action in scenario.actions)
+    return next((one for one in said if one != "done"), "done")
+
+
+def _differences(predicted: Outcome, done: Outcome) -> Iterator[str]:
+    """Where check mode has not predicted what the run then says."""
+    if predicted.said != done.said:
+        yield f"was predicted as: {predicted.said}"
+        return
+    for key in predicted.result.keys() | done.result.keys():
+        one, other = predicted.result.get(key), done.result.get(key)
+        if one != other:
+            yield f"was predicted with {key} {one}, and has {other}"
 
 
 def _misbehaviour(said: str, fault: Fault) -> Iterator[str]:

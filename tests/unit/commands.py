@@ -27,7 +27,9 @@ class Commands:
     ) -> tuple[int, str, str]:
         self.calls.append(args[3:] if args[0] == "timeout" else args)
         path = f"{self.root}/usr/sbin:{self.root}/usr/bin:{os.environ['PATH']}"
-        done = subprocess.run(
-            args, input=data, capture_output=True, env={**os.environ, **(environ_update or {}), "PATH": path}, check=False
-        )
+        return self.run(args, data, {**(environ_update or {}), "PATH": path})
+
+    def run(self, args: list[str], data: bytes | None, environment: dict[str, str]) -> tuple[int, str, str]:
+        """With these variables beside this process's own."""
+        done = subprocess.run(args, input=data, capture_output=True, env={**os.environ, **environment}, check=False)
         return done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode("utf-8", "surrogateescape")

@@ -173,7 +173,7 @@ def prepare(
     with_ids = {module for decision in decisions if decision.strategy == "ids" for module in decision.modules}
     # To learn its driver's name a module may have been loaded.
     inventory = inventory if host.is_image else inventory.with_drivers_of(host)
-    facts = read_facts(host, PolicyPaths(request.name), inventory, kernels, loader, with_ids)
+    facts = read_facts(host, PolicyPaths(request.name), inventory, kernels, loader, with_ids, request.natives)
     plan = make_plan(request, decisions, facts, made.creations, nodes)
     boots = read_boots(host, plan.policy, inventory, kernels, running, loader, cache) if predicts else ()
     if host.is_image:

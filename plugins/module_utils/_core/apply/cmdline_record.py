@@ -16,6 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery 
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Record
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.argument_change import ArgumentChange
 
 OPERATION = "kernel_cmdline"
@@ -40,8 +41,8 @@ class CmdlineRecord:
     """Before that run, the state of files that its program may have changed in its own way."""
     sweep: tuple[str, ...] = ()
     """The folders in which that run has written files."""
-    entries: tuple[str, ...] = ()
-    """The entries before that run."""
+    made: Record = dataclasses.field(default_factory=dict)
+    """What boots once that run has come to its end, as `unfinished_arguments.recorded_boot()` makes it."""
     commands: tuple[tuple[str, ...], ...] = ()
     """By which that run has made them again."""
 
@@ -67,7 +68,7 @@ class CmdlineRecord:
             texts(record.get("asked")),
             {path: unrecorded(state) for path, state in (touched.items() if isinstance(touched, dict) else ())},
             texts(record.get(SWEEP)),
-            texts(record.get("entries")),
+            made if isinstance(made := record.get("made"), dict) else {},
             tuple(map(texts, commands if isinstance(commands, list) else ())),
         )
 
@@ -85,20 +86,21 @@ class CmdlineRecord:
         touched: t.Mapping[str, FileState | None],
         folders: t.Sequence[str],
         for_iommu: bool = False,
-        remake: tuple[t.Sequence[str], t.Sequence[tuple[str, ...]]] = ((), ()),
+        remake: tuple[Record, t.Sequence[tuple[str, ...]]] | None = None,
     ) -> None:
         """What is going to be done, on disk before it is; ``folders`` are those that will be made.
 
-        ``remake`` are the entries that are there, and the commands that make them again from files of ours.
+        ``remake`` is what boots then, and the commands that make the entries again from files of ours.
         """
+        made, commands = remake or ({}, ())
         begun = dataclasses.replace(
             self,
             is_pending=True,
             asked=change.words,
             touched=touched,
             sweep=tuple(dict.fromkeys(posixpath.dirname(path) for path in (*(one.path for one in changes), *touched))),
-            entries=tuple(remake[0]),
-            commands=tuple(remake[1]),
+            made=made,
+            commands=tuple(commands),
             folders=tuple(dict.fromkeys((*self.folders, *folders))),
             iommu=self._of_iommu(change, for_iommu),
         )
@@ -166,7 +168,7 @@ class CmdlineRecord:
             "iommu": list(self.iommu),
             "asked": list(self.asked),
             SWEEP: list(self.sweep),
-            "entries": list(self.entries),
+            "made": self.made,
             "commands": [list(command) for command in self.commands],
             "touched": {path: recorded(state) for path, state in self.touched.items()},
         }

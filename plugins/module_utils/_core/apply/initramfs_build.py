@@ -16,6 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_pl
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_install
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import is_copied_by_kernel_install
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import ANY_CODE, TIMED_OUT
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.durable import UnsettledError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Journal
@@ -52,13 +53,20 @@ def rebuild(host: Host, generator: Generator, plan: KernelPlan, remaining: t.Cal
         new = f"{plan.built}.vfio-variants-new-{directory.rpartition('-')[2]}"
         kept, follows = kept_name(plan.built), bool(_hooks(host)) or plan.source is not None
         journal = Journal(host, f"{IMAGES}{plan.release}")
+        is_settled = True
         try:
             journal.write({"release": plan.release, "image": plan.built, "new": new, "kept": kept, "hooks": follows})
             _build(host, generator, plan, (new, directory), remaining, timeout)
+        except UnsettledError:
+            # With what follows, the image before is in its place again.
+            is_settled = follows or host.is_file(new) or not host.is_file(plan.built)
+            raise
         finally:
             with uninterrupted():
-                host.remove(new)
-                if not host.is_file(kept):
+                if host.is_file(new):
+                    host.remove(new)
+                # The next run synchronizes the directory.
+                if is_settled and not host.is_file(kept):
                     journal.close()
 
 
@@ -132,7 +140,10 @@ def _images_like(host: Host, image: str) -> list[str]:
 def _put_in_place(host: Host, plan: KernelPlan, new: str, remaining: t.Callable[[str], tuple[str, ...]], timeout: float) -> None:
     kept = kept_name(plan.built)
     if not _hooks(host) and plan.source is None:
-        host.rename(new, plan.built)
+        try:
+            host.rename(new, plan.built)
+        except UnsettledError as error:
+            raise UnsettledError(f"{plan.built} was replaced by one that matches the policy. {error.msg}", error.hint) from error
         _forget(host, kept)
         return
     had = host.is_file(plan.built)
@@ -145,7 +156,8 @@ def _put_in_place(host: Host, plan: KernelPlan, new: str, remaining: t.Callable[
     except BaseException:
         with uninterrupted():
             if had:
-                host.rename(kept, plan.built)
+                with contextlib.suppress(UnsettledError):
+                    host.rename(kept, plan.built)
                 _run_loader_hooks(host, plan, ANY_CODE, timeout)
                 _follow(host, plan, None, timeout)
             else:
@@ -180,7 +192,8 @@ def _unify(host: Host, plan: KernelPlan, remaining: t.Callable[[str], tuple[str,
     except BaseException:
         with uninterrupted():
             made = _made(host, plan)
-            host.rename(kept, plan.image)
+            with contextlib.suppress(UnsettledError):
+                host.rename(kept, plan.image)
             if made != plan.image:
                 host.remove(made)
         raise

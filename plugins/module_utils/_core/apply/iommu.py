@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import typing as t
 
@@ -11,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_arg
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import CmdlineRecord
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import after, needed_arguments
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import DIRECTORY
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
@@ -48,9 +50,22 @@ def apply(host: Host, request: IommuRequest, check_mode: bool) -> Result:
         wanted = needed_arguments(iommu, tuple(_changed(boot, ours, False) for boot in boots), request.passthrough)
     surplus = tuple(word for word in ours if word not in wanted)
     results = [_change(host, request, words, words is wanted, check_mode) for words in (surplus, wanted) if words]
+    if not results:
+        results = _recovered(host, check_mode)
     results = [result for result in results if result["changed"] or result["reboot_required"] or result.get("recovered")]
     later = tuple(_changed(_changed(boot, surplus, False), wanted, True) for boot in boots)
     return _result(iommu, later, wanted, results)
+
+
+def _recovered(host: Host, check_mode: bool) -> list[Result]:
+    """As a run with arguments to change begins: what a killed run has left, if only the empty folder of its records."""
+    if not host.is_root or not host.is_dir(DIRECTORY):
+        return []
+    from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery import recover
+
+    with contextlib.nullcontext() if check_mode else host.lock():
+        found = recover(host, check_mode)
+    return [found.added_to({"changed": False, "reboot_required": False, "diff": [], "files": [], "commands": []})]
 
 
 def _change(host: Host, request: IommuRequest, words: tuple[str, ...], wanted: bool, check_mode: bool) -> Result:

@@ -10,7 +10,13 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import OPERATION, CmdlineRecord
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery import recover
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished_arguments import before_unfinished, make_again, put
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished_arguments import (
+    before_unfinished,
+    make_again,
+    put,
+    recorded_boot,
+    will_make_again,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import cmdline_settings, cmdline_way, grubby, next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_loading import as_argument
@@ -31,6 +37,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import Way
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_transaction import Applied
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Record
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.argument_change import ArgumentChange
 
@@ -95,20 +102,28 @@ def apply(host: Host, request: CmdlineRequest, check_mode: bool) -> Result:
 
 def _apply(host: Host, request: CmdlineRequest, record: CmdlineRecord, check_mode: bool) -> Result:
     change = request.change
-    plan = _plan(host, change, record)
+    plan = _plan(host, change, record, _boots(host, record, check_mode))
     paths = (*(one.path for one in needed(plan.changes)), *_to_be_written(plan, change))
     after = tuple(_predicted(entry, plan, change) for entry in plan.entries)
     if plan.is_needed and change.wanted:
         _refuse_too_long(host, after)
     if plan.is_needed and not check_mode:
-        written, after = _carry_out(host, request, plan, record)
+        written, after = _carry_out(host, request, plan, record, after)
         paths = (*(one.path for one in needed(plan.changes)), *written)
     return _result(host, change, plan, after, paths)
 
 
-def _plan(host: Host, change: ArgumentChange, record: CmdlineRecord) -> ArgumentPlan:
+def _boots(host: Host, record: CmdlineRecord, check_mode: bool) -> tuple[Way, tuple[BootEntryCmdline, ...]]:
+    """By which way this host boots, and its entries; in check mode with those that a run would first make again."""
+    made = will_make_again(host, record) if check_mode else None
+    if made is not None:
+        return made[0], tuple(BootEntryCmdline(name, source, Cmdline(tuple(words)), one) for name, source, words, one in made[1])
     way = cmdline_way.find(host)
-    entries = _entries(host, way)
+    return way, _entries(host, way)
+
+
+def _plan(host: Host, change: ArgumentChange, record: CmdlineRecord, boots: tuple[Way, tuple[BootEntryCmdline, ...]]) -> ArgumentPlan:
+    way, entries = boots
     default = next((entry for entry in entries if entry.is_default), entries[0] if entries else None)
     given = default.cmdline if default is not None else Cmdline.read(host)
     changes = cmdline_settings.changes(host, way, change, given, record.base(host, change))
@@ -222,14 +237,14 @@ def _refuse_too_long(host: Host, after: t.Iterable[BootEntryCmdline]) -> None:
 
 
 def _carry_out(
-    host: Host, request: CmdlineRequest, plan: ArgumentPlan, record: CmdlineRecord
+    host: Host, request: CmdlineRequest, plan: ArgumentPlan, record: CmdlineRecord, predicted: t.Sequence[BootEntryCmdline]
 ) -> tuple[tuple[str, ...], tuple[BootEntryCmdline, ...]]:
     """The text files that the programs have written, and the entries afterwards."""
     snapshot = _snapshot(host, plan)
     folders = tuple(one.path.rpartition("/")[0] for one in plan.changes if one.before is None and one.after is not None)
     folders = tuple(folder for folder in folders if not host.exists(folder))
     touched = {path: state for path, state in snapshot.items() if path not in grubby.ENVIRONMENTS} if plan.way.method == GRUBBY else {}
-    remake = (tuple(item.id for item in plan.way.items), () if plan.way.method == GRUBBY else plan.commands)
+    remake = None if plan.way.method == GRUBBY else (_then(plan, request.change, predicted), plan.commands)
     applied: Applied | None = None
     try:
         record.begin(host, request.change, needed(plan.changes), touched, folders, request.for_iommu, remake)
@@ -248,6 +263,12 @@ def _carry_out(
             raise HostError(error.msg, ended if error.hint is None else f"{error.hint} {ended}", error.facts) from error
         raise
     return tuple(path for path, state in snapshot.items() if file_transaction.read_state(host, path) != state), after
+
+
+def _then(plan: ArgumentPlan, change: ArgumentChange, predicted: t.Iterable[BootEntryCmdline]) -> Record:
+    """What boots once the plan is carried out, for the journal."""
+    items = [dataclasses.replace(item, arguments=change.edited(item.arguments)) for item in plan.way.items]
+    return recorded_boot(plan.way, items, [(one.name, one.source, one.cmdline.arguments, one.is_default) for one in predicted])
 
 
 def _write_again(host: Host, plan: ArgumentPlan, change: ArgumentChange, snapshot: t.Mapping[str, FileState | None]) -> None:

@@ -9,8 +9,10 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read as reading
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_root import config_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_transaction import read_state
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import text_in
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.planned_host import PlannedHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALIASES, MODULES
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import LOADED
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import (
     ModuleContent,
@@ -38,8 +40,9 @@ def read_facts(
     kernels: tuple[Kernel, ...],
     loader: NextBoot,
     ids_candidates: t.Collection[str],
+    natives: t.Collection[str] = (),
 ) -> PolicyFacts:
-    """Read the host.  ``ids_candidates`` are the modules to look into for an `ids` parameter."""
+    """Read the host.  ``ids_candidates`` are the modules to look into for an `ids` parameter, ``natives`` those named as native."""
     without = PlannedHost(host, dict.fromkeys(paths.all))
     return PolicyFacts(
         inventory=inventory,
@@ -54,7 +57,24 @@ def read_facts(
             (kernel.release, module) for kernel in kernels for module in ids_candidates if _takes_ids(host, kernel, module)
         ),
         renamed=dict(_renamed(host, inventory, kernels)),
+        asked_for=_asked_for(host, kernels, frozenset(map(normalize_module_name, natives))),
     )
+
+
+def _asked_for(host: Host, kernels: t.Sequence[Kernel], modules: t.Collection[str]) -> dict[str, str]:
+    """What has no alias of a device, and one of another kind: a file system, a bond, a layer of disks."""
+    found: dict[str, set[str]] = {}
+    for kernel in kernels if modules else ():
+        for line in text_in(host, f"{MODULES}/{kernel.release}/{ALIASES}").splitlines():
+            alias, _blank, module = line.removeprefix("alias ").rpartition(" ")
+            if (name := normalize_module_name(module)) in modules:
+                found.setdefault(name, set()).add(alias)
+    return {module: min(aliases) for module, aliases in found.items() if not any(map(_is_of_device, aliases))}
+
+
+def _is_of_device(alias: str) -> bool:
+    """Every modalias begins with its bus; by `devname:` a module is loaded for a node that somebody opens."""
+    return ":" in alias and not alias.startswith("devname:")
 
 
 def _renamed(host: Host, inventory: Inventory, kernels: t.Sequence[Kernel]) -> t.Iterator[tuple[str, str]]:

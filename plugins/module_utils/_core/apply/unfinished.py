@@ -80,6 +80,8 @@ def _images(host: Host) -> tuple[str, ...]:
             sentences.append(waiting_image(record))
         elif isinstance(new, str) and host.is_file(new):
             sentences.append(f"{new}, which was being built, is left; the next run removes it.")
+        else:
+            sentences.append(f"{record.get('image')} is complete; the next run sees to it that this survives a power failure.")
     return tuple(sentences)
 
 

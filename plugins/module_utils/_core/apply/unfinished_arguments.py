@@ -9,18 +9,25 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import OPERATION
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import cmdline_way
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import MenuItem
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import KERNEL_INSTALL as LINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import SETTINGS, VARIABLES
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_transaction import read_state
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import texts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.planned_host import PlannedHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovered
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
 
+ITEM = ("title", "id", "source", "kernel", "arguments", "release")
+"""What is recorded of an entry of the menu."""
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import CmdlineRecord
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import Way
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileState
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Record
 
 
 def make_again(host: Host, record: CmdlineRecord, timeout: float) -> None:
@@ -28,10 +35,32 @@ def make_again(host: Host, record: CmdlineRecord, timeout: float) -> None:
 
     The settings that they read are whole, since they are replaced as one.
     """
-    if record.is_pending and record.commands and not set(record.entries) <= _entries(host):
+    if will_make_again(host, record) is not None:
         for argv in record.commands:
             with contextlib.suppress(HostError):
                 host.run(argv, timeout)
+
+
+def will_make_again(host: Host, record: CmdlineRecord) -> tuple[Way, list[t.Any]] | None:
+    """What boots once they have: the way, and what `recorded_boot()` was given of entries; None if no entry is missing."""
+    if not (record.is_pending and record.commands):
+        return None
+    with contextlib.suppress(KeyError, TypeError):
+        way = record.made["way"]
+        items = tuple(MenuItem(**item) for item in way["items"])
+        if {item.id for item in items} <= _entries(host):
+            return None
+        return cmdline_way.Way(way["loader"], way["method"], way["config"], items, texts(way["doubts"])), record.made["entries"]
+    return None
+
+
+def recorded_boot(way: Way, items: t.Iterable[MenuItem], entries: t.Sequence[t.Any]) -> Record:
+    """The way with the items as they are going to be, and these entries, as the journal has them."""
+    named = [{name: getattr(item, name) for name in ITEM} for item in items]
+    return {
+        "way": {"loader": way.loader, "method": way.method, "config": way.config, "items": named, "doubts": way.doubts},
+        "entries": entries,
+    }
 
 
 def _entries(host: Host) -> set[str]:

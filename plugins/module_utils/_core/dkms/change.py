@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_modules import module_files
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_modules import missing_folders, module_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsCommand, built_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.undo import Rollback, Undo, UndoStep, forget
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -155,6 +155,9 @@ class PackageChange:
         dkms = self._dkms(version)
         built = built_modules(self._host, f"{self._paths.version(self._plan.name, version)}/{release}/{self._arch}")
         self._set_aside(self._files(release, built))
+        # DKMS makes them before it copies into them, and removes them only with a module that it has copied as a whole.
+        for folder in missing_folders(self._host, self._paths, self._plan.name, release):
+            self._rollback.add(UndoStep("remove_empty", folder))
         self._rollback.add(UndoStep("uninstall", version, release))
         dkms.install(release, self._arch)
 
@@ -172,9 +175,8 @@ def remove_version(undo: Undo, version: str, instead: str | None) -> None:
     try:
         if host.link(f"{here}/source") is not None and host.is_file(f"{sources}/dkms.conf"):
             DkmsCommand(host, undo.paths, undo.name, version).remove()
-        # What DKMS does not find: a version that was never registered, or whose sources are gone.
-        if host.is_dir(here):
-            forget(host, here)
+        # What DKMS does not find: a version that was never registered, whose sources are gone, or of which it was killed at the end.
+        forget(host, here)
         host.remove_tree(sources)
     except HostError as error:
         installed = f"{undo.name} {instead} is installed, but " if instead else ""

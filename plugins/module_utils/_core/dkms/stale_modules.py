@@ -70,6 +70,14 @@ def destination(host: Host) -> str:
     return dkms_folder(host) or OWN
 
 
+def missing_folders(host: Host, paths: DkmsPaths, package: str, release: str) -> tuple[str, ...]:
+    """Those that DKMS makes when it installs a package for a kernel, the outer ones first."""
+    tree = f"{paths.install}/{release}"
+    folders = (destination(host), *_conf_folders(host, paths, package))
+    parts = (folder.split("/")[:count] for folder in folders for count in range(1, folder.count("/") + 2))
+    return tuple(path for path in dict.fromkeys("/".join((tree, *names)) for names in parts) if not host.exists(path))
+
+
 def _conf_folders(host: Host, paths: DkmsPaths, package: str) -> t.Iterator[str]:
     """DEST_MODULE_LOCATION of the package's versions, which DKMS follows on distributions that it does not know."""
     for version in _versions_of(host, paths, package):

@@ -12,13 +12,13 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_mod
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import SECONDS, DkmsCommand, built_modules, run_depmod
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import UNREADABLE, Journal
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import UNREADABLE, Journal, remove_if_empty
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import is_same_file
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
-UndoKind = t.Literal["move", "depmod", "install", "uninstall", "remove_tree", "remove", "forget"]
+UndoKind = t.Literal["move", "depmod", "install", "uninstall", "remove_tree", "remove", "remove_empty", "forget"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +26,8 @@ class UndoStep:
     """One step back.
 
     ``move``: from the place ``one`` to ``two``.  ``depmod``: for kernel ``one``.  ``install`` and ``uninstall``: version ``one`` for
-    kernel ``two``.  ``remove_tree``, ``remove``: the path ``one``.  ``forget``: the version's folder ``one`` in DKMS's tree.
+    kernel ``two``.  ``remove_tree``, ``remove``: the path ``one``, ``remove_empty`` only if it is a folder that holds nothing.
+    ``forget``: the version's folder ``one`` in DKMS's tree.
     """
 
     kind: UndoKind
@@ -52,6 +53,7 @@ class Undo:
             "uninstall": lambda: self._uninstall(step.one, step.two),
             "remove_tree": lambda: self.host.remove_tree(step.one),
             "remove": lambda: self.host.remove(step.one),
+            "remove_empty": lambda: remove_if_empty(self.host, step.one),
             "forget": lambda: forget(self.host, step.one),
         }
         actions[step.kind]()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import resource
 import signal
@@ -13,7 +14,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import processes
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, uninterrupted
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, noticed, uninterrupted
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """For programs that call others by name, as DKMS does: a session without a login shell may lack the sbin folders."""
@@ -41,6 +42,11 @@ class Runner(t.Protocol):
     ) -> tuple[int, str, str]: ...
 
 
+def as_given(runner: t.Callable[..., tuple[int, str, str]]) -> Runner:
+    """`AnsibleModule.run_command` as it is to be called: it would put values in the place of `$NAME` and `~` in every word."""
+    return functools.partial(runner, expand_user_and_vars=False)
+
+
 class ModuleLike(t.Protocol):
     """The part of `AnsibleModule` that a host needs."""
 
@@ -62,7 +68,7 @@ def run_bounded(
     """See `Host.run()`."""
     bounded = ["timeout", "--kill-after=5", f"{timeout:g}", *argv]
     begun = time.monotonic()
-    with _limited(largest_file), _ended_with_this_run():
+    with _limited(largest_file), _ended_with_this_run(), noticed():
         rc, stdout, stderr = runner(bounded, data=stdin, binary_data=True, environ_update={"LC_ALL": "C", **(env or {})})
     if rc == -signal.SIGKILL and time.monotonic() - begun >= timeout:
         # timeout(1) sends the signal to its whole process group, and so to itself.

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes of single files that survive a power failure; an error says what has happened to the file."""
+"""Changes of single files that survive a power failure."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ LARGE = "/var/tmp"  # noqa: S108 - only mkdtemp() writes there
 UNSUPPORTED = (errno.EINVAL, errno.EOPNOTSUPP)
 
 
+class UnsettledError(HostError):
+    """The change is made, but may not survive a power failure.  Whoever takes it back need not say more than this."""
+
+
 def replace_file(place: str, path: str, data: bytes, mode: int) -> None:
     """Replace the file at ``place``: after a crash it has the old content or the new.  Raises HostError, which calls it ``path``.
 
@@ -32,7 +36,7 @@ def replace_file(place: str, path: str, data: bytes, mode: int) -> None:
     """
     with uninterrupted():
         _replace(place, path, data, mode)
-        _settle(place, f"{path} was written")
+        settle(place, path)
 
 
 def _replace(place: str, path: str, data: bytes, mode: int) -> None:
@@ -61,7 +65,7 @@ def remove_file(place: str, path: str) -> None:
         return
     except OSError as error:
         raise HostError(f"{path} cannot be removed: {error.strerror}.") from error
-    _settle(place, f"{path} was removed")
+    settle(place, path)
 
 
 def move(source: str, target: str, names: tuple[str, str]) -> None:
@@ -70,11 +74,11 @@ def move(source: str, target: str, names: tuple[str, str]) -> None:
         os.replace(source, target)
     except OSError as error:
         raise HostError(f"{names[0]} cannot be moved to {names[1]}: {error.strerror}.") from error
-    _settle(target, f"{names[0]} was moved to {names[1]}")
+    settle(target, names[1])
 
 
-def _settle(place: str, done: str) -> None:
-    """Make a change in a directory survive a power failure; ``done`` is what has been changed, as a clause."""
+def settle(place: str, path: str) -> None:
+    """Make what a file's directory says of it survive a power failure.  Raises UnsettledError."""
     folder = os.path.dirname(place)
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -85,8 +89,9 @@ def _settle(place: str, done: str) -> None:
     except OSError as error:
         if error.errno in UNSUPPORTED:
             return
-        raise HostError(
-            f"{done}, but that may not survive a power failure: its directory cannot be synchronized with the disk ({error.strerror}).",
+        raise UnsettledError(
+            f"{path}: its directory cannot be synchronized with the disk ({error.strerror}), "
+            "so a change of it may not survive a power failure.",
             "See what the kernel's log says about the disk, and run this again.",
         ) from error
 

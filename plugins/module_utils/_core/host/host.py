@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.attribute_writer import AttributeWriter, write_all
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.block_device import exclusively_open
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CacheDirectory, opened_private
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Completed, ModuleLike, Runner, run_bounded
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Completed, ModuleLike, Runner, as_given, run_bounded
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.durable import (
     is_leftover,
     move,
@@ -78,7 +78,7 @@ class Host(Root):
     @classmethod
     def from_module(cls, module: ModuleLike, root: str = "/") -> Host:
         """The host that an Ansible module runs on."""
-        return cls(root, module.run_command, lambda path: module.set_default_selinux_context(path, False))
+        return cls(root, as_given(module.run_command), lambda path: module.set_default_selinux_context(path, False))
 
     @contextlib.contextmanager
     def recorded(self) -> t.Iterator[ReadLog]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import PATH
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import PATH, as_given
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.durable import LARGE, scratch
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -102,4 +102,4 @@ class InImage:
 
 def host_of(module: ModuleLike, root: str) -> Host:
     """The running host, or below another root than `/` the image there."""
-    return Host.from_module(module) if root == "/" else ImageHost(root, t.cast("Runner", module.run_command))
+    return Host.from_module(module) if root == "/" else ImageHost(root, as_given(module.run_command))

@@ -21,11 +21,25 @@ class Interrupted(BaseException):
         self.name = signal.Signals(number).name
 
 
+_come: list[int] = []
+"""The signals that have raised Interrupted."""
+
+
+@contextlib.contextmanager
+def noticed() -> t.Iterator[None]:
+    """At its end what Python has dropped is raised again: what is raised while it starts a process, after which the run would go on."""
+    before = len(_come)
+    yield
+    if len(_come) > before:
+        raise Interrupted(_come[-1])
+
+
 @contextlib.contextmanager
 def interruptible() -> t.Iterator[None]:
     """Inside the `with` statement a signal that ends the process raises Interrupted.  Signals that are ignored stay ignored."""
 
     def interrupt(number: int, _frame: object) -> None:
+        _come.append(number)
         raise Interrupted(number)
 
     with _handled_by(interrupt):

@@ -9,14 +9,14 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import head_text
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 MOUNTS, FSTAB = "/proc/self/mountinfo", "/etc/fstab"
 MOST_ROWS = 20_000
-LARGEST = 4 << 20
+LARGEST = 16 << 20
+"""Bytes.  A host of thousands of containers has some megabytes: each layer of an overlay is named in its line."""
 ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
@@ -33,7 +33,7 @@ class MountedPlace(t.NamedTuple):
 
 
 def mounted(host: Host, process: str = "self", most: int = LARGEST) -> t.Iterator[MountedPlace]:
-    """What a process has mounted, in order, of at most so many bytes of its table."""
+    """What a process has mounted, in order.  Raises HostError for a table of more bytes."""
     return _read(raw_lines(host, f"/proc/{process}/mountinfo", most))
 
 
@@ -68,7 +68,11 @@ def below(root: str) -> frozenset[str] | None:
 
 
 def raw_lines(host: Host, path: str, most: int = LARGEST) -> tuple[str, ...]:
-    return tuple(head_text(host, path, most).split("\n"))
+    """None of what cannot be read.  Raises HostError for a longer file: what the host needs could be named at its end."""
+    content = host.head(path, most + 1) or b""
+    if len(content) > most:
+        raise HostError(f"{path} cannot be read: it has more than {most >> 20} MiB.")
+    return tuple(content.decode("utf-8", "surrogateescape").split("\n"))
 
 
 def unescaped(text: str) -> str:

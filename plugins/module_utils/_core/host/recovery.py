@@ -10,6 +10,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import made_folders
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.durable import settle
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileState, digest_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
@@ -230,6 +231,7 @@ def _images(host: Host, check_mode: bool) -> tuple[Recovered, ...]:
             for path in removed:
                 host.remove(path)
             if not waits:
+                _settle(host, record)
                 journal.close()
         if waits:
             found.append(Recovered("initramfs", "left", (waiting_image(record),)))
@@ -238,6 +240,13 @@ def _images(host: Host, check_mode: bool) -> tuple[Recovered, ...]:
         else:
             found.append(Recovered("initramfs", "finished", (f"{record.get('image')} is complete.",)))
     return tuple(found)
+
+
+def _settle(host: Host, record: Record) -> None:
+    """The run may have ended because the disk could not say that the image is there.  Raises HostError as long as it cannot."""
+    image = record.get("image")
+    if isinstance(image, str) and host.is_file(image):
+        settle(host.whole(image), image)
 
 
 def image_records(host: Host) -> list[tuple[Journal, Record]]:

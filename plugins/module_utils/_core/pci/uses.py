@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording import counted
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_console import console_uses, may_have_port
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_console import console_below, console_uses, may_have_port
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_kernel import kernel_users
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_keys import key_of, may_have_key
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_processes import (
@@ -115,7 +115,10 @@ class HostUses:
 
     def below(self, folder: str) -> tuple[Use, ...]:
         """Everything that uses a device of any bus, by its folder in sysfs."""
-        return tuple(dict.fromkeys(self._below(read_below(self._host, [folder]))))
+        below = read_below(self._host, [folder])
+        consoles = self._arguments.consoles if below.terminals or below.virtio else ()
+        shown = (Use(clause, "console") for clause in console_below(self._host, below, consoles))
+        return tuple(dict.fromkeys((*self._below(below), *shown)))
 
     def without_driver(self, device: Device) -> tuple[Use, ...]:
         """Of a function without a driver: the console, which the firmware may have put on it, and programs that drive it themselves.

@@ -54,14 +54,7 @@ def console_uses(
         yield "it is the display that the firmware shows (boot_vga), so the console may be on it"
     elif below.framebuffers and not _has_no_screen(host):
         yield f"the console is on its framebuffer {below.framebuffers[0]}"
-    active = (host.text_or_none("/sys/class/tty/console/active") or "").split()
-    # A braille display and the kernel's debugger have others before the port: `brl,ttyS4`, `ekgdboc,kbd,ttyS4,115200`.
-    named = [part.replace("/dev/", "") for value in consoles for part in value.split(",")]
-    for terminal in below.terminals:
-        if terminal in active or terminal in named:
-            yield f"the console is on {terminal}"
-    if any(name.startswith("hvc") for name in (*active, *named)) and any(_is_virtio_console(host, folder) for folder in below.virtio):
-        yield "the console hvc may be on it"
+    yield from _terminals(host, below, consoles)
     for value in consoles:
         found = ADDRESS_OPTION.search(value)
         if found is not None and _is_in_memory(host, device, int(found[1] or found[2], 16)):
@@ -70,6 +63,25 @@ def console_uses(
             yield f"the console {value} is on it"
         yield from _early(device, value)
     yield from _keyboards(host, below)
+
+
+def console_below(host: Host, below: Below, consoles: t.Sequence[str]) -> t.Iterator[str]:
+    """The same about a device of any bus."""
+    if below.framebuffers and not _has_no_screen(host):
+        yield f"the console is on its framebuffer {below.framebuffers[0]}"
+    yield from _terminals(host, below, consoles)
+    yield from _keyboards(host, below)
+
+
+def _terminals(host: Host, below: Below, consoles: t.Sequence[str]) -> t.Iterator[str]:
+    active = (host.text_or_none("/sys/class/tty/console/active") or "").split()
+    # A braille display and the kernel's debugger have others before the port: `brl,ttyS4`, `ekgdboc,kbd,ttyS4,115200`.
+    named = [part.replace("/dev/", "") for value in consoles for part in value.split(",")]
+    for terminal in below.terminals:
+        if terminal in active or terminal in named:
+            yield f"the console is on {terminal}"
+    if any(name.startswith("hvc") for name in (*active, *named)) and any(_is_virtio_console(host, folder) for folder in below.virtio):
+        yield "the console hvc may be on it"
 
 
 def _early(device: Device, value: str) -> t.Iterator[str]:

@@ -31,3 +31,5 @@ class PolicyFacts:
     mkinitcpio: bool = False
     renamed: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     """By the name of a loaded module the name that its file has, where that is another one."""
+    asked_for: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """By which name the kernel or a program asks for a module that drives no device, among those looked into."""

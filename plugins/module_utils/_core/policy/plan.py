@@ -91,6 +91,13 @@ def _natives(request: PolicyRequest, decisions: t.Sequence[Decision], facts: Pol
     for name in request.natives:
         if not any(kernel.has(name) for kernel in facts.kernels):
             raise unknown_module_error(name, facts.kernels, "natives")
+    for name in request.natives if any(decision.strategy == "blacklist" for decision in decisions) else ():
+        asked = facts.asked_for.get(normalize_module_name(name))
+        if asked is not None:
+            raise HostError(
+                f"natives: {name} is not a driver of devices; it is loaded for {asked}, which a blacklist would prevent.",
+                "Name the native drivers' modules, as in nouveau, or leave natives out.",
+            )
     using = [decision for decision in decisions if decision.strategy != "override"]
     if request.natives and decisions and not using:
         raise HostError(

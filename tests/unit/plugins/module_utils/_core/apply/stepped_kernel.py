@@ -39,11 +39,13 @@ class SteppedKernel(ModelKernel):
 class _Module:
     """As much of an AnsibleModule as run_module() needs; its result goes through a pipe."""
 
-    run_command = None
     params: t.ClassVar[dict[str, object]] = {}
 
     def __init__(self, results: int) -> None:
         self._results = results
+
+    def run_command(self, *_arguments: t.Any, **_options: t.Any) -> tuple[int, str, str]:
+        return 127, "", "no command"
 
     def set_default_selinux_context(self, _path: str, _changed: bool) -> bool:
         return False

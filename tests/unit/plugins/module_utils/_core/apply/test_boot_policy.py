@@ -199,6 +199,18 @@ class TestBlacklist:
         message = refused(tree, V100, strategy=strategy, natives=["nouveau", name])
         assert message.startswith(f"natives: {name} is a module of VFIO")
 
+    @pytest.mark.parametrize("alias", ["fs-ext4", "rtnl-link-bond", "md-raid1", "devname:mapper/control"])
+    def test_what_drives_no_device_is_not_blacklisted(self, tmp_path: Path, alias: str) -> None:
+        """Its file system would not be mounted, or its bond not be made, at the next boot."""
+        tree = kernel(gpu_host(tmp_path), modules={**BUILT, "needed": [alias]})
+        message = refused(tree, V100, strategy="blacklist", natives=["nouveau", "needed"], allow_shared_native=True)
+        assert message.startswith(f"natives: needed is not a driver of devices; it is loaded for {alias}, which a blacklist would prevent.")
+
+    def test_a_native_of_another_bus_with_a_further_name_is_one(self, tmp_path: Path) -> None:
+        tree = kernel(gpu_host(tmp_path), modules={**BUILT, "sd_mod": ["block-major-8-*", "scsi:t-0x00*"]})
+        run(tree, V100, strategy="blacklist", natives=["nouveau", "sd-mod"])
+        assert lines(tree, MODPROBE) == ["blacklist nouveau", "blacklist sd_mod"]
+
     def test_natives_without_a_claim_that_uses_them_are_refused(self, tmp_path: Path) -> None:
         assert "natives" in refused(gpu_host(tmp_path), V100, natives=["nouveau"])
 

@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import re
 import typing as t
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import initramfs_build
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import header, modules_line
 from ansible_collections.vfio.variants.tests.unit.images import archive, module, packed
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply.image_machine import (
@@ -332,6 +337,62 @@ def test_a_run_that_was_killed_before_the_boot_loader_knew_is_made_good(machine:
     assert machine.sync().plans[0].reasons == ("An earlier rebuild was interrupted before the boot loader's hooks had run.",)
     assert told.exists()
     assert machine.sync().result()["changed"] is False
+
+
+def disk_that_fails(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """It cannot say that what has changed in this folder is on it."""
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        if os.path.realpath(f"/proc/self/fd/{handle}") == str(folder):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+
+
+def test_an_image_of_which_the_disk_does_not_say_that_it_is_there_is_finished_by_a_later_run(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.has_image(machine.content(rules=None)).will_build(machine.content())
+    unsettled = f"{machine.image}: its directory cannot be synchronized with the disk (Input/output error)"
+    with monkeypatch.context() as patch:
+        disk_that_fails(patch, machine.tree.place("/boot"))
+        with pytest.raises(
+            HostError, match=f"^{re.escape(machine.image)} was replaced by one that matches the policy. {re.escape(unsettled)}"
+        ):
+            machine.sync()
+        assert machine.booted == machine.content()
+        host = machine.tree.host()
+        assert [work.operation for work in unfinished_work(host, Inventory.read(host))] == ["initramfs"]
+        with pytest.raises(HostError, match=f"^{re.escape(unsettled)}"):
+            machine.sync()
+    predicted = machine.sync(check_mode=True).result()
+    done = machine.sync().result()
+    assert done == predicted
+    assert (done["changed"], done["recovered"][0]["outcome"], done["recovered"][0]["what"]) == (
+        False,
+        "finished",
+        [f"{machine.image} is complete."],
+    )
+    assert machine.sync().result()["recovered"] == []
+
+
+def test_the_image_before_comes_back_with_its_copies_where_the_disk_does_not_say_that_the_new_one_is_there(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = with_loader_hooks(machine, 0)
+    machine.has_image(machine.content(rules=None)).will_build(machine.content())
+    old = machine.booted
+    disk_that_fails(monkeypatch, machine.tree.place("/boot"))
+    with pytest.raises(HostError, match=f"^{re.escape(machine.image)}: its directory cannot be synchronized"):
+        machine.sync()
+    assert machine.booted == old
+    assert told.exists()
+    assert machine.in_boot == [f"initrd.img-{DEBIAN_13}"]
+    monkeypatch.undo()
+    assert machine.sync().result()["recovered"] == []
+    assert machine.booted == machine.content()
 
 
 # -- which kernels, which generator

@@ -37,20 +37,24 @@ class Subject(t.NamedTuple):
     """Makes a host, and makes what is asked for be there or not."""
 
     host: Callable[[Path], t.Any]
-    present: Callable[[t.Any], dict[str, t.Any]]
-    absent: Callable[[t.Any], dict[str, t.Any]]
+    present: Callable[..., dict[str, t.Any]]
+    absent: Callable[..., dict[str, t.Any]]
 
 
-def numbered(host: t.Any) -> dict[str, t.Any]:
-    return run(host, functions.claim(3))
+def numbered(host: t.Any, check: bool = False) -> dict[str, t.Any]:
+    return run(host, functions.claim(3), check=check)
 
 
-def gone(host: t.Any) -> dict[str, t.Any]:
-    return run(host, state="absent")
+def gone(host: t.Any, check: bool = False) -> dict[str, t.Any]:
+    return run(host, check=check, state="absent")
 
 
-def policy(*claims: dict[str, t.Any], **options: t.Any) -> Callable[[t.Any], dict[str, t.Any]]:
-    return lambda host: run(host, *claims, **options)
+def policy(*claims: dict[str, t.Any], **options: t.Any) -> Callable[..., dict[str, t.Any]]:
+    return lambda host, check=False: run(host, *claims, check=check, **options)
+
+
+def iommu(state: str) -> Callable[..., dict[str, t.Any]]:
+    return lambda host, check=False: machines.call(host, check, state=state)
 
 
 def with_accounts(root: Path) -> Tree:
@@ -73,7 +77,7 @@ SUBJECTS = {
     "device nodes of virtual functions": Subject(
         functions_with_accounts, policy(functions.claim(3, node={**nodes.NODE, "memlock": "1G"})), policy(functions.claim(1))
     ),
-    "the IOMMU": Subject(machines.machine, machines.call, lambda host: machines.call(host, state="absent")),
+    "the IOMMU": Subject(machines.machine, iommu("present"), iommu("absent")),
 }
 
 
@@ -135,7 +139,8 @@ def test_the_next_run_has_the_same_outcome(tmp_path: Path, monkeypatch: pytest.M
             getattr(subject, first)(host)
         if not hit:
             break
-        getattr(subject, then)(host)
+        predicted = getattr(subject, then)(host, check=True)
+        assert getattr(subject, then)(host) == predicted, at
         assert files(root) == wanted, at
         assert words(root) == added, at
         assert folders(root) - own <= recorded(root), at
@@ -176,7 +181,8 @@ def test_a_step_that_fails_leaves_what_was_there(
             break
         found = configuration(files(root))
         assert found in map(configuration, (before, after)) or unfinished_work(host.host(), Inventory.read(host.host())), at
-        getattr(subject, first)(host)
+        predicted = getattr(subject, first)(host, check=True)
+        assert getattr(subject, first)(host) == predicted, at
         assert files(root) == after, at
     else:
         raise AssertionError("The run does not come to its end.")

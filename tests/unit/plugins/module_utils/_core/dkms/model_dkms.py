@@ -215,6 +215,9 @@ class _Action:
         if (place / built.name).exists() and _version(place / built.name) == _version(built):
             for path in place.glob(f"{built.name}*"):
                 path.unlink()
+            with contextlib.suppress(OSError):
+                for folder in (place, *place.relative_to(self._modules).parents[:-1]):
+                    (self._modules / folder).rmdir()
 
     def _remove(self) -> tuple[int, str, str]:
         shutil.rmtree(self._here)

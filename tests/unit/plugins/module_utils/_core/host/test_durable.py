@@ -37,7 +37,9 @@ def no_sync(monkeypatch: pytest.MonkeyPatch) -> t.Callable[[int], None]:
     return fail_with
 
 
-MAY_NOT_SURVIVE = "but that may not survive a power failure: its directory cannot be synchronized with the disk (Input/output error)."
+MAY_NOT_SURVIVE = (
+    "its directory cannot be synchronized with the disk (Input/output error), so a change of it may not survive a power failure."
+)
 
 
 def test_a_file_whose_directory_is_not_synchronized_was_moved_and_the_error_says_so(
@@ -47,7 +49,7 @@ def test_a_file_whose_directory_is_not_synchronized_was_moved_and_the_error_says
     no_sync(errno.EIO)
     with pytest.raises(HostError) as caught:
         host.rename("/boot/new", "/boot/image")
-    assert caught.value.msg == f"/boot/new was moved to /boot/image, {MAY_NOT_SURVIVE}"
+    assert caught.value.msg == f"/boot/image: {MAY_NOT_SURVIVE}"
     assert (tmp_path / "boot/image").read_text() == "new"
 
 
@@ -56,10 +58,10 @@ def test_the_same_holds_for_a_file_that_is_written_or_removed(tmp_path: Path, no
     no_sync(errno.EIO)
     with pytest.raises(HostError) as caught:
         host.write_atomic("/etc/new", b"new")
-    assert caught.value.msg == f"/etc/new was written, {MAY_NOT_SURVIVE}"
+    assert caught.value.msg == f"/etc/new: {MAY_NOT_SURVIVE}"
     with pytest.raises(HostError) as caught:
         host.remove("/etc/old")
-    assert caught.value.msg == f"/etc/old was removed, {MAY_NOT_SURVIVE}"
+    assert caught.value.msg == f"/etc/old: {MAY_NOT_SURVIVE}"
     assert sorted(os.listdir(tmp_path / "etc")) == ["new"]
 
 

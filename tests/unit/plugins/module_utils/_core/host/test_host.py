@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import functools
 import os
+import signal
 import stat
 import subprocess
 import time
@@ -13,12 +16,14 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import processes
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import ANY_CODE, TIMED_OUT
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, interruptible
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, interruptible, uninterrupted
+from ansible_collections.vfio.variants.tests.unit.module_commands import MODULE
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 
@@ -111,6 +116,31 @@ def test_a_command_that_runs_when_a_signal_comes_is_ended_with_all_that_it_has_s
     begun[0].wait()
     # There was time for it to end by itself.
     assert (left, late.exists()) == ((), True)
+
+
+def test_a_signal_that_comes_while_python_starts_a_process_ends_the_run_all_the_same(tmp_path: Path) -> None:
+    """What a function that runs at a fork raises is dropped, and told on standard error."""
+
+    def runs(args: list[str], **_options: t.Any) -> tuple[int, str, str]:
+        with contextlib.suppress(Interrupted):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return 0, "", ""
+
+    host = Host(str(tmp_path), runs)
+    with pytest.raises(Interrupted), interruptible():
+        host.run(["true"], timeout=60)
+    with interruptible(), uninterrupted():
+        # What undoes the run can still run programs.
+        assert Host(str(tmp_path), really_run).run(["true"], timeout=60).rc == 0
+
+
+def test_a_module_gives_its_words_to_a_program_as_they_are(tmp_path: Path) -> None:
+    class Module:
+        run_command = staticmethod(functools.partial(AnsibleModule.run_command, t.cast("t.Any", MODULE)))
+        set_default_selinux_context = staticmethod(lambda _path, changed: changed)
+
+    host = Host.from_module(t.cast("t.Any", Module), str(tmp_path))
+    assert host.run(["echo", "$HOME", "~", "rd.x=${PATH}"], timeout=60).stdout == "$HOME ~ rd.x=${PATH}\n"
 
 
 def test_a_command_that_fails_is_told_with_its_last_line(tmp_path: Path) -> None:

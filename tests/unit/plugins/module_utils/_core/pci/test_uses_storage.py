@@ -8,6 +8,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import mounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host as RealHost
 from ansible_collections.vfio.variants.tests.unit.lockout_by_names import cxl, local_nbd, words
@@ -48,6 +49,20 @@ def test_a_table_that_is_longer_than_any_is_one_sentence(tmp_path: Path, path: s
     host = Host(tmp_path).nvme_disk().file(path, "x /dev/sda1 /dev/sda2 none\n" * 20_001)
     with pytest.raises(HostError, match=rf"^{path} cannot be read: it has more than 20000 lines\.$"):
         findings(host)
+
+
+@pytest.mark.parametrize("path", ["/etc/fstab", "/etc/crypttab", "/proc/swaps", "/proc/self/mountinfo"])
+def test_what_is_named_behind_the_end_of_a_table_that_is_read_is_not_given_away(tmp_path: Path, path: str) -> None:
+    host = Host(tmp_path).nvme_disk("p1").file(path, "#" * mounts.LARGEST + "\n/dev/nvme0n1p1 / ext4 defaults 0 1\n")
+    with pytest.raises(HostError, match=rf"^{path} cannot be read: it has more than 16 MiB\.$"):
+        findings(host)
+
+
+def test_a_host_with_thousands_of_containers_is_read_to_the_end(tmp_path: Path) -> None:
+    layers = ":".join(f"/var/lib/containerd/snapshots/{number}/fs" for number in range(25))
+    line = f"99 1 0:99 / /run/pods/x rw - overlay overlay rw,lowerdir={layers}\n"
+    host = Host(tmp_path).nvme_disk("p1").file("/proc/self/mountinfo", line * 5000).mounted("/srv", "ext4", "/dev/nvme0n1p1", "259:1")
+    assert ("data_mounts", "/dev/nvme0n1p1 is mounted at /srv") in findings(host)
 
 
 def test_each_part_of_an_array_has_its_name(tmp_path: Path) -> None:
