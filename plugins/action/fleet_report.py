@@ -12,7 +12,7 @@ from pathlib import Path
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, shown
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import refuse_unusable
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.option_types import refuse_wrong
 from ansible_collections.vfio.variants.plugins.modules.fleet_report import argument_spec
 from ansible_collections.vfio.variants.plugins.plugin_utils._report import files
 from ansible_collections.vfio.variants.plugins.plugin_utils._report.summary import Summary, not_examined
@@ -31,7 +31,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
         result: Result = super().run(tmp, task_vars)
         try:
-            refuse_unusable(self._task.args)
+            refuse_wrong(self._task.args, argument_spec())
             _validation, options = self.validate_argument_spec(argument_spec())
             report = files.fleet_report(str(options["title"]), list(summaries(options["hosts"], options["names"])))
             folder = Path(options["folder"]).absolute()

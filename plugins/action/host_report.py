@@ -12,7 +12,7 @@ from pathlib import Path
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import refuse_unusable
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.option_types import refuse_wrong
 from ansible_collections.vfio.variants.plugins.modules.host_report import argument_spec
 from ansible_collections.vfio.variants.plugins.plugin_utils._report import files
 from ansible_collections.vfio.variants.plugins.plugin_utils._report.adapter import DEVICE_INFO, host_data
@@ -31,7 +31,7 @@ class ActionModule(ActionBase):
         facts = task_vars or {}
         name = str(facts.get("inventory_hostname", "host"))
         try:
-            refuse_unusable(self._task.args)
+            refuse_wrong(self._task.args, argument_spec())
             _validation, options = self.validate_argument_spec(argument_spec())
             return {**result, **self._report(name, options, facts)}
         except HostError as error:

@@ -17,8 +17,8 @@ from ansible.utils.display import Display
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, interruptible
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.option_types import refuse_wrong
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import refuse_unusable
 from ansible_collections.vfio.variants.plugins.modules.rehearse import argument_spec
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
@@ -46,7 +46,7 @@ class ActionModule(ActionBase):
         result: Result = super().run(tmp, task_vars)
         self._facts = task_vars or {}
         try:
-            refuse_unusable(self._task.args)
+            refuse_wrong(self._task.args, argument_spec())
             _validation, options = self.validate_argument_spec(argument_spec())
             return {**result, "changed": False, **_unless_ended(lambda: self._rehearse(options))}
         except HostError as error:

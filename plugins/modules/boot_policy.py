@@ -287,7 +287,7 @@ def request(options: t.Mapping[str, t.Any]) -> PolicyRequest:
 
 
 def main() -> None:
-    with readable_options():
+    with readable_options(ARGUMENTS):
         module = AnsibleModule(
             argument_spec=ARGUMENTS,
             mutually_exclusive=CLAIM_EXCLUSIVE,

@@ -344,7 +344,7 @@ def request(options: t.Mapping[str, t.Any]) -> ClaimCheckRequest:
 
 
 def main() -> None:
-    with readable_options():
+    with readable_options(ARGUMENTS):
         module = AnsibleModule(
             argument_spec=ARGUMENTS,
             mutually_exclusive=CLAIM_EXCLUSIVE,

@@ -157,7 +157,7 @@ def work(module: AnsibleModule, host: Host) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    with readable_options():
+    with readable_options(ARGUMENTS):
         module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     run_module(module, lambda host: work(module, host), module.params["root"])
 

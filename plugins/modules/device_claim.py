@@ -307,7 +307,7 @@ def bound(host: Host, wanted: BindRequest, check_mode: bool, tell: Tell = untold
 
 
 def main() -> None:
-    with readable_options():
+    with readable_options(ARGUMENTS):
         module = AnsibleModule(
             argument_spec=ARGUMENTS,
             mutually_exclusive=CLAIM_EXCLUSIVE,

@@ -471,7 +471,7 @@ def _source(path: str | None, is_on_host: bool, run_options: t.Mapping[str, t.An
 
 
 def main() -> None:
-    with readable_options():
+    with readable_options(ARGUMENTS):
         module = AnsibleModule(
             argument_spec=ARGUMENTS,
             supports_check_mode=True,

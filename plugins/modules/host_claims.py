@@ -208,7 +208,7 @@ def _carried_out(module: AnsibleModule, host: Host) -> Result:
 
 
 def main() -> None:
-    with readable_options():
+    with readable_options(ARGUMENTS):
         module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     run_module(module, lambda host: _carried_out(module, host))
 

@@ -237,7 +237,7 @@ def request(options: t.Mapping[str, t.Any]) -> SyncRequest:
 
 
 def main() -> None:
-    with readable_options():
+    with readable_options(ARGUMENTS):
         module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     run_module(module, lambda host: sync_images(host, request(module.params), module.check_mode).result(), module.params["root"], host_of)
 

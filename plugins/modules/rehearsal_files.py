@@ -162,7 +162,7 @@ def bytes_of(text: str) -> int:
 
 
 def main() -> None:
-    with readable_options():
+    with readable_options(ARGUMENTS):
         module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     run_module(module, lambda host: gather(host.root, module.run_command, request(module.params)), module.params["root"])
 

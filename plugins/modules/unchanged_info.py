@@ -128,7 +128,7 @@ def ask(host: Root, key: str) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    with readable_options():
+    with readable_options(ARGUMENTS):
         module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     conclude(module, lambda: ask(Root(module.params["root"]), request(module.params)))
 

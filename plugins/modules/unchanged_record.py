@@ -76,7 +76,7 @@ def request(options: t.Mapping[str, t.Any]) -> tuple[WholeRequest, str]:
 
 
 def main() -> None:
-    with readable_options():
+    with readable_options(ARGUMENTS):
         module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     run_module(module, lambda host: record(host, *request(module.params), module.check_mode), module.params["root"])
 

@@ -18,6 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.iommu im
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.kernel_cmdline import apply as apply_cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.steps import run as run_dkms
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.option_types import refuse_wrong
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import refuse_unusable
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
@@ -165,7 +166,7 @@ def answer(name: str, options: Options) -> str | None:
     try:
         with limited(SECONDS):
             given = json.loads(json.dumps(options, skipkeys=True))
-            refuse_unusable(given)
+            refuse_wrong(given, called.spec)
             validated = ArgumentSpecValidator(called.spec).validate(given)
             if not validated.error_messages:
                 refuse_unusable(validated.validated_parameters)

@@ -15,10 +15,13 @@ from ansible.module_utils import basic
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut, of_system
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, interruptible
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.option_types import refuse_wrong
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import refuse_unusable
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
+
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.option_types import Arguments
 
 LONGEST_SENTENCE = 4000
 """Characters: what a file says can be part of a sentence, and be as long as the file."""
@@ -27,11 +30,8 @@ REPORT = "Report it, with this sentence and the module's options: SECURITY.md sa
 
 
 @contextlib.contextmanager
-def readable_options() -> t.Iterator[None]:
-    """Around the creation of an AnsibleModule: a value that no option can mean is refused before Ansible converts it.
-
-    check_type_int() in ansible-core raises OverflowError for infinity, which YAML writes as `.inf`; other conversions have their own.
-    """
+def readable_options(arguments: Arguments) -> t.Iterator[None]:
+    """Around the creation of an AnsibleModule: what its spec does not allow is refused before Ansible converts it."""
     try:
         # What AnsibleModule() itself calls to get its options, and made for modules that look at them first.
         options = basic._load_params()  # type: ignore[no-untyped-call]
@@ -40,7 +40,7 @@ def readable_options() -> t.Iterator[None]:
     try:
         # ansible-test puts a function in its place that returns nothing, and asks for the argument spec alone.
         if options is not None:
-            refuse_unusable(options)
+            refuse_wrong(options, arguments)
         yield
     except HostError as error:
         _fail(str(error))

@@ -34,41 +34,8 @@ SELECTORS = ("devices", "claims[].devices", "request.claims[].devices")
 CONTENTS = ("_run.conf", "_run.manifest", "_run.packages[].conf", "_run.packages[].manifest")
 """Options that are the contents of files: they may have any character but NUL, and be longer still."""
 
-DICTIONARIES = (
-    "claims[]",
-    "claims[].guards",
-    "claims.guards",
-    "guards",
-    "claims[].node",
-    "claims.node",
-    "node",
-    "pending_modules[]",
-    "modules[]",
-    "functions[]",
-    "functions[].emulate",
-    "functions[].emulate.bars[]",
-    "hardware[]",
-    "policy",
-    "policy.files",
-    "predicted",
-    "_run",
-    "_run.packages[]",
-    "request",
-    "request.claims[]",
-    "request.claims[].guards",
-    "request.claims.guards",
-    "request.claims[].node",
-    "request.claims.node",
-)
-"""Options with options of their own: Ansible's look for these fails in what is none; and others that are dictionaries."""
 PATHS = ("root", "dest", "folder", "cache")
 """Options of which nothing would be the directory in which the module runs."""
-WHOLE_NUMBERS = (
-    *("timeout", "cpus", "request.timeout", "request.drivers_timeout", "claims[].vfs", "request.claims[].vfs"),
-    *("repeat", "hold", "first", "forks"),
-)
-"""Options that Ansible makes a number of, even of the text `inf`: that is an error of its own conversion."""
-
 OptionPath = tuple[t.Union[str, int], ...]
 
 
@@ -85,7 +52,6 @@ def refuse_unusable(options: t.Mapping[t.Any, t.Any]) -> None:
         if count > MOST_VALUES:
             raise HostError(f"{place[0]}: the options have more than {MOST_VALUES} values.")
         kind = _kind(place)
-        _refuse_no_dictionary(place, kind, value)
         if isinstance(value, t.Mapping):
             _refuse_large(place, value)
             for key in value:
@@ -95,8 +61,6 @@ def refuse_unusable(options: t.Mapping[t.Any, t.Any]) -> None:
             _refuse_large(place, value)
             pending += [((*place, number), one) for number, one in enumerate(value)]
         elif isinstance(value, str):
-            if kind in WHOLE_NUMBERS:
-                _refuse_endless(place, value)
             _refuse_other_text(place, kind, value)
             _refuse_text(place, value, kind in SELECTORS or kind in CONTENTS, _longest(kind))
         elif isinstance(value, (int, float)):
@@ -108,30 +72,6 @@ def _refuse_other_text(place: OptionPath, kind: str, text: str) -> None:
         raise HostError(f"{_named(place)}: {shown(text)} is not a path.", "Write a path, or leave the option out.")
     if kind in MODULES and not MODULE.fullmatch(text):
         raise HostError(f"{_named(place)}: {shown(text)} is not a module's name.", "Write a name as in vfio-pci, without path or ending.")
-
-
-def _refuse_no_dictionary(place: OptionPath, kind: str, value: object) -> None:
-    # Ansible takes an option that is null as not given, and does not expect it in a list.
-    if kind in DICTIONARIES and not _may_be_dictionary(value) and (value is not None or kind.endswith("[]")):
-        raise HostError(f"{_named(place)}: {shown(value)} is not a dictionary.", "Write `name: value` for each of its options.")
-    if f"{kind}[]" in DICTIONARIES and isinstance(value, (t.Mapping, str)):
-        _refuse_no_list(place, value)
-
-
-def _may_be_dictionary(value: object) -> bool:
-    """Whether check_type_dict() of ansible-core makes one of it: a text is JSON or has `name=value`."""
-    return isinstance(value, t.Mapping) or (isinstance(value, str) and (value.startswith("{") or "=" in value))
-
-
-def _refuse_no_list(place: OptionPath, value: t.Mapping[t.Any, t.Any] | str) -> None:
-    """A text in place of a list is cut at its commas by check_type_list() of ansible-core, those between braces included."""
-    if isinstance(value, t.Mapping):
-        raise HostError(f"{_named(place)}: {shown(value)} is a dictionary, not a list of dictionaries.", "Write `- ` before each of them.")
-    if all(_may_be_dictionary(part) and part.startswith("{") == part.endswith("}") for part in value.split(",")):
-        return
-    ad_hoc = f"""; in an ad-hoc command, all options as JSON: -a '{{"{_named(place)}": [{{"NAME": "VALUE"}}]}}'"""
-    advice = f"Write a list{ad_hoc if len(place) == 1 else ''}."
-    raise HostError(f"{_named(place)}: {shown(value)} is a text, not a list of dictionaries.", advice)
 
 
 def _longest(kind: str) -> int:
@@ -159,15 +99,6 @@ def _refuse_text(place: OptionPath, text: str, may_have_lines: bool, longest: in
         text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         raise HostError(f"{_named(place)}: {shown(text)} is not text.", "It has half of a pair of UTF-16.") from None
-
-
-def _refuse_endless(place: OptionPath, text: str) -> None:
-    try:
-        is_finite = math.isfinite(float(text))
-    except ValueError:
-        return
-    if not is_finite:
-        raise HostError(f"{_named(place)}: {shown(text)} is not a finite number.", "Write a number with digits.")
 
 
 def _refuse_number(place: OptionPath, value: float) -> None:

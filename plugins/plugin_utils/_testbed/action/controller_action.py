@@ -11,8 +11,8 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.option_types import refuse_wrong
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import refuse_unusable
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError
 
 
@@ -34,7 +34,7 @@ class ControllerAction(ActionBase, abc.ABC):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         try:
-            refuse_unusable(self._task.args)
+            refuse_wrong(self._task.args, self.argument_spec())
             _validation, options = self.validate_argument_spec(self.argument_spec())  # type: ignore[no-untyped-call]
             if "timeout" in options:
                 checked_timeout(options["timeout"])

@@ -152,5 +152,5 @@ def test_what_no_option_can_mean_is_refused_in_one_sentence(options: str, senten
 def test_a_module_that_is_only_asked_for_its_arguments_is_not_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
     # As ansible-test does it.
     monkeypatch.setattr("ansible.module_utils.basic._load_params", lambda: None)
-    with readable_options():
+    with readable_options(device_claim.ARGUMENTS):
         pass

@@ -47,30 +47,6 @@ def test_no_option_and_no_key_has_a_control_character(place: str, wrap: t.Callab
     refuse_unusable(wrap("a b"))
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"claims": "10de:1db1"}, "claims: '10de:1db1' is a text, not a list of dictionaries. "),
-        ({"claims": '[{"devices": "10de:1db1"}]'}, 'claims: \'[{"devices": "10de:1db1"}]\' is a text, not a list'),
-        ({"claims": '{"devices": "10de:1db1", "driver": "auto"}'}, 'claims: \'{"devices": '),
-        ({"request": {"claims": "10de:1db1"}}, "request.claims: '10de:1db1' is a text, "),
-        ({"claims": {"devices": "10de:1db1"}}, "claims: {'devices': '10de:1db1'} is a dictionary, not a list of dictionaries. "),
-        ({"claims": ["10de:1db1"]}, "claims[0]: '10de:1db1' is not a dictionary. "),
-        ({"guards": "in_use"}, "guards: 'in_use' is not a dictionary. "),
-        ({"claims": [{"guards": "in_use"}]}, "claims[0].guards: 'in_use' is not a dictionary. "),
-        ({"claims": [{"devices": "10de:1db1"}, None]}, "claims[1]: None is not a dictionary. "),
-        ({"hardware": "10de:1db1"}, "hardware: '10de:1db1' is a text, not a list of dictionaries. "),
-        ({"hardware": {"modalias": "pci:v*"}}, "hardware: {'modalias': 'pci:v*'} is a dictionary, not a list of dictionaries. "),
-        ({"hardware": ["10de:1db1"]}, "hardware[0]: '10de:1db1' is not a dictionary. "),
-        ({"predicted": "certain"}, "predicted: 'certain' is not a dictionary. "),
-        ({"policy": {"files": ["/etc/x"]}}, "policy.files: ['/etc/x'] is not a dictionary. "),
-    ],
-)
-def test_a_text_that_makes_no_dictionary_is_refused_by_the_options_name(options: dict[str, t.Any], says: str) -> None:
-    with pytest.raises(HostError, match=rf"^{re.escape(says)}"):
-        refuse_unusable(options)
-
-
 @pytest.mark.parametrize("text", ["", "  "])
 @pytest.mark.parametrize("option", ["root", "dest", "folder", "cache"])
 def test_nothing_is_not_the_directory_in_which_the_module_happens_to_run(option: str, text: str) -> None:
@@ -94,28 +70,6 @@ def test_what_is_to_be_a_module_has_a_modules_name(place: str, wrap: t.Callable[
     with pytest.raises(HostError, match=f"^{re.escape(f'{place}: {shown(name)} is not a module')}"):
         refuse_unusable(wrap(name))
     refuse_unusable(wrap("nvlink2gpu_vfio_pci"))
-
-
-def test_an_option_within_another_is_not_said_to_be_one_of_a_command() -> None:
-    with pytest.raises(HostError, match=r"^request\.claims: '10de:1db1' is a text, not a list of dictionaries\. Write a list\.$"):
-        refuse_unusable({"request": {"claims": "10de:1db1"}})
-
-
-def test_a_text_cut_at_commas_says_how_an_ad_hoc_command_has_a_list() -> None:
-    with pytest.raises(HostError, match=re.escape("""all options as JSON: -a '{"claims": [{"NAME": "VALUE"}]}'.""")):
-        refuse_unusable({"claims": '[{"devices": "10de:1db1"}]'})
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"claims": '{"devices": "10de:1db1"}'},
-        {"claims": "devices=10de:1db1"},
-        {"claims": [{"devices": "10de:1db1", "guards": "in_use=ignore"}], "guards": '{"in_use": "ignore"}'},
-    ],
-)
-def test_a_text_of_which_ansible_makes_a_dictionary_is_left_to_it(options: dict[str, t.Any]) -> None:
-    refuse_unusable(options)
 
 
 @pytest.mark.parametrize("options", [{"devices": "10de:*,\n8086:*\n"}, {"claims": [{"devices": ["10de:*\n", "\t8086:*"]}]}])
@@ -146,24 +100,9 @@ def test_a_number_has_an_end_and_64_bits(number: float) -> None:
     assert len(str(error.value)) < 2 * LONGEST_SHOWN
 
 
-@pytest.mark.parametrize("value", ["inf", "-Infinity", " nan ", "1e999", "1" * 500])
-def test_a_text_of_which_ansible_would_make_a_number_without_end_is_refused(value: str) -> None:
-    with pytest.raises(HostError, match=r"^timeout: .* is not a finite number\."):
-        refuse_unusable({"timeout": value})
-    refuse_unusable({"driver": value, "timeout": "60"})
-
-
 @pytest.mark.parametrize("value", [2**63 - 1, -(2**63), 0.5, True, None])
 def test_other_numbers_are_left_to_their_options(value: object) -> None:
     refuse_unusable({"x": value})
-
-
-@pytest.mark.parametrize("value", [[None], [True], 1.5, True])
-def test_what_should_have_options_of_its_own_is_a_dictionary(value: object) -> None:
-    for options in ({"guards": value}, {"claims": [{"guards": value}]}, {"policy": value}):
-        with pytest.raises(HostError, match=r"is not a dictionary"):
-            refuse_unusable(options)
-    refuse_unusable({"guards": None, "policy": "files={}", "claims": [{"guards": {}}]})
 
 
 @pytest.mark.sampled(3)
