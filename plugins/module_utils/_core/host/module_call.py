@@ -21,7 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_op
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host.option_types import Arguments
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.option_types import ArgumentSpec
 
 LONGEST_SENTENCE = 4000
 """Characters: what a file says can be part of a sentence, and be as long as the file."""
@@ -30,7 +30,7 @@ REPORT = "Report it, with this sentence and the module's options: SECURITY.md sa
 
 
 @contextlib.contextmanager
-def readable_options(arguments: Arguments) -> t.Iterator[None]:
+def readable_options(arguments: ArgumentSpec) -> t.Iterator[None]:
     """Around the creation of an AnsibleModule: what its spec does not allow is refused before Ansible converts it."""
     try:
         # What AnsibleModule() itself calls to get its options, and made for modules that look at them first.

@@ -18,21 +18,21 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import INTERNAL, refuse_unusable
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording import listed
 
-Arguments = t.Mapping[str, t.Mapping[str, t.Any]]
+ArgumentSpec = t.Mapping[str, t.Mapping[str, t.Any]]
 """An argument spec."""
 MOST_NAMES = 40
 CONVERSION = (TypeError, ValueError, ArithmeticError, RecursionError)
 """What Ansible's conversions raise."""
 
 
-def refuse_wrong(options: t.Mapping[t.Any, t.Any], arguments: Arguments) -> None:
+def refuse_wrong(options: t.Mapping[t.Any, t.Any], arguments: ArgumentSpec) -> None:
     """Raises HostError for the first option that is not as the spec has it, and for a value that no option can mean."""
     # First, because it does not go into options as deeply as Python calls functions.
     refuse_unusable(options)
     refuse_other_types(options, arguments)
 
 
-def refuse_other_types(options: t.Mapping[t.Any, t.Any], arguments: Arguments, before: str = "") -> None:
+def refuse_other_types(options: t.Mapping[t.Any, t.Any], arguments: ArgumentSpec, before: str = "") -> None:
     """Raises HostError for the first option that the spec does not have, that it asks for, or whose value is of another type."""
     names = [name for name in arguments if not name.startswith("_")]
     for name in options:
