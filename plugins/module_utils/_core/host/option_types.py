@@ -8,7 +8,6 @@ boolean, the version 1.1 of an unquoted 1.10.
 
 from __future__ import annotations
 
-import difflib
 import math
 import typing as t
 
@@ -138,5 +137,8 @@ _KINDS = {"str": _refuse_no_text, "path": _refuse_no_text, "int": _refuse_no_who
 
 
 def _meant(value: t.Any, words: t.Sequence[str]) -> str:
+    # Not loaded by a run that is given what it may be given.
+    import difflib
+
     near = difflib.get_close_matches(str(value)[:100].strip().lower(), words, 1, NEAR)
     return f"Did you mean {near[0]}? " if near else ""
