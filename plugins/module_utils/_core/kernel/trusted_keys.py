@@ -141,7 +141,8 @@ def doubt_of_dkms(host: Host, kernel: Kernel) -> str | None:
         return f"it makes a key for that at its first build, which has to be enrolled then: run `{making(host, pair)}` before"
     own = next((found for path, found in _certificates(host) if path == pair.certificate), None)
     if own is None:
-        return f"{pair.certificate}, the certificate that DKMS signs with, is none: remove it and {pair.key}, and run `{making(host, pair)}`"
+        said = f"{pair.certificate}, the certificate that DKMS signs with, is none"
+        return f"{said}: remove it and {pair.key}, and run `{making(host, pair)}`"
     return doubt(host, kernel, Signer(own.name, own.issuer, own.serial))
 
 

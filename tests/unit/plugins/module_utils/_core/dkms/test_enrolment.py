@@ -147,9 +147,7 @@ def test_of_a_pair_with_one_missing_dkms_makes_both(tmp_path: Path, missing: str
     assert MADE_BY_DKMS in said
 
 
-OPENSSL = (
-    "openssl req -new -x509 -nodes -days 36500 -newkey rsa:2048 -subj '/CN=DKMS module signing key' -keyout {} -outform DER -out {}"
-)
+OPENSSL = "openssl req -new -x509 -nodes -days 36500 -newkey rsa:2048 -subj '/CN=DKMS module signing key' -keyout {} -outform DER -out {}"
 """What prepare_signing() of DKMS 3.0.10 runs at its first build, if need be."""
 
 
