@@ -16,7 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_pl
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_install
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import is_copied_by_kernel_install
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import ANY_CODE, TIMED_OUT
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.durable import UnsyncedError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.durable import NotDurableError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Journal
@@ -57,7 +57,7 @@ def rebuild(host: Host, generator: Generator, plan: KernelPlan, remaining: t.Cal
         try:
             journal.write({"release": plan.release, "image": plan.built, "new": new, "kept": kept, "hooks": follows})
             _build(host, generator, plan, (new, directory), remaining, timeout)
-        except UnsyncedError:
+        except NotDurableError:
             # With what follows, the image before is in its place again.
             is_settled = follows or host.is_file(new) or not host.is_file(plan.built)
             raise
@@ -142,8 +142,8 @@ def _put_in_place(host: Host, plan: KernelPlan, new: str, remaining: t.Callable[
     if not _hooks(host) and plan.source is None:
         try:
             host.rename(new, plan.built)
-        except UnsyncedError as error:
-            raise UnsyncedError(f"{plan.built} was replaced by one that matches the policy. {error.msg}", error.hint) from error
+        except NotDurableError as error:
+            raise NotDurableError(f"{plan.built} was replaced by one that matches the policy. {error.msg}", error.hint) from error
         _forget(host, kept)
         return
     had = host.is_file(plan.built)
@@ -156,7 +156,7 @@ def _put_in_place(host: Host, plan: KernelPlan, new: str, remaining: t.Callable[
     except BaseException:
         with uninterrupted():
             if had:
-                with contextlib.suppress(UnsyncedError):
+                with contextlib.suppress(NotDurableError):
                     host.rename(kept, plan.built)
                 _run_loader_hooks(host, plan, ANY_CODE, timeout)
                 _follow(host, plan, None, timeout)
@@ -192,7 +192,7 @@ def _unify(host: Host, plan: KernelPlan, remaining: t.Callable[[str], tuple[str,
     except BaseException:
         with uninterrupted():
             made = _made(host, plan)
-            with contextlib.suppress(UnsyncedError):
+            with contextlib.suppress(NotDurableError):
                 host.rename(kept, plan.image)
             if made != plan.image:
                 host.remove(made)

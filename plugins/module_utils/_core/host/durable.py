@@ -25,7 +25,7 @@ LARGE = "/var/tmp"  # noqa: S108 - only mkdtemp() writes there
 UNSUPPORTED = (errno.EINVAL, errno.EOPNOTSUPP)
 
 
-class UnsyncedError(HostError):
+class NotDurableError(HostError):
     """The change is made, but may not survive a power failure.  Whoever takes it back need not say more than this."""
 
 
@@ -78,7 +78,7 @@ def move(source: str, target: str, names: tuple[str, str]) -> None:
 
 
 def settle(place: str, path: str) -> None:
-    """Make what a file's directory says of it survive a power failure.  Raises UnsyncedError."""
+    """Make what a file's directory says of it survive a power failure.  Raises NotDurableError."""
     folder = os.path.dirname(place)
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -89,7 +89,7 @@ def settle(place: str, path: str) -> None:
     except OSError as error:
         if error.errno in UNSUPPORTED:
             return
-        raise UnsyncedError(
+        raise NotDurableError(
             f"{path}: its directory cannot be synchronized with the disk ({error.strerror}), "
             "so a change of it may not survive a power failure.",
             "See what the kernel's log says about the disk, and run this again.",

@@ -141,7 +141,7 @@ class UnitFiles:
         return tuple(found.items())
 
     def _was_link(self, path: str, unit: str) -> bool:
-        """Whether a copy of the tree, as onto a file system without links, has written a link out: editors end their files with a newline."""
+        """Whether a copy of the tree, onto a file system without links, wrote a link out: editors end a file with a newline."""
         target = self._tree.head(path, LARGEST) or b""
         return b"\n" not in target and target.rpartition(b"/")[2].decode("utf-8", "surrogateescape") in (unit, _template(unit))
 
