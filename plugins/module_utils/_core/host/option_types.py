@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What an argument spec does not allow is refused before Ansible converts it, in the same words by every module.
 
-Ansible's own sentences name no entry of a list, some name no option, and of what is no text it makes one: the driver `True` of a
+Ansible's own sentences name no entry of a list, some name no option, and of what is not a text it makes one: the driver `True` of a
 boolean, the version 1.1 of an unquoted 1.10.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import typing as t
 
-from ansible.module_utils.common.validation import check_type_bool, check_type_dict, check_type_int
+from ansible.module_utils.common import validation
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import NEAR, HostError, cut, shown
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import INTERNAL, refuse_unusable
@@ -20,6 +20,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording i
 ArgumentSpec = t.Mapping[str, t.Mapping[str, t.Any]]
 """An argument spec."""
 MOST_NAMES = 40
+_to_bool: t.Callable[[t.Any], t.Any] = validation.check_type_bool
+_to_dict: t.Callable[[t.Any], t.Any] = validation.check_type_dict
+_to_int: t.Callable[[t.Any], t.Any] = validation.check_type_int
 CONVERSION = (TypeError, ValueError, ArithmeticError, RecursionError)
 """What Ansible's conversions raise."""
 
@@ -86,7 +89,7 @@ def _refuse_text_of_dictionaries(place: str, text: str, said: t.Mapping[str, t.A
     """check_type_list() cuts it at its commas, those between braces included."""
     try:
         for part in text.split(","):
-            _refuse(place, check_type_dict(part), said)
+            _refuse(place, _to_dict(part), said)
     except CONVERSION:
         name = next(iter(said.get("options", ())), "NAME")
         ad_hoc = "" if "." in place else f"""; in an ad-hoc command, all options as JSON: -a '{{"{place}": [{{"{name}": "VALUE"}}]}}'"""
@@ -95,7 +98,7 @@ def _refuse_text_of_dictionaries(place: str, text: str, said: t.Mapping[str, t.A
 
 def _dictionary(place: str, value: t.Any, said: t.Mapping[str, t.Any]) -> dict[t.Any, t.Any]:
     try:
-        return t.cast("dict[t.Any, t.Any]", check_type_dict(value))
+        return t.cast("dict[t.Any, t.Any]", _to_dict(value))
     except CONVERSION:
         names = listed([name for name in said.get("options", ()) if not name.startswith("_")], MOST_NAMES)
         advice = f"Write `name: value` for each of its options{f', which are {names}' if names else ''}."
@@ -118,7 +121,7 @@ def _refuse_no_whole_number(place: str, value: t.Any, said: t.Mapping[str, t.Any
     try:
         # Of 1e999999999 check_type_int() would make a number that fills the memory.
         if not isinstance(value, bool) and math.isfinite(float(value)):
-            check_type_int(value)
+            _to_int(value)
             return
     except CONVERSION:
         pass
@@ -128,7 +131,7 @@ def _refuse_no_whole_number(place: str, value: t.Any, said: t.Mapping[str, t.Any
 
 def _refuse_no_boolean(place: str, value: t.Any, _said: t.Mapping[str, t.Any]) -> None:
     try:
-        check_type_bool(value)
+        _to_bool(value)
     except CONVERSION:
         raise HostError(f"{place}: {shown(value)} is not a boolean.", "Write true or false.") from None
 
