@@ -55,7 +55,7 @@ class ImageHost(Host):
     @contextlib.contextmanager
     def directory_for_commands(self) -> t.Iterator[str]:
         # An image of few files may have neither of the usual ones.
-        folder = next(place for place in (LARGE, "/tmp", "/") if self.is_dir(place))  # noqa: S108 - only mkdtemp() writes there
+        folder = next((place for place in (LARGE, "/tmp") if self.is_dir(place)), "/")  # noqa: S108 - only mkdtemp() writes there
         with scratch(self.whole(folder)) as directory:
             yield directory[len(self.root) :]
 

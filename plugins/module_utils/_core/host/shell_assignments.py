@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import typing as t
 
@@ -42,7 +43,7 @@ class Assignments:
     @classmethod
     def parse(cls, text: str, given: t.Mapping[str, str] | None = None) -> Assignments:
         """Parse a shell file; ``given`` are variables that are set before it is sourced."""
-        return _Interpreter(given or {}).run(text)
+        return _Interpreter(given).run(text) if given else _parsed(text)
 
     def get(self, name: str, index: int = 0) -> str | None:
         """The value; None if it is not set or cannot be determined."""
@@ -50,6 +51,12 @@ class Assignments:
 
     def indices(self, name: str) -> tuple[int, ...]:
         return tuple(self.values.get(name, {}))
+
+
+# A loader's settings are asked for several times in one run, and may be large.
+@functools.lru_cache(maxsize=4)
+def _parsed(text: str) -> Assignments:
+    return _Interpreter({}).run(text)
 
 
 class _Interpreter:

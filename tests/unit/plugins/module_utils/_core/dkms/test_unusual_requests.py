@@ -220,8 +220,10 @@ LACKING: dict[str, tuple[Arrange, Result, str, str]] = {
         lambda dkms: [with_source()(dkms), gone(dkms, f"/usr/src/linux-headers-{DEBIAN_13}")],
         SOURCE,
         f"This host lacks the headers of kernel {DEBIAN_13}",
-        f"Install the package that brings /lib/modules/{DEBIAN_13}/build, whose name on this distribution is not known, "
-        "or set kernels to those for which a build is possible.",
+        (
+            f"Install the package that brings /lib/modules/{DEBIAN_13}/build, whose name on this distribution is not known, "
+            "or set kernels to those for which a build is possible."
+        ),
     ),
 }
 
