@@ -119,3 +119,10 @@ def test_a_file_that_multiplies_itself_is_bounded(text: str) -> None:
 def test_what_grows_as_files_do_is_known() -> None:
     read = Assignments.parse("X=a\nY=()\n" + "X+=' b'\nY+=(b)\n" * 1000)
     assert (len(read.get("X") or ""), len(read.indices("Y")), read.unknown) == (2001, 1000, frozenset())
+
+
+def test_a_file_is_taken_apart_once_and_again_with_variables_of_its_own() -> None:
+    text = "Y=$X-" + "a" * 9
+    first = Assignments.parse(text)
+    assert Assignments.parse(text) is first
+    assert (first.get("Y"), Assignments.parse(text, {"X": "1"}).get("Y")) == (None, "1-" + "a" * 9)
