@@ -75,7 +75,7 @@ def endings(tree: FileTree, rules: Rules) -> dict[str, bool | str]:
         program = key.value.partition(" ")[0].strip("'\"")
         if key.value in gone:
             found[key.value] = False
-        elif program.startswith("/") and tree.exists(program):
+        elif program.startswith("/") and (tree.exists(program) or program.endswith("/false")):
             ending: bool | str | None = succeeds(tree, key.value)
             ending = writes(tree, key.value) if ending is None else ending
             if ending is not None:

@@ -13,6 +13,13 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
 
 _FAMILIES = (("/usr/sbin", "/sbin"), ("/usr/bin", "/bin"))
+_EVERYWHERE = frozenset(
+    "[ awk basename bash bootctl busybox cat chmod chown cp cut date dash dd dirname dmesg echo egrep env expr false fgrep find flock grep "
+    "head hexdump id insmod ip kmod ln logger ls lsmod lspci mkdir mktemp mount mountpoint mv nice nohup od printf readlink realpath rm "
+    "rmdir rmmod sed seq setpci sh sleep sort stat stty sudo sync sysctl systemctl systemd-cat systemd-run tail tee test timeout touch tr "
+    "true udevadm umount uname uniq wait wc xargs".split()
+)
+"""Names of programs that hosts have, and their images as applets of a busybox, also where a list of files does not show that."""
 
 
 def is_wrong(tree: FileTree, program: str) -> bool:
@@ -29,10 +36,11 @@ def is_wrong(tree: FileTree, program: str) -> bool:
 
 def is_missing(tree: FileTree, program: str) -> bool:
     """Whether there is no such program now, nor can there be when the host boots."""
-    name = posixpath.basename(program)
-    if name in ("modprobe", "sh"):
-        # Without these no host starts.
-        return name == "modprobe" and is_wrong(tree, program)
+    folder, name = posixpath.split(program)
+    if name == "modprobe":
+        return is_wrong(tree, program)
+    if name in _EVERYWHERE and any(folder in family for family in _FAMILIES):
+        return False
     places = (program, program[len("/usr") :] if program.startswith("/usr/") else f"/usr{program}")
     return not any(map(tree.exists, places)) and not all(may_be_made(tree, place) for place in places)
 

@@ -216,7 +216,7 @@ class _Action:
             for path in place.glob(f"{built.name}*"):
                 path.unlink()
             with contextlib.suppress(OSError):
-                for folder in (place, *place.relative_to(self._modules).parents[:-1]):
+                for folder in (place, *tuple(place.relative_to(self._modules).parents)[:-1]):
                     (self._modules / folder).rmdir()
 
     def _remove(self) -> tuple[int, str, str]:
