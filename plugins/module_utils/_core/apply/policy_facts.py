@@ -9,10 +9,9 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read as reading
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_root import config_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_transaction import read_state
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import text_in
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.planned_host import PlannedHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALIASES, MODULES
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, alias_text
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import LOADED
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import (
     ModuleContent,
@@ -65,7 +64,7 @@ def _asked_for(host: Host, kernels: t.Sequence[Kernel], modules: t.Collection[st
     """What has no alias of a device, and one of another kind: a file system, a bond, a layer of disks."""
     found: dict[str, set[str]] = {}
     for kernel in kernels if modules else ():
-        for line in text_in(host, f"{MODULES}/{kernel.release}/{ALIASES}").splitlines():
+        for line in alias_text(host, f"{MODULES}/{kernel.release}").splitlines():
             alias, _blank, module = line.removeprefix("alias ").rpartition(" ")
             if (name := normalize_module_name(module)) in modules:
                 found.setdefault(name, set()).add(alias)

@@ -11,7 +11,7 @@ import re
 import struct
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import PARTITIONS, BootFiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import PARTITIONS, UNIFIED_IMAGES, BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import package_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT, choose
@@ -143,7 +143,8 @@ def images_there(host: Host) -> t.Iterator[str]:
     """Files beside the kernels whose names are those of initramfs images or unified kernel images."""
     for folder in PARTITIONS:
         yield from (f"{folder}/{name}" for name in BootFiles(host).names(folder) if IMAGE_NAME.fullmatch(name))
-        yield from (f"{folder}/EFI/Linux/{name}" for name in BootFiles(host).names(f"{folder}/EFI/Linux") if name.lower().endswith(".efi"))
+        unified = f"{folder}/{UNIFIED_IMAGES}"
+        yield from (f"{unified}/{name}" for name in BootFiles(host).names(unified) if name.lower().endswith(".efi"))
 
 
 def boot_config_doubts(host: Host, image: Image, entry: BootEntry) -> tuple[str, ...]:

@@ -11,13 +11,10 @@ import dataclasses
 import functools
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import UNIFIED_IMAGES, BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.versions import package_compare
 
-if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
-
 FOLDERS_OF_GRUB = ("/boot/loader/entries",)
-UNIFIED = "EFI/Linux"
 AS_GRUB_CALLS_IT = "(hd0,gpt1)"
 """GRUB sorts unified images by their whole paths; only the digits depend on the machine."""
 
@@ -106,7 +103,7 @@ def read(files: BootFiles, folder: str, is_systemds: bool = False) -> t.Iterator
 def read_all(files: BootFiles, folders: t.Iterable[str]) -> tuple[BlsEntry, ...]:
     """The entries in the order of GRUB's blscfg: newest first by file name; among them unified images, which newer versions find."""
     found = [entry for folder in folders for entry in read(files, folder)]
-    found += [dataclasses.replace(entry, id=f"{AS_GRUB_CALLS_IT}/{UNIFIED}/{entry.id}") for entry in _unified(files)]
+    found += [dataclasses.replace(entry, id=f"{AS_GRUB_CALLS_IT}/{UNIFIED_IMAGES}/{entry.id}") for entry in _unified(files)]
     return tuple(sorted(found, key=functools.cmp_to_key(_compare), reverse=True))
 
 
@@ -119,7 +116,7 @@ def read_unified(files: BootFiles) -> tuple[BlsEntry, ...]:
 
 
 def _unified(files: BootFiles) -> t.Iterator[BlsEntry]:
-    for folder in (f"{partition}/{UNIFIED}" for partition in files.partitions):
+    for folder in (f"{partition}/{UNIFIED_IMAGES}" for partition in files.partitions):
         for name in files.names(folder):
             if name.endswith(".efi") and name[0] != ".":
                 place = f"{folder}/{name}"

@@ -22,6 +22,13 @@ SUBVOLUME = re.compile(r"^/(?:[^@]*@/\.snapshots/\d+/snapshot|[^@]*@[^/]*)(?=/)"
 LONGEST = 1024 * 1024
 PARTITIONS = ("/efi", "/boot/efi", "/boot")
 """Mount points of the EFI system partition and of the extended boot loader partition."""
+UNIFIED_IMAGES = "EFI/Linux"
+"""Where unified kernel images are on them."""
+
+
+def partition_of(place: str, among: t.Container[str] = PARTITIONS) -> str:
+    """Where the partition of a file is mounted; empty if it is on none of these."""
+    return next((one for one in PARTITIONS if one in among and place.startswith(f"{one}/")), "")
 
 
 class BootFiles:

@@ -7,11 +7,10 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import efi_program, kernel_image, unified_entry
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import PARTITIONS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles, partition_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import Program
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.firmware import ChosenOption
 
@@ -41,6 +40,6 @@ def menu(files: BootFiles, program: Program, choice: ChosenOption) -> Menu | Non
 
 def of_arguments(arguments: str, kernel: str) -> tuple[str, ...]:
     """The images that the kernel's EFI stub loads because of `initrd=`: files on the kernel's own partition, by the host's paths."""
-    partition = next((mount for mount in PARTITIONS if kernel.startswith(f"{mount}/")), "")
+    partition = partition_of(kernel)
     words = (word[len(INITRD) :] for word in arguments.split() if word.startswith(INITRD))
     return tuple(f"{partition}/{word.replace(chr(92), '/').lstrip('/')}" for word in words if word)

@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
     limine,
     other_loaders,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import PARTITIONS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import PARTITIONS, BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, REFIND, SYSTEMD_BOOT, Program
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.suse_loader import has_grub_with_entries
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
@@ -23,7 +23,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.firmware import ChosenOption
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host

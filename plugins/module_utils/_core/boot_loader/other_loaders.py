@@ -6,11 +6,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import PARTITIONS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import PARTITIONS, BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import REFIND
-
-if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 
 MAY_BOOT_WITH = "this host may boot with"
 KEXEC_LOADED = "/sys/kernel/kexec_loaded"

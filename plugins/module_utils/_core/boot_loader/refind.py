@@ -13,19 +13,20 @@ import posixpath
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image, refind_settings, unified_entry
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import PARTITIONS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import (
+    PARTITIONS,
+    UNIFIED_IMAGES,
+    BootFiles,
+    partition_of,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import REFIND
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.refind_settings import RefindSettings, numbers, shared, tokens
-
-if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 
 OPTIONS = ("refind_linux.conf", "refind-linux.conf")
 IMAGES = ("init", "booster")
 RESCUE = "vmlinuz-0-rescue"
 INITRD, VERSION = "initrd=", "%v"
-UNIFIED = "EFI/Linux"
 NOT_SCANNED = ("tools", "memtest", "memtest86")
 
 
@@ -113,7 +114,7 @@ def _image(names: t.Iterable[str], kernel: str, settings: RefindSettings) -> str
 
 def _inside(files: BootFiles, folder: str) -> str:
     """The folder as rEFInd calls it on its volume, with a stroke behind it."""
-    partition = next((one for one in PARTITIONS if f"{folder}/".startswith(f"{one}/") and one in files.mounts), "")
+    partition = partition_of(f"{folder}/", files.mounts)
     inside = folder[len(partition) :].strip("/").replace("/", "\\")
     return f"{inside}\\"
 
@@ -129,7 +130,7 @@ def _with_image(options: str, folder: str, image: str | None, settings: RefindSe
 
 def _initrds(files: BootFiles, arguments: str, folder: str) -> tuple[str, ...]:
     """The images that the arguments name, by the host's paths: on the kernel's own partition."""
-    partition = next((one for one in PARTITIONS if f"{folder}/".startswith(f"{one}/")), "")
+    partition = partition_of(f"{folder}/")
     found = []
     for word in arguments.split():
         if word.startswith(INITRD):
@@ -152,23 +153,22 @@ def _of_stanzas(files: BootFiles, settings: RefindSettings) -> t.Iterator[MenuIt
 
 
 def _unified(files: BootFiles) -> t.Iterator[MenuItem]:
-    for folder in (f"{partition}/{UNIFIED}" for partition in PARTITIONS):
+    for folder in (f"{partition}/{UNIFIED_IMAGES}" for partition in PARTITIONS):
         for name in files.names(folder):
             image = kernel_image.read(files.host, f"{folder}/{name}") if name.lower().endswith(".efi") else None
             if image is not None:
                 yield unified_entry.item(files, image, name, f"{folder}/{name}")
 
 
-def _told_apart(items: t.Iterable[MenuItem], default: MenuItem | None) -> t.Iterator[MenuItem]:
+def _told_apart(items: t.Sequence[MenuItem], default: MenuItem | None) -> t.Iterator[MenuItem]:
     """With a doubt about each kernel that several entries boot otherwise, but for the default."""
     first: dict[str, MenuItem] = {}
     others: dict[str, MenuItem] = {}
-    several = tuple(items)
-    for item in several:
+    for item in items:
         known = first.setdefault(item.release or "", item)
         if (known.arguments, known.initrds) != (item.arguments, item.initrds):
             others.setdefault(item.release or "", item)
-    for item in several:
+    for item in items:
         other = others.get(item.release or "")
         if other is None or item == default:
             yield item

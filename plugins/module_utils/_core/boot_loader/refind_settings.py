@@ -9,12 +9,9 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import PARTITIONS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import PARTITIONS, BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
-
-if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 
 VENDOR = "36d08fa7-cf0b-42f5-8f14-68df73ed3740"
 """Of its variables (REFIND_GUID_VALUE in refind/global.h)."""

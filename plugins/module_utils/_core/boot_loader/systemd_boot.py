@@ -15,6 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
     kernel_image,
     unified_entry,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import UNIFIED_IMAGES, BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
@@ -23,7 +24,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.version
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.bls import BlsEntry
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 
 COUNTER = re.compile(r"\+(\d+)(?:-(\d+))?(?=\.(?:conf|efi)$)", re.IGNORECASE)
 LOADER_CONF = "loader/loader.conf"
@@ -242,7 +242,7 @@ def _program(files: BootFiles, entry: BlsEntry, identity: str, place: str) -> Me
 
 def _type_2(files: BootFiles, partition: str) -> t.Iterator[Candidate]:
     """One for each profile of each unified image that says of which system it is."""
-    folder = f"{partition}/EFI/Linux"
+    folder = f"{partition}/{UNIFIED_IMAGES}"
     for name in files.names(folder):
         if not name.lower().endswith(".efi") or name.lower().startswith((".", "auto-")):
             continue

@@ -9,12 +9,11 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import PARTITIONS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles, partition_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import MenuItem
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.kernel_image import UnifiedImage
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
@@ -100,5 +99,5 @@ def _own_folder(place: str) -> str:
 
 def _beside(place: str, folder: str) -> tuple[str, ...]:
     """The folder on the partition of the image."""
-    partition = next((mount for mount in PARTITIONS if place.startswith(f"{mount}/")), None)
-    return () if partition is None else (posixpath.join(partition, folder),)
+    partition = partition_of(place)
+    return (posixpath.join(partition, folder),) if partition else ()

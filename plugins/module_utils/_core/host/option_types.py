@@ -18,7 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_op
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording import listed
 
 ArgumentSpec = t.Mapping[str, t.Mapping[str, t.Any]]
-"""An argument spec."""
+"""By option what it may be."""
 MOST_NAMES = 40
 _to_bool: t.Callable[[t.Any], t.Any] = validation.check_type_bool
 _to_dict: t.Callable[[t.Any], t.Any] = validation.check_type_dict

@@ -98,7 +98,7 @@ class Kernel:
         modules = {name: path for name, path, _needed in listed}
         needed = {name: files for name, _path, files in listed if files}
         builtins = frozenset(built_in_modules(text_in(host, f"{here}/modules.builtin")))
-        index = AliasIndex.parse(_aliases(host, here), text_in(host, f"{here}/modules.builtin.modinfo"))
+        index = AliasIndex.parse(alias_text(host, here), text_in(host, f"{here}/modules.builtin.modinfo"))
         return cls(release, modules, builtins, host.is_file(f"{here}/build/Makefile"), index, needed)
 
     def checked(self, host: FileTree) -> Kernel:
@@ -189,7 +189,7 @@ class Kernel:
         return next(iter(difflib.get_close_matches(normalize_module_name(name), [*self.modules, *self.builtins], 1, NEAR)), None)
 
 
-def _aliases(host: FileTree, here: str) -> str:
+def alias_text(host: FileTree, here: str) -> str:
     """depmod's text, or what its index says, which kmod alone reads, where somebody has removed the text."""
     place = f"{here}/{ALIASES}"
     if host.is_file(place) or not host.is_file(f"{place}.bin"):
