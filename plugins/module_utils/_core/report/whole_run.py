@@ -85,7 +85,8 @@ class _Run:
         self._judged: boot_policy.JudgedPolicy | None = None
         self._checked: Result | None = None
         self._failure: HostError | None = None
-        self._recorded: Result = {"recorded": False, "because": ""}
+        in_vain = bool(manner.key) and manner.check_mode
+        self._recorded: Result = {"recorded": False, "because": "In check mode no record is left." if in_vain else ""}
         self.builds = False
 
     # -- judging

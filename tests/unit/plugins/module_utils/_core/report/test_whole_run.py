@@ -90,6 +90,7 @@ def test_check_mode_predicts_what_the_run_does_and_writes_nothing(host: FirstRun
     before = host.files
     predicted = host.run_role(check_mode=True)
     assert (host.files, host.log, predicted["recorded"]) == (before, [], False)
+    assert predicted["because"] == "In check mode no record is left.", "so that the role does not seek to leave one"
     done = host.run_role()
     for device in (*predicted["devices"], *done["devices"]):
         # The model of the kernel makes none.

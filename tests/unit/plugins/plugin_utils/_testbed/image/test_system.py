@@ -114,7 +114,7 @@ def test_the_boot_loader_of_later_boots_gets_the_same_arguments_as_the_first() -
 def test_a_small_initramfs_is_built_by_list_here_and_by_need_in_the_guest() -> None:
     made = recipe(initramfs_modules="dep")
     modules = [file.content for file in (*made.files_before_packages, *made.files_after_packages) if file.path.endswith("conf.d/testbed")]
-    assert modules == ["MODULES=list\n", "MODULES=dep\n"]
+    assert modules == ["MODULES=list\nCOMPRESSLEVEL=1\n", "MODULES=dep\nCOMPRESSLEVEL=1\n"]
 
 
 def test_dracut_takes_the_place_of_initramfs_tools() -> None:
