@@ -8,8 +8,10 @@ import typing as t
 
 import pytest
 
+from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
     BOTH,
+    CARD,
     CONF,
     IDS,
     NATIVE,
@@ -19,11 +21,13 @@ from ansible_collections.vfio.variants.tests.unit.drawn_hosts import (
     compare,
     said,
 )
+from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-PROGRAMS = {f"/usr/{folder}/{name}": "\x7fELF" for folder, name in (("sbin", "modprobe"), ("bin", "true"), ("bin", "false"))}
+PROGRAMS = {f"/usr/{folder}/{name}": "\x7fELF" for folder, name in (("sbin", "modprobe"), ("bin", "sh"), ("bin", "true"), ("bin", "false"))}
 
 
 def line(command: str, truth: Truth, text: str = "") -> Drawn:
@@ -64,6 +68,18 @@ HOSTS: dict[str, Drawn] = {
     ),
     "its options, handed on to itself": line("/sbin/modprobe -i nouveau $CMDLINE_OPTS", NEITHER, "options nouveau modeset=x\n"),
 }
+
+
+@pytest.mark.parametrize(
+    "command", ["/usr/bin/prepare-card || /sbin/modprobe -i nouveau", "/usr/sbin/prepare-card && /sbin/modprobe -i nouveau"]
+)
+def test_a_tree_without_a_shell_does_not_show_that_a_program_is_missing(tmp_path: Path, command: str) -> None:
+    some = {path: text for path, text in PROGRAMS.items() if path != "/usr/bin/sh"}
+    host = said(f"install nouveau {command}\n", NEITHER, **IDS, **some)
+    (device,) = device_info(host.tree(tmp_path).host(Commands(tmp_path)), devices=CARD)["devices"]
+    found = device["kernels"][DEBIAN_13]
+    assert found["certainty"] == "unknown"
+    assert {None, "nouveau"} <= {*found["outcomes"]}
 
 
 @pytest.mark.parametrize("name", HOSTS)

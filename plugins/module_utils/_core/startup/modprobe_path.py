@@ -35,14 +35,21 @@ def is_wrong(tree: FileTree, program: str) -> bool:
 
 
 def is_missing(tree: FileTree, program: str) -> bool:
-    """Whether there is no such program now, nor can there be when the host boots."""
+    """Whether there is no such program now, nor can there be when the host boots.
+
+    A tree without a shell boots nothing: of the host's programs it has only some.
+    """
     folder, name = posixpath.split(program)
     if name == "modprobe":
         return is_wrong(tree, program)
-    if name in _EVERYWHERE and any(folder in family for family in _FAMILIES):
+    if any(folder in family for family in _FAMILIES) and (name in _EVERYWHERE or not _has_shell(tree)):
         return False
     places = (program, program[len("/usr") :] if program.startswith("/usr/") else f"/usr{program}")
     return not any(map(tree.exists, places)) and not all(may_be_made(tree, place) for place in places)
+
+
+def _has_shell(tree: FileTree) -> bool:
+    return any(tree.exists(f"{folder}/sh") for folder in _FAMILIES[1])
 
 
 def _has(tree: FileTree, folders: t.Sequence[str]) -> bool:

@@ -99,7 +99,7 @@ def test_it_is_known_how_some_programs_end(tmp_path: Path) -> None:
     ],
 )
 def test_a_program_that_is_not_there_or_whose_output_is_known_decides(tmp_path: Path, rules: str, winner: str) -> None:
-    tree = booting(tmp_path).file("/usr/bin/echo", b"\x7fELF", 0o755).file(RULES, rules + "\n")
+    tree = booting(tmp_path).file("/usr/bin/echo", b"\x7fELF", 0o755).file("/usr/bin/sh", b"\x7fELF", 0o755).file(RULES, rules + "\n")
     (device,) = device_info(tree.host(Commands(tree.root)), devices=GPU)["devices"]
     found: dict[str, t.Any] = device["kernels"][DEBIAN_13]
     assert (found["winner"], found["certainty"]) == (winner, "certain")
