@@ -227,6 +227,14 @@ def test_what_the_manager_leaves_them_keeps_the_answer_certain(tmp_path: Path, l
     compare(Drawn(NATIVE, {MANAGER: f"[Manager]\n{line}\n"}).tree(tmp_path), NATIVE, ())
 
 
+@pytest.mark.parametrize("text", ["", "[Manager]\nDefaultTasksMax=50%\n"])
+def test_a_file_of_the_manager_is_replaced_by_that_of_a_former_folder(tmp_path: Path, text: str) -> None:
+    vendors = {f"/usr/local/lib/systemd/{path}": "[Manager]\nDefaultTasksMax=1\n" for path in ("system.conf", "system.conf.d/site.conf")}
+    own = {MANAGER: "[Manager]\n", f"{MANAGER}.d/site.conf": text}
+    assert compare_one(Drawn(NEITHER, vendors).tree(tmp_path / "before")) == ("unknown", None)
+    compare(Drawn(NATIVE, {**vendors, **own}).tree(tmp_path / "after"), NATIVE, ())
+
+
 DRIVERCTL = "driverctl@.service"
 # What may be open with them is the one card.
 OF_DRIVERCTL: dict[str, tuple[str, bool]] = {

@@ -89,7 +89,6 @@ _LATE = frozenset(
 )
 _LATE_KINDS = (".service", ".socket", ".timer", ".path")
 _PREFIXES = re.compile(r"[-@:+!|]*")
-_OF_MANAGER = ("/etc/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd", "/lib/systemd")
 _UDEVADM = ("udevadm", "/bin/udevadm", "/usr/bin/udevadm", "/sbin/udevadm", "/usr/sbin/udevadm")
 _WORK: t.Mapping[str, str] = {
     LISTS: "/usr/lib/systemd/systemd-modules-load",
@@ -154,10 +153,7 @@ def of_manager(tree: FileTree, cmdline: Cmdline, source: str) -> t.Iterator[str]
     for value in cmdline.values_for_systemd(WORD):
         if _ACTING.match(value.partition("=")[0]):
             yield f"{source}: {WORD}={value} is for every unit; what udev can do with it cannot be determined."
-    folders = [f"{place}/system.conf.d" for place in _OF_MANAGER]
-    paths = [f"{place}/system.conf" for place in _OF_MANAGER]
-    paths += [f"{folder}/{name}" for folder in folders if tree.is_dir(folder) for name in tree.names(folder) if name.endswith(".conf")]
-    for one in manager_settings(tree, paths):
+    for one in manager_settings(tree):
         if _takes_from_all(one):
             yield f"{one.source}: {one.key}={one.value} is for every unit; what udev can do with it cannot be determined."
 

@@ -8,7 +8,7 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name, leads_to_nothing
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import leads_to_nothing
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import manager_settings
 
@@ -22,7 +22,6 @@ GENERATORS = tuple(f"{folder}/systemd/system-environment-generators" for folder 
 OF_PAM = "/etc/environment"
 """What pam_env gives to sessions of PAM, those of cron's jobs among them."""
 LARGEST = 64 << 10
-_PLACES = ("/etc/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd")
 _ASSIGNED = re.compile(r"\"([A-Za-z_]\w*)=((?:[^\"\\]|\\.)*)\"|'([A-Za-z_]\w*)=([^']*)'|([A-Za-z_]\w*)=(\S*)")
 
 
@@ -38,7 +37,7 @@ class SystemdVariables:
     @classmethod
     def read(cls, tree: FileTree, cmdline: Cmdline | None, ownership: Ownership) -> SystemdVariables:
         found: dict[str, dict[str, str]] = {"DefaultEnvironment": {}, "ManagerEnvironment": {}}
-        for setting in manager_settings(tree, _files(tree)):
+        for setting in manager_settings(tree):
             if setting.key in found:
                 found[setting.key] = {**found[setting.key], **dict(assignments(setting.value))} if setting.value else {}
         given, own = found["DefaultEnvironment"], found["ManagerEnvironment"]
@@ -61,13 +60,6 @@ def _foreign_generators(tree: FileTree, ownership: Ownership) -> t.Iterator[str]
             known = ownership.is_intact(ownership.resolved(path)) if ownership.is_readable else folder.startswith("/usr/lib/")
             if not known and not leads_to_nothing(tree, path):
                 yield path
-
-
-def _files(tree: FileTree) -> t.Iterator[str]:
-    """The first of the main files, then drop-ins by name, of the same names the one in the first folder."""
-    yield from [path for path in (f"{place}/system.conf" for place in _PLACES) if tree.is_file(path)][:1]
-    dropped = first_of_name(tree, tuple(f"{place}/system.conf.d" for place in _PLACES), ".conf")
-    yield from (dropped[name] for name in sorted(dropped))
 
 
 def _assigned(word: str) -> t.Iterator[tuple[str, str]]:

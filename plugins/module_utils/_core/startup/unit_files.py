@@ -10,7 +10,11 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import head_text, leads_to_nothing
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import (
+    first_of_name,
+    head_text,
+    leads_to_nothing,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -24,6 +28,7 @@ FOLDERS = (
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 )
+MANAGER_PLACES = ("/etc/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd", "/lib/systemd")
 KINDS = (".service", ".socket", ".target", ".timer", ".path", ".mount", ".automount", ".swap", ".device", ".slice", ".scope")
 YES, NO = ("1", "yes", "y", "true", "t", "on"), ("0", "no", "n", "false", "f", "off")
 """parse_boolean() of systemd."""
@@ -282,9 +287,14 @@ def parsed(text: str, shown: str, name: str, owner: tuple[str, str] = ("root", "
             yield UnitSetting(section, key.strip(), specified(value.strip(), name, owner), f"{shown}:{here}")
 
 
-def manager_settings(tree: FileTree, paths: t.Iterable[str]) -> t.Iterator[UnitSetting]:
-    """What files of systemd-system.conf(5) say for the manager of the system; of a path without a file nothing."""
-    for path in (path for path in paths if tree.is_file(path)):
+def manager_settings(tree: FileTree) -> t.Iterator[UnitSetting]:
+    """What is set for the manager of the system (systemd-system.conf(5)).
+
+    It takes the first of the main files, then drop-ins by name, of the same names the one in the first folder.
+    """
+    dropped = first_of_name(tree, tuple(f"{place}/system.conf.d" for place in MANAGER_PLACES), ".conf")
+    main = [path for path in (f"{place}/system.conf" for place in MANAGER_PLACES) if tree.is_file(path)][:1]
+    for path in (*main, *(dropped[name] for name in sorted(dropped) if tree.is_file(dropped[name]))):
         text = head_text(tree, path, LARGEST)
         yield from (one for one in parsed(text, tree.shown(path), "") if one.section == "Manager")
 
