@@ -60,7 +60,7 @@ class Guest:
         return self._run("ansible-playbook", "--inventory", inventory, *words, str(HERE / name), **settings)
 
     def _run(self, *argv: str, **settings: str) -> str:
-        env = {**os.environ, "ANSIBLE_NOCOLOR": "1", **settings}
+        env = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_SSH_RETRIES": "3", **settings}
         done = subprocess.run(argv, cwd=self.folder, env=env, capture_output=True, text=True, timeout=SECONDS, check=False)
         if done.returncode:
             raise SystemExit(f"error: {argv[0]} failed:\n{done.stdout[-3000:]}{done.stderr[-2000:]}")
