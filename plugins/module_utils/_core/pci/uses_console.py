@@ -136,13 +136,14 @@ def _firmware_framebuffer(host: Host, device: Device) -> tuple[str, str] | None:
     VFIO cannot reserve that BAR then.
     """
     text = host.text_or_none("/proc/iomem") or ""
-    for found in IOMEM_FIRMWARE.finditer(text):
+    reserved = list(IOMEM_FIRMWARE.finditer(text))
+    for found in reserved:
         # Without root all addresses are shown as zero.
         place = int(found[1], 16)
         if place and _is_in_memory(host, device, place):
             return f"{found[1]}-{found[2]}", found[3]
     inside = False
-    for line in text.splitlines():
+    for line in text.splitlines() if reserved else ():
         if line.strip().endswith(device.address):
             inside, depth = True, len(line) - len(line.lstrip())
         elif inside and len(line) - len(line.lstrip()) <= depth:
