@@ -57,9 +57,8 @@ def console_uses(
     yield from _terminals(host, below, consoles)
     for value in consoles:
         found = ADDRESS_OPTION.search(value)
-        if found is not None and _is_in_memory(host, device, int(found[1] or found[2], 16)):
-            yield f"the console {value} is on it"
-        if PORT_OF_DEVICE.match(value.lower().replace(device.address, "")):
+        by_name = PORT_OF_DEVICE.match(value.lower().replace(device.address, ""))
+        if by_name or (found and _is_in_memory(host, device, int(found[1] or found[2], 16))):
             yield f"the console {value} is on it"
         yield from _early(device, value)
     yield from _keyboards(host, below)
