@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import GROUPS, REFUSING, SYSTEM_MOST, USERS, Accounts
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import GROUPS, SYSTEM_MOST, USERS, Accounts, refused
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.systemd_version import version
 
@@ -34,7 +34,7 @@ def _check(option: str, name: str, number: int | None, kind: tuple[str, str, int
             f"{option}: {file} has no {what} {name}, and udev has to know it before any network is up.",
             f"Create the {what} first, or name one that is there.",
         )
-    if systemd in REFUSING and number > SYSTEM_MOST:
+    if refused(number, systemd):
         raise HostError(
             f"{option}: {name} has the number {number}, and the udev of systemd {systemd} hands nodes to system accounts only, which "
             f"have numbers up to {SYSTEM_MOST}.",

@@ -85,12 +85,15 @@ def find(host: Host) -> Way:
         return _of_proxmox(host, found)
     doubts = tuple(doubt for doubt in found.doubts if not doubt.startswith(HARMLESS))
     if len(found.menus) != 1 or doubts:
-        native = (None if found.menus else _by_hand(host)) or here.native
-        raise HostError(_unclear(host, found, doubts), f"Where it is clear to you which loader boots: {native}.")
+        ways = dict.fromkeys(_by_hand(host, menu) or here.native for menu in (found.menus or (None,)))
+        raise HostError(_unclear(host, found, doubts), f"Where it is clear to you which loader boots: {'; or '.join(ways)}.")
     menu = found.menus[0]
     items = tuple(item for item in menu.kernels() if not item.is_recovery and _is_of_this_host(host, files, item))
     if not items:
-        raise HostError(f"{menu.source}: {menu.loader} has no entry of a kernel that is installed here.", f"See to it: {here.native}.")
+        raise HostError(
+            f"{menu.source}: {menu.loader} has no entry of a kernel that is installed here.",
+            f"See to it: {_by_hand(host, menu) or here.native}.",
+        )
     makers = {item: _maker(files, menu, item) for item in items}
     methods = dict.fromkeys(makers.values())
     method = next(iter(methods))

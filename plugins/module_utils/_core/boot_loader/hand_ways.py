@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.bls import FOLDERS_OF_GRUB
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import LIMINE, REFIND
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.kernel_install import is_prebuilt
@@ -44,6 +45,10 @@ def by_hand(host: Host, menu: Menu | None = None) -> str | None:
         if host.is_file(LIMINE_SETTINGS):
             return f"add them to KERNEL_CMDLINE[default] in {LIMINE_SETTINGS} and run `limine-update`"
         return f"add them to the line `cmdline` of its entries in {menu.source}"
+    if menu is not None and menu.loader == extlinux.NAME:
+        if "u-boot-update" in (host.text_or_none(menu.source) or ""):
+            return "add them to U_BOOT_PARAMETERS in /etc/default/u-boot and run `u-boot-update`"
+        return f"add them to the line `append` of its entries in {menu.source}"
     if menu is not None and menu.loader == REFIND:
         return next(_of_refind(host, menu))
     if menu is not None:

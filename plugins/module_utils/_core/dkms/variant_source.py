@@ -13,13 +13,15 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.driver_files import DRIVERS, ID_LISTS
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import kconfig
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import variant_name
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.linux_tree import LinuxTree
 
 NEEDED = "VFIO_PCI_CORE"
-_OBJECT = re.compile(r"^obj-\$\(CONFIG_(\w+)\)[ \t]*[+:]?=[ \t]*([\w-]+)\.o[ \t]*$", re.MULTILINE)
+MAKEFILES = ("/Makefile", "/Kbuild")
+_OBJECTS = re.compile(r"^obj-\$[({]CONFIG_(\w+)[)}][ \t]*[+:]*=[ \t]*([^#\n]*)", re.MULTILINE)
 _LICENCE = re.compile(rb"SPDX-License-[I]dentifier:[ \t]*([^*\r\n]+)")
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"\.\./([\w.-]+\.h)"', re.MULTILINE)
 _COMMENT = re.compile(r"/\*[\s\S]*?\*/|//[^\n]*")
@@ -79,7 +81,8 @@ class Variant:
         if not unmet:
             return None
         missing = ", ".join(self._off(unmet[0], options))
-        is_built = f"without {missing}" if missing else f"with {', '.join(f'CONFIG_{name}' for name in kconfig.named(unmet[0]))}"
+        on = (f"{name}=m" if kconfig.as_module(name) in options else name for name in kconfig.named(unmet[0]) if name in options)
+        is_built = f"without {missing}" if missing else f"with {', '.join(f'CONFIG_{name}' for name in on)}"
         return f"{self.where_it_says} says that {self.module} depends on {unmet[0]}, and the kernel is built {is_built}"
 
     def _unmet(self, options: t.AbstractSet[str]) -> tuple[str, ...]:
@@ -98,17 +101,22 @@ class Variant:
     def selected(self, options: t.AbstractSet[str]) -> tuple[str, ...]:
         """The options that would be on beside it, and that the kernel is built without: what rests on them does not work."""
         needed = (name for expression in self._unmet(options) for name in self._off(expression, options))
-        return (*needed, *(f"CONFIG_{name}" for name in self._main.selects if name not in options))
+        selects = (name for name, condition in self._main.selects if kconfig.holds(condition, options))
+        return (*needed, *(f"CONFIG_{name}" for name in selects if name not in options))
 
     def parts(self, options: t.AbstractSet[str]) -> tuple[str, ...]:
-        """Its further options that would be on in such a kernel."""
-        known = options | {self.option}
-        others = (entry for entry in self.entries if entry.name != self.option and entry.on_by_default)
-        return tuple(entry.name for entry in others if all(kconfig.holds(expression, known) for expression in entry.depends))
+        """Its further options that would be on in such a kernel.  Those that can be modules are modules of their own."""
+        known = options | {self.option, kconfig.as_module(self.option)}
+        others = (entry for entry in self.entries if entry.name != self.option and not entry.is_tristate)
+        found: list[str] = []
+        for entry in others:
+            if entry.is_on_by_default({*known, *found}):
+                found.append(entry.name)
+        return tuple(found)
 
     @property
     def _main(self) -> kconfig.ConfigOption:
-        return next((entry for entry in self.entries if entry.name == self.option), kconfig.ConfigOption(self.option, (), (), False))
+        return next((entry for entry in self.entries if entry.name == self.option), kconfig.ConfigOption(self.option))
 
 
 def alias(vendor: int, device: int) -> str:
@@ -119,10 +127,13 @@ def alias(vendor: int, device: int) -> str:
 def variants_of(tree: LinuxTree) -> dict[str, Variant]:
     """The variants that a kernel's source has, by their names here."""
     found = {}
-    for makefile in sorted(name for name in tree.files if name.startswith(f"{DRIVERS}/") and name.endswith("/Makefile")):
-        folder = makefile[: -len("/Makefile")]
-        for option, module in _OBJECT.findall(tree.text(makefile)):
-            found[variant_name(module)] = _variant(tree, folder, option, module)
+    for makefile in sorted(name for name in tree.files if name.startswith(f"{DRIVERS}/") and name.endswith(MAKEFILES)):
+        folder = makefile.rpartition("/")[0]
+        for option, objects in _OBJECTS.findall(tree.text(makefile).replace("\\\n", " ")):
+            for module in (word[: -len(".o")] for word in objects.split() if re.fullmatch(r"[\w-]+\.o", word)):
+                # Beside the driver a folder may have a module that drives no PCI function.
+                if folder != DRIVERS and variant_name(module) != normalize_module_name(module):
+                    found[variant_name(module)] = _variant(tree, folder, option, module)
     return found
 
 

@@ -44,6 +44,13 @@ class Accounts:
         return _name(number, self.groups)
 
 
+def refused(number: int, systemd: int | None) -> bool | None:
+    """Whether udev drops a line that hands a node to an account of that number; None if it may, as its version is not known."""
+    if number <= SYSTEM_MOST:
+        return False
+    return None if systemd is None else systemd in REFUSING
+
+
 def _name(number: int, known: t.Mapping[str, int]) -> str:
     return next((name for name, own in known.items() if own == number), str(number))
 

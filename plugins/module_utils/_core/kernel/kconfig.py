@@ -13,21 +13,29 @@ import typing as t
 
 _ENTRY = re.compile(r"^(?:config|menuconfig)[ \t]+(\w+)[ \t]*$", re.MULTILINE)
 _BLOCK = re.compile(r"^(if|endif)\b[ \t]*([^\n#]*)", re.MULTILINE)
-_PROPERTY = re.compile(r"^[ \t]+(depends on|select|tristate|bool|def_bool|default)\b[ \t]*(.*)$")
+_PROPERTY = re.compile(r"^[ \t]+(depends on|select|tristate|def_tristate|bool|def_bool|default)\b[ \t]*(.*)$")
 _TOKEN = re.compile(r"\s*(&&|\|\||!=|>=|<=|[()!=<>]|\"[^\"]*\"|'[^']*'|[\w./-]+)")
-_SET = re.compile(r"^CONFIG_(\w+)=[ym]", re.MULTILINE)
+_SET = re.compile(r"^CONFIG_(\w+)=([ym])[ \t]*$", re.MULTILINE)
 _DEEPEST = 64
+_OFF, _MODULE, _ON = range(3)
 COMPILE_TEST: t.Final = "COMPILE_TEST"
+ALWAYS = "y"
 
 
 @dataclasses.dataclass(frozen=True)
 class ConfigOption:
-    """One option: the expressions of its `depends on` lines, what it selects, and whether it is on by default."""
+    """One option: the expressions of its `depends on` lines; what it selects and its defaults, each with the condition of that."""
 
     name: str
-    depends: tuple[str, ...]
-    selects: tuple[str, ...]
-    on_by_default: bool
+    depends: tuple[str, ...] = ()
+    selects: tuple[tuple[str, str], ...] = ()
+    defaults: tuple[tuple[str, str], ...] = ()
+    is_tristate: bool = False
+
+    def is_on_by_default(self, options: t.Container[str]) -> bool:
+        """Whether nobody has to ask for it: the first default whose condition holds counts."""
+        value = next((value for value, condition in self.defaults if holds(condition, options)), "n")
+        return holds(value, options) and all(holds(expression, options) for expression in self.depends)
 
 
 def parse(text: str) -> tuple[ConfigOption, ...]:
@@ -50,14 +58,25 @@ def _around(text: str, position: int) -> tuple[str, ...]:
 
 
 def enabled(config: str) -> frozenset[str]:
-    """The options, without ``CONFIG_``, that a kernel was built with, built in or as a module."""
-    return frozenset(_SET.findall(config))
+    """The options, without ``CONFIG_``, that a kernel was built with, built in or as a module.
+
+    Those that are modules are there with ``=m`` as well, by which comparisons tell them from the others.
+    """
+    found = _SET.findall(config)
+    return frozenset((*(name for name, _value in found), *(as_module(name) for name, value in found if value == "m")))
+
+
+def as_module(name: str) -> str:
+    return f"{name}=m"
 
 
 def holds(expression: str, options: t.Container[str]) -> bool:
-    """Whether a dependency is met.  What cannot be read counts as met: the build decides then."""
+    """Whether a dependency is met, for a module at least.  What cannot be read counts as met: the build decides then."""
+    wanted, _if, condition = expression.partition(" if ")
     try:
-        return _Reader(_tokens(expression), options).whole()
+        if condition and not _Reader(_tokens(condition), options).whole():
+            return True
+        return _Reader(_tokens(wanted), options).whole() > _OFF
     except ValueError:
         return True
 
@@ -79,10 +98,16 @@ def _entry(name: str, body: str, around: tuple[str, ...] = ()) -> ConfigOption:
         match = _PROPERTY.match(line)
         if match:
             found.append((match[1], re.sub(r"[ \t]#.*$", "", match[2]).strip()))
-    selects = (value.partition(" if ")[0].strip() for kind, value in found if kind == "select")
-    default = any(value.partition(" if ")[0] == "y" for kind, value in found if kind in ("default", "def_bool"))
+    selects = tuple(_conditional(value) for kind, value in found if kind == "select")
+    defaults = tuple(_conditional(value) for kind, value in found if kind.startswith("def"))
     depends = (*around, *(value for kind, value in found if kind == "depends on"))
-    return ConfigOption(name, depends, tuple(selects), default)
+    return ConfigOption(name, depends, selects, defaults, any(kind.endswith("tristate") for kind, _value in found))
+
+
+def _conditional(value: str) -> tuple[str, str]:
+    """What a line says, and the condition of it."""
+    said, _if, condition = value.partition(" if ")
+    return said.strip(), condition.strip() or ALWAYS
 
 
 def _tokens(expression: str) -> list[str]:
@@ -97,38 +122,41 @@ def _tokens(expression: str) -> list[str]:
 
 
 class _Reader:
-    """Goes once through the words of an expression.  ``||`` binds least, then ``&&``, ``!``, and a comparison most."""
+    """Goes once through the words of an expression.  ``||`` binds least, then ``&&``, ``!``, and a comparison most.
+
+    Off, a module and on are 0, 1 and 2: "Menu dependencies" in the language's description.
+    """
 
     def __init__(self, words: list[str], options: t.Container[str]) -> None:
         self._words = [*reversed(words)]
         self._options = options
         self._depth = 0
 
-    def whole(self) -> bool:
+    def whole(self) -> int:
         value = self._any()
         if self._words:
             raise ValueError(self._words[-1])
         return value
 
-    def _any(self) -> bool:
+    def _any(self) -> int:
         value = self._all()
         while self._takes("||"):
-            value = self._all() or value
+            value = max(self._all(), value)
         return value
 
-    def _all(self) -> bool:
+    def _all(self) -> int:
         value = self._single()
         while self._takes("&&"):
-            value = self._single() and value
+            value = min(self._single(), value)
         return value
 
-    def _single(self) -> bool:
+    def _single(self) -> int:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise ValueError("too deep")
         try:
             if self._takes("!"):
-                return not self._single()
+                return _ON - self._single()
             if self._takes("("):
                 value = self._any()
                 if not self._takes(")"):
@@ -138,18 +166,20 @@ class _Reader:
         finally:
             self._depth -= 1
 
-    def _comparison(self) -> bool:
+    def _comparison(self) -> int:
         left = self._word()
         for sign in ("=", "!="):
             if self._takes(sign):
-                return (self._is_on(left) == self._is_on(self._word())) == (sign == "=")
+                return _ON if (self._value(left) == self._value(self._word())) == (sign == "=") else _OFF
         if self._words and self._words[-1] in ("<", ">", "<=", ">="):
             raise ValueError("only values tell")
-        return self._is_on(left)
+        return self._value(left)
 
-    def _is_on(self, word: str) -> bool:
+    def _value(self, word: str) -> int:
         plain = word.strip("\"'")
-        return plain in ("y", "m") or (plain != "n" and plain in self._options)
+        if plain == "m" or as_module(plain) in self._options:
+            return _MODULE
+        return _ON if plain == "y" or (plain != "n" and plain in self._options) else _OFF
 
     def _word(self) -> str:
         if not self._words or not re.match(r"[\w\"'./-]", self._words[-1]):

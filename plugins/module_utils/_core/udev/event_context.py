@@ -10,7 +10,7 @@ import re
 import stat as stat_bits
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import REFUSING, SYSTEM_MOST, Accounts
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import Accounts, refused
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import without_links
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
@@ -150,7 +150,7 @@ def _unknown_accounts(tree: FileTree, named: t.Sequence[Key], version: int | Non
     for key in (key for key in named if _FORMAT.search(key.value) is None):
         known = accounts.users if key.name == "OWNER" else accounts.groups
         number = known.get(key.value) if not key.value.isdecimal() else next((one for one in known.values() if str(one) == key.value), None)
-        if number is None or (number > SYSTEM_MOST and (version is None or version in REFUSING)):
+        if number is None or refused(number, version) is not False:
             found.add(key.value)
     return frozenset(found)
 

@@ -34,6 +34,65 @@ def test_dashes_and_underscores_are_the_same_in_a_name(module: str) -> None:
     assert list(variants_of(tree(files))) == ["acme_gpu"]
 
 
+@pytest.mark.parametrize(
+    "makefile",
+    [
+        "obj-$(CONFIG_ACME_VFIO_PCI) += acme-vfio-pci.o # the driver\n",
+        "obj-$(CONFIG_ACME_VFIO_PCI) +=\\\n\tacme-vfio-pci.o\n",
+        "obj-${CONFIG_ACME_VFIO_PCI} += acme-vfio-pci.o\nacme-vfio-pci-$(CONFIG_ACME_VFIO_PCI_LEGACY) += legacy.o\n",
+        "obj-$(CONFIG_ACME_VFIO_PCI) += acme-vfio-pci.o acme-egm.o\n",
+        "obj-$(CONFIG_ACME_VFIO_PCI) += acme-vfio-pci.o\nobj-$(CONFIG_ACME_EGM) += acme-egm.o\n",
+    ],
+)
+@pytest.mark.parametrize("name", ["Makefile", "Kbuild"])
+def test_the_variants_are_all_modules_that_kbuild_builds_and_are_named_like_one(makefile: str, name: str) -> None:
+    files = linux("7.3.4")
+    del files["drivers/vfio/pci/acme/Makefile"]
+    files[f"drivers/vfio/pci/acme/{name}"] = makefile
+    assert [(one.name, one.option) for one in variants_of(tree(files)).values()] == [("acme", "ACME_VFIO_PCI")]
+
+
+MORE_OPTIONS = """\
+config ACME_VFIO_PCI
+\ttristate "VFIO support for ACME devices"
+\tdepends on ACME_CORE=y
+\tselect VFIO_PCI_CORE
+\tselect ACME_GROUPS if ACME_OLD
+
+config ACME_VFIO_PCI_LEGACY
+\tbool "Old devices"
+\tdefault y if ACME_OLD
+
+config ACME_VFIO_PCI_DEBUG
+\tdef_bool ACME_VFIO_PCI && ACME_CORE
+
+config ACME_VFIO_PCI_TRACE
+\tbool
+\tdefault ACME_VFIO_PCI_DEBUG
+
+config ACME_EGM
+\ttristate "Another module"
+\tdefault ACME_VFIO_PCI
+"""
+
+
+def test_its_further_options_are_on_as_in_the_kernels_own_build() -> None:
+    found = variants_of(tree(linux("7.3.4", kconfig=MORE_OPTIONS)))["acme"]
+    options = frozenset(("VFIO_PCI_CORE", "ACME_CORE"))
+    assert found.parts(options) == ("ACME_VFIO_PCI_DEBUG", "ACME_VFIO_PCI_TRACE")
+    assert found.selected(options) == ()
+    assert found.parts(options | {"ACME_OLD"}) == ("ACME_VFIO_PCI_LEGACY", "ACME_VFIO_PCI_DEBUG", "ACME_VFIO_PCI_TRACE")
+    assert found.selected(options | {"ACME_OLD"}) == ("CONFIG_ACME_GROUPS",)
+    assert found.lacks(options) is None
+
+
+def test_a_dependency_that_is_a_module_and_must_not_be_is_said() -> None:
+    found = variants_of(tree(linux("7.3.4", kconfig=MORE_OPTIONS)))["acme"]
+    assert found.lacks(frozenset(("VFIO_PCI_CORE", "ACME_CORE", "ACME_CORE=m"))) == (
+        "drivers/vfio/pci/acme/Kconfig says that acme-vfio-pci depends on ACME_CORE=y, and the kernel is built with CONFIG_ACME_CORE=m"
+    )
+
+
 def test_a_header_of_the_folder_above_that_is_included_comes_along() -> None:
     found = acme("", '#include "../vfio_pci_priv.h"\n', **{"drivers/vfio/pci/vfio_pci_priv.h": "/* */", "drivers/vfio/pci/trace.h": ""})
     assert "drivers/vfio/pci/vfio_pci_priv.h" in found.files

@@ -15,9 +15,9 @@ ON = frozenset(("A", "B"))
 def test_an_option_has_what_it_depends_on_selects_and_defaults_to_but_not_what_its_help_says() -> None:
     first, second = kconfig.parse(KCONFIG)
     assert first == kconfig.ConfigOption(
-        "ACME_VFIO_PCI", ("ACME_CORE && PCI_IOV",), ("VFIO_PCI_CORE", "IOMMUFD_DRIVER"), on_by_default=False
+        "ACME_VFIO_PCI", ("ACME_CORE && PCI_IOV",), (("VFIO_PCI_CORE", "y"), ("IOMMUFD_DRIVER", "y")), (), is_tristate=True
     )
-    assert second == kconfig.ConfigOption("ACME_VFIO_PCI_LEGACY", ("ACME_VFIO_PCI && ACME_LEGACY",), (), on_by_default=True)
+    assert second == kconfig.ConfigOption("ACME_VFIO_PCI_LEGACY", ("ACME_VFIO_PCI && ACME_LEGACY",), (), (("y", "y"),))
 
 
 def test_an_option_depends_on_the_blocks_of_its_file_that_are_open_around_it() -> None:
@@ -29,7 +29,58 @@ def test_an_option_depends_on_the_blocks_of_its_file_that_are_open_around_it() -
 def test_a_line_may_go_on_in_the_next_and_have_a_comment_or_a_condition() -> None:
     (entry,) = kconfig.parse("config X\n\ttristate\n\tdepends on A && \\\n\t\tB # why\n\tselect C if B\n\tdefault y if A\n")
     assert [kconfig.holds(one, ON) for one in entry.depends] == [True]
-    assert (entry.selects, entry.on_by_default) == (("C",), True)
+    assert (entry.selects, entry.is_on_by_default(ON), entry.is_on_by_default(frozenset("B"))) == ((("C", "B"),), True, False)
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_on"),
+    [
+        ("default y", True),
+        ("default m", True),
+        ("default n", False),
+        ("default A", True),
+        ("default C", False),
+        ("default A && C", False),
+        ("default y if C", False),
+        ("default n if A\n\tdefault y", False),
+        ("default n if C\n\tdefault y", True),
+        ("def_bool y", True),
+        ("def_bool A && !C", True),
+        ("def_bool C", False),
+        ("def_tristate A", True),
+        ("default y\n\tdepends on C", False),
+        ("depends on A", False),
+    ],
+)
+def test_an_option_is_on_by_the_first_default_whose_condition_holds(lines: str, is_on: bool) -> None:
+    (entry,) = kconfig.parse(f"config X\n\tbool\n\t{lines}\n")
+    assert entry.is_on_by_default(ON) == is_on
+
+
+@pytest.mark.parametrize(
+    ("expression", "met"),
+    [
+        ("M", True),
+        ("M=y", False),
+        ("M = m", True),
+        ("M != m", False),
+        ("M!=n", True),
+        ("A=m", False),
+        ("A=y && M=m", True),
+        ("!M", True),
+        ("!A", False),
+        ("A = M", False),
+        ("M=y || !M", True),
+        ("C || C=n", True),
+        ("C=y || C=m", False),
+        ("C if A", False),
+        ("C if M=y", True),
+        ("A if C", True),
+        ("m", True),
+    ],
+)
+def test_an_option_that_is_a_module_is_another_thing_than_one_that_is_built_in(expression: str, met: bool) -> None:
+    assert kconfig.holds(expression, kconfig.enabled("CONFIG_A=y\nCONFIG_M=m\n# CONFIG_C is not set\n")) == met
 
 
 @pytest.mark.parametrize(
@@ -67,4 +118,4 @@ def test_the_options_of_an_expression_are_named_once_and_in_its_order() -> None:
 
 
 def test_options_that_are_built_in_or_modules_are_on() -> None:
-    assert kconfig.enabled('CONFIG_A=y\nCONFIG_B=m\n# CONFIG_C is not set\nCONFIG_D=n\nCONFIG_E="y"\nCONFIG_F=3\n') == {"A", "B"}
+    assert kconfig.enabled('CONFIG_A=y\nCONFIG_B=m\n# CONFIG_C is not set\nCONFIG_D=n\nCONFIG_E="y"\nCONFIG_F=3\n') == {"A", "B", "B=m"}

@@ -9,7 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.initcalls import OF_NO_DRIVER
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.boot_display import OWN_WORD, BootDisplay
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.boot_display import OTHER_DRIVER, OWN_WORD, BootDisplay
 from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info
 from ansible_collections.vfio.variants.tests.unit.policy_hosts import gpu_host
 from ansible_collections.vfio.variants.tests.unit.sources import LINUX
@@ -21,6 +21,8 @@ VGA, OTHER_DISPLAY = 0x030000, 0x038000
 CONFIG = "CONFIG_SYSFB=y\nCONFIG_KALLSYMS=y\nCONFIG_DRM_SIMPLEDRM=y\nCONFIG_FB_EFI=y\n# CONFIG_FB_SIMPLE is not set\n"
 BY_ITSELF = "VFIO removes it when it gets the card"
 BLACKLIST = "`initcall_blacklist=sysfb_init` on the kernel's command line keeps it away"
+OLD_PC = "CONFIG_X86=y\nCONFIG_KALLSYMS=y\nCONFIG_FB_VESA=y\n"
+OFF_OPEN_FIRMWARE = "`video=offb:off` on the kernel's command line keeps it away"
 WITHOUT_EFFECT = "`initcall_blacklist=sysfb_init` has no effect on this kernel"
 
 
@@ -36,6 +38,22 @@ WITHOUT_EFFECT = "`initcall_blacklist=sysfb_init` has no effect on this kernel"
         ("6.12.1-arm64", CONFIG.replace("CONFIG_SYSFB=y\n", ""), "simpledrm", OTHER_DISPLAY, WITHOUT_EFFECT),
         ("6.12.1", CONFIG.replace("CONFIG_KALLSYMS=y\n", ""), "BOOTFB", OTHER_DISPLAY, WITHOUT_EFFECT),
         ("5.14.0", None, "BOOTFB", VGA, BLACKLIST),
+        ("5.10.0-35-amd64", OLD_PC, "vesafb", VGA, BLACKLIST),
+        ("5.10.0-35-amd64", OLD_PC, "BOOTFB", VGA, BLACKLIST),
+        ("5.10.0-35-amd64", OLD_PC.replace("CONFIG_KALLSYMS=y\n", ""), "vesafb", VGA, WITHOUT_EFFECT),
+        ("6.1.0-35-amd64", OLD_PC, "vesafb", OTHER_DISPLAY, WITHOUT_EFFECT),
+        ("5.10.0-35-arm64", "CONFIG_KALLSYMS=y\n", "efifb", VGA, "`video=efifb:off` on the kernel's command line keeps it away"),
+        ("6.16.1", f"{CONFIG}CONFIG_DRM_EFIDRM=m\n", "efifb", OTHER_DISPLAY, BLACKLIST),
+        ("6.16.1", f"{CONFIG}CONFIG_DRM_EFIDRM=m\n", "efidrm", OTHER_DISPLAY, BLACKLIST),
+        ("6.16.1", CONFIG, "vesadrm", OTHER_DISPLAY, BLACKLIST),
+        ("6.12.1-arm64", CONFIG, "simple-framebuffer", OTHER_DISPLAY, WITHOUT_EFFECT),
+        ("6.12.1-arm64", None, "simple-framebuffer", OTHER_DISPLAY, WITHOUT_EFFECT),
+        ("5.10.1-arm64", None, "simplefb", VGA, WITHOUT_EFFECT),
+        ("6.12.1-powerpc64le", "CONFIG_KALLSYMS=y\nCONFIG_FB_OF=y\n", "offb", OTHER_DISPLAY, OFF_OPEN_FIRMWARE),
+        ("5.10.1-powerpc64le", None, "offb", VGA, OFF_OPEN_FIRMWARE),
+        ("6.12.1-powerpc64le", "CONFIG_KALLSYMS=y\nCONFIG_DRM_OFDRM=m\n", "ofdrm", OTHER_DISPLAY, WITHOUT_EFFECT),
+        ("6.12.1-powerpc64le", None, "ofdrm", OTHER_DISPLAY, WITHOUT_EFFECT),
+        ("6.12.1-powerpc64le", "CONFIG_DRM_OFDRM=m\n", "offb", VGA, BY_ITSELF),
     ],
 )
 def test_what_helps_depends_on_the_kernel_the_holder_and_the_class(
@@ -54,7 +72,7 @@ def test_it_names_the_drivers_of_the_kernel_and_whether_they_are_built_in() -> N
 def test_the_function_that_is_kept_from_running_is_linuxs_own() -> None:
     assert "device_initcall(sysfb_init);" in LINUX.texts["excerpts/drivers/firmware/sysfb.c"]
     assert "sysfb_init" in OF_NO_DRIVER
-    assert set(OWN_WORD) == {"efifb"}
+    assert set(OWN_WORD) == set(OTHER_DRIVER) == {"efifb", "offb"}
 
 
 def test_the_guard_of_a_claim_says_it(tmp_path: Path) -> None:
