@@ -400,21 +400,6 @@ def test_several_loaders_or_none_that_is_known_are_refused_and_named(tmp_path: P
     assert host.commands.calls == []
 
 
-def test_of_several_loaders_each_has_its_own_way(tmp_path: Path) -> None:
-    with pytest.raises(HostError) as raised:
-        hosts.two_loaders(tmp_path).call(*WORDS)
-    assert raised.value.hint.startswith("Where it is clear to you which loader boots: add them to GRUB_CMDLINE_LINUX_DEFAULT in")
-    assert raised.value.hint.endswith("; or add them to the line `append` of its entries in /boot/extlinux/extlinux.conf.")
-
-
-def test_entries_of_a_program_that_is_gone_have_its_settings_named(tmp_path: Path) -> None:
-    host = hosts.u_boot(tmp_path)
-    host.tree.place("/usr/sbin/u-boot-update").unlink()
-    with pytest.raises(HostError, match="by no program that is known and installed") as raised:
-        host.call(*WORDS)
-    assert raised.value.hint == "By hand: add them to U_BOOT_PARAMETERS in /etc/default/u-boot and run `u-boot-update`."
-
-
 def test_a_grub_cfg_that_no_program_wrote_is_refused(tmp_path: Path) -> None:
     host = hosts.debian(tmp_path)
     text = host.text("/boot/grub/grub.cfg").replace("### BEGIN /etc/grub.d/10_linux ###", "")
