@@ -27,7 +27,7 @@ from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-PROGRAMS = {f"/usr/{folder}/{name}": "\x7fELF" for folder, name in (("sbin", "modprobe"), ("bin", "sh"), ("bin", "true"), ("bin", "false"))}
+PROGRAMS = {f"/usr/{place}": "\x7fELF" for place in "sbin/modprobe bin/sh bin/ls bin/cat bin/mkdir bin/rm bin/true bin/false".split()}
 
 
 def line(command: str, truth: Truth, text: str = "") -> Drawn:

@@ -51,9 +51,9 @@ def judged(
 def absent(tree: FileTree, rules: Rules) -> frozenset[str]:
     """Command lines of which udev finds no program.
 
-    Without a path it looks into its own folder alone, if that can be seen.  With one, the folder has other programs.
+    Without a path it looks into its own folder alone, if that has programs and not only what udev reads.  With one, the tree has others.
     """
-    has_folder = any(tree.is_dir(folder) for folder in UDEV_FOLDERS)
+    has_folder = any("." not in name for folder in UDEV_FOLDERS if tree.is_dir(folder) for name in tree.names(folder))
 
     def is_absent(command: str) -> bool:
         name = command.partition(" ")[0].strip("'\"")

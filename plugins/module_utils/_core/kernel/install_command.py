@@ -23,6 +23,12 @@ SEPARATORS = (";", "&&", "||")
 GROUPS: t.Mapping[str, str] = {"{": "}", "(": ")"}
 _OPERATORS = re.compile(r"&>>?|&&|\|\||;;|>>|>&|[;&|<>()]")
 _EXPANDED = re.compile(r"[`$*?\[{]")
+# A number is one of a redirection only where it stands alone and touches the sign; otherwise it is a word of the command.
+_DESCRIPTOR = re.compile(r"(?<![^\s;&|()<>])(?=[12]>)")
+_MARK = "\x02"
+_WITHIN = re.compile(r"[^\s;&|()<>]#")
+"""A sign that begins no comment, or may not: for shlex it always does."""
+_SECONDS = re.compile(r"\d+(?:\.\d+)?[smhd]?")
 # Options of modprobe(8), by their letters: `-X` alone, with what follows, and by their long names.
 _LETTERS, _WITH_VALUE = "arRibfDcnsqvVh", "wCdS"
 _LONG: t.Mapping[str, str] = dict(
@@ -61,7 +67,8 @@ class SimpleCommand:
     ignores_install: bool = False
     """Whether the install lines of these names do not count."""
     honours_blacklist: bool = False
-    succeeds: bool = True
+    succeeds: bool | None = True
+    """None where that depends on what is not known here."""
     is_known: bool = True
     """False if what it does cannot be determined."""
     ends: bool = False
@@ -137,6 +144,9 @@ def parse(text: str, module: str, depth: int = 0) -> InstallCommand:
     words = _words(_ITSELF.sub(module, _GIVEN.sub(GIVEN, text)))
     if words is None or depth > DEEPEST:
         return None
+    if words[:1] == ["exit"] and (len(words) == 1 or words[1] in SEPARATORS):
+        # Without a number it is the status of the command before.
+        words.insert(1, "0")
     try:
         found = _sequence(words, "", module, depth)
     except UnreadError:
@@ -149,7 +159,9 @@ def parse(text: str, module: str, depth: int = 0) -> InstallCommand:
 
 def _words(text: str) -> list[str] | None:
     """The words, with each separator as one; None where the shell would do more than split them."""
-    lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|<>()")
+    if _WITHIN.search(text):
+        return None
+    lexer = shlex.shlex(_DESCRIPTOR.sub(_MARK, text), posix=True, punctuation_chars=";&|<>()")
     lexer.whitespace_split = True
     lexer.commenters = "#"
     try:
@@ -174,8 +186,8 @@ def _without_silencing(words: t.Sequence[str]) -> list[str]:
     found: list[str] = []
     place = 0
     while place < len(words):
-        if words[place : place + 3] == ["2", ">&", "1"] or (
-            words[place] in ("1", "2") and words[place + 1 : place + 3] == [">", "/dev/null"]
+        if words[place : place + 3] == [f"{_MARK}2", ">&", "1"] or (
+            words[place] in (f"{_MARK}1", f"{_MARK}2") and words[place + 1 : place + 3] == [">", "/dev/null"]
         ):
             place += 3
         elif words[place] in (">", ">>", "<") and words[place + 1 : place + 2] == ["/dev/null"]:
@@ -237,8 +249,11 @@ def _command(words: list[str], module: str, depth: int) -> SimpleCommand:
     if not part:
         raise UnreadError
     runs = part[0] in ("exec", "command") and len(part) > 1
-    found = _one(part[1:] if runs else part, module, depth)
     ends = runs and part[0] == "exec"
+    if ends and part[1] in (":", "exit"):
+        # There are no programs of these names.
+        return SimpleCommand("", succeeds=False, ends=True)
+    found = _one(part[1:] if runs else part, module, depth)
     return dataclasses.replace(found, ends=found.ends or ends)
 
 
@@ -248,10 +263,12 @@ def _one(part: t.Sequence[str], module: str, depth: int) -> SimpleCommand:
         inner = parse(words[1], module, depth + 1)
         return SimpleCommand("", is_known=False) if inner is None else SimpleCommand("", inner=inner, is_shell=True)
     if program == "exit":
-        return SimpleCommand("", succeeds=not words or words[0] == "0", ends=True)
+        return SimpleCommand("", succeeds=words[0] == "0" if words else None, ends=True)
     nothing = NOTHING.fullmatch(program)
     if nothing is not None:
-        return SimpleCommand("", succeeds=nothing[1] not in ("false", None))
+        # Without a log logger fails, and sleep fails without a time; an initramfs may have neither.
+        is_open = nothing[1] == "logger" or (nothing[1] == "sleep" and not (words and all(map(_SECONDS.fullmatch, words))))
+        return SimpleCommand("", succeeds=None if is_open else nothing[1] not in ("false", None))
     return (_modprobe(words, module) if MODPROBE.fullmatch(program) else None) or SimpleCommand("", is_known=False)
 
 

@@ -34,8 +34,11 @@ def test_without_a_path_udev_looks_into_its_own_folder_alone(tmp_path: Path) -> 
     assert absent(tree, *given) == ["modprobe vfio-pci", "bash -c true"]
 
 
-def test_where_that_folder_cannot_be_seen_nothing_is_known(tmp_path: Path) -> None:
-    assert absent(Tree(tmp_path), "modprobe vfio-pci") == []
+def test_where_that_folder_cannot_be_seen_or_has_no_program_nothing_is_known(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    assert absent(tree, "modprobe vfio-pci") == []
+    tree.file("/usr/lib/udev/rules.d/60-x.rules").file("/usr/lib/udev/hwdb.bin").file("/usr/lib/udev/hwdb.d/20-x.hwdb")
+    assert absent(tree, "modprobe vfio-pci") == []
 
 
 def test_the_folder_is_the_one_that_udev_s_sources_name() -> None:
@@ -53,7 +56,7 @@ def test_the_folder_is_the_one_that_udev_s_sources_name() -> None:
 )
 def test_a_program_that_udev_does_not_find_loads_nothing(tmp_path: Path, program: str, winner: tuple[str | None, str]) -> None:
     rule = f'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="{GPU}", ATTR{{driver_override}}="vfio-pci", RUN+="{program}"\n'
-    tree = booting(tmp_path).file(RULES, rule).file("/usr/sbin/modprobe", b"\x7fELF", 0o755)
+    tree = booting(tmp_path).file(RULES, rule).file("/usr/sbin/modprobe", b"\x7fELF", 0o755).file("/usr/lib/udev/own", b"\x7fELF", 0o755)
     (device,) = device_info(tree.host(Commands(tree.root)), devices=GPU)["devices"]
     found: dict[str, t.Any] = device["kernels"][DEBIAN_13]
     assert (found["winner"], found["certainty"]) == winner
@@ -99,7 +102,9 @@ def test_it_is_known_how_some_programs_end(tmp_path: Path) -> None:
     ],
 )
 def test_a_program_that_is_not_there_or_whose_output_is_known_decides(tmp_path: Path, rules: str, winner: str) -> None:
-    tree = booting(tmp_path).file("/usr/bin/echo", b"\x7fELF", 0o755).file("/usr/bin/sh", b"\x7fELF", 0o755).file(RULES, rules + "\n")
+    tree = booting(tmp_path).file(RULES, rules + "\n")
+    for name in ("sh", "ls", "cat", "mkdir", "rm", "echo"):
+        tree.file(f"/usr/bin/{name}", b"\x7fELF", 0o755)
     (device,) = device_info(tree.host(Commands(tree.root)), devices=GPU)["devices"]
     found: dict[str, t.Any] = device["kernels"][DEBIAN_13]
     assert (found["winner"], found["certainty"]) == (winner, "certain")

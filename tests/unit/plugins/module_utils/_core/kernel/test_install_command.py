@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.install_command import (
     SimpleCommand,
+    UnreadError,
     carry_out,
     every,
     loads_nothing,
@@ -227,12 +228,24 @@ def in_shell(command: str, folder: Path) -> tuple[list[str], bool]:
         "(modprobe -i one;modprobe -i two)",
         "exit 0 && modprobe -i one",
         "exit; modprobe -i one",
+        # A number touches the sign of its redirection, or is a word.
+        "exit 1 >/dev/null",
+        "exit 0 1>/dev/null; modprobe -i one",
+        "false 1 >/dev/null 2>&1 || modprobe -i one",
+        "modprobe -i one 2 >/dev/null",
+        # Of what the shell does by itself there are no programs.
+        "exec : && modprobe -i one",
+        "(exec :) || modprobe -i one",
+        "(exec exit 0) && modprobe -i one",
+        "(command exit 0) && modprobe -i one",
+        "sleep 0 && modprobe -i one",
+        "modprobe -i one;# modprobe -i two",
     ],
 )
 def test_commands_are_carried_out_as_the_shell_does(tmp_path: Path, command: str) -> None:
     asked: list[str] = []
 
-    def run(step: SimpleCommand) -> bool:
+    def run(step: SimpleCommand) -> bool | None:
         assert step.is_known
         asked.extend(step.names)
         return step.succeeds if not step.names else "bad" not in step.names
@@ -246,3 +259,14 @@ def test_parameters_beside_the_module_are_kept() -> None:
     assert (step.names, step.options, step.takes_given) == (("other",), ("x=1", "y=a b"), True)
     (step,) = parse("modprobe -a one two", "nvidia") or ()
     assert (step.options, step.takes_given) == ((), False)
+
+
+@pytest.mark.parametrize("command", ["sleep", "sleep none", "logger card", "(false; exit)", "(exec logger card)"])
+def test_whether_it_ends_well_is_not_always_known(command: str) -> None:
+    with pytest.raises(UnreadError):
+        carry_out(parse(f"{command} && modprobe -i nvidia", "nvidia") or (), lambda step: step.succeeds)
+
+
+@pytest.mark.parametrize("command", ["modprobe -i nvidia# the card", "modprobe -i 'nvidia'#x && modprobe -i other"])
+def test_a_sign_within_a_word_begins_no_comment(command: str) -> None:
+    assert parse(command, "nvidia") is None
