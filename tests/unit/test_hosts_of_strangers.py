@@ -94,6 +94,9 @@ def udevd(drop_in: str) -> Drawn:
     return Drawn(NATIVE, {**UDEVD, f"{OWN}/systemd-udevd.service.d/site.conf": drop_in}, UDEVD_LINK)
 
 
+OF_UDEV = {"/usr/lib/udev/ata_id": "\x7fELF"}
+"""A program of udev's own folder, so that it shows which others are not there."""
+
 HOSTS: dict[str, Drawn] = {
     # the driver of the event's device
     "a rule unless the card has the guest's driver": rule(GUEST, f'{THIS}, DRIVER!="vfio-pci", {OVERRIDE}, {LOAD}'),
@@ -106,7 +109,8 @@ HOSTS: dict[str, Drawn] = {
     ),
     # keys and values
     "a program of udev that is a builtin": rule(BOTH, f'{CARDS}, IMPORT{{program}}="kmod load vfio-pci"', **IDS),
-    "a builtin's name where programs are run": rule(ONE_LOST, f'{THIS}, {OVERRIDE}, RUN+="kmod load vfio-pci"'),
+    # The image has rules of udev and none of its programs, so that it does not show which are not there.
+    "a builtin's name where programs are run": rule(ONE_LOST, f'{THIS}, {OVERRIDE}, RUN+="kmod load vfio-pci"', open_=(CARD,)),
     "a builtin without its command": rule(ONE_LOST, f'{THIS}, {OVERRIDE}, RUN{{builtin}}+="kmod vfio-pci"'),
     "a builtin for what is blacklisted": rule(NEITHER, f'{CARDS}, RUN{{builtin}}+="kmod load nouveau"', **BLACKLIST),
     "a module's name in a property": rule(GUEST, f'{THIS}, {OVERRIDE}, ENV{{M}}="vfio-pci", RUN{{builtin}}+="kmod load %E{{M}}"'),
@@ -134,7 +138,7 @@ HOSTS: dict[str, Drawn] = {
         (CARD,),
         **{"/usr/local/sbin/act": "#!/bin/sh\necho vfio-pci > /sys$DEVPATH/driver_override\nmodprobe vfio-pci\n"},
     ),
-    "a program that udev does not find": rule(NATIVE, f'{THIS}, RUN+="act"', **{"/usr/local/bin/act": MOVES}),
+    "a program that udev does not find": rule(NATIVE, f'{THIS}, RUN+="act"', **OF_UDEV, **{"/usr/local/bin/act": MOVES}),
     # rescans
     "a rescan of what is there": tmpfile(NATIVE, "w /sys/bus/pci/rescan - - - - 1"),
     "a rescan in a script": Drawn(

@@ -33,7 +33,7 @@ LIMITS = {
     "fleet_report": (0, 0),
     "host_claims": (427, 3_010_000),
     "host_report": (0, 0),
-    "initramfs": (254, 1_670_000),
+    "initramfs": (254, 1_672_000),
     "iommu": (125, 820_000),
     "kernel_cmdline": (122, 800_000),
     "rehearsal_files": (326, 2_240_000),
@@ -44,7 +44,7 @@ LIMITS = {
     "unchanged_record": (425, 2_990_000),
 }
 """Files of the core, and their bytes of source, by module."""
-IMPORTED = {"boot_policy": 1_920_000, "claim_info": 1_890_000, "device_claim": 462_000, "host_claims": 2_170_000}
+IMPORTED = {"boot_policy": 1_920_000, "claim_info": 1_890_000, "device_claim": 463_000, "host_claims": 2_171_000}
 """Bytes of the core's source that Python compiles before a module has done anything: what only some hosts need comes later."""
 LISTED = """
 import importlib, json, sys

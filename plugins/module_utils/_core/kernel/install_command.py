@@ -124,7 +124,7 @@ def every(steps: t.Iterable[SimpleCommand]) -> t.Iterator[SimpleCommand]:
 def loads_nothing(line: Directive, module: str) -> bool:
     """Whether all that an `install` line does is to keep the module out."""
 
-    def run(step: SimpleCommand) -> bool:
+    def run(step: SimpleCommand) -> bool | None:
         if step.names or step.removes or not step.is_known:
             raise UnreadError
         return step.succeeds
