@@ -20,8 +20,9 @@ WORDS = ("intel_iommu=on", "iommu=pt")
 def test_of_several_loaders_each_has_its_own_way(tmp_path: Path) -> None:
     with pytest.raises(HostError) as raised:
         hosts.two_loaders(tmp_path).call(*WORDS)
-    assert raised.value.hint.startswith("Where it is clear to you which loader boots: add them to GRUB_CMDLINE_LINUX_DEFAULT in")
-    assert raised.value.hint.endswith("; or add them to the line `append` of its entries in /boot/extlinux/extlinux.conf.")
+    hint = raised.value.hint or ""
+    assert hint.startswith("Where it is clear to you which loader boots: add them to GRUB_CMDLINE_LINUX_DEFAULT in")
+    assert hint.endswith("; or add them to the line `append` of its entries in /boot/extlinux/extlinux.conf.")
 
 
 def test_entries_of_a_program_that_is_gone_have_its_settings_named(tmp_path: Path) -> None:
